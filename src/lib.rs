@@ -1,0 +1,5 @@
+//! A sidecar that stands in for Z-API: it answers a legacy caller in Z-API's words and does the
+//! work on Ryze.
+
+mod json;
+pub mod privacy;
