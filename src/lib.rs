@@ -1,5 +1,6 @@
 //! A sidecar that stands in for Z-API: it answers a legacy caller in Z-API's words and does the
 //! work on Ryze.
 
+pub mod config;
 mod json;
 pub mod privacy;

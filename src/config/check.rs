@@ -1,0 +1,117 @@
+//! From a file to a [`Config`], or to everything that is wrong with it.
+//!
+//! The tables one by one, with their keys, belong in `sections.rs`.
+
+use std::{env, fs, net::SocketAddr, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Config, Problem,
+    file::{self, Unsupported},
+    sections::{self, Instances},
+    table::Table,
+};
+
+/// What the design has and this version has not. It is refused, lest it be ignored in silence.
+const UNSUPPORTED: [Unsupported; 5] = [
+    ("fallback", |_| true),
+    ("server.tls", |_| true),
+    ("server.listen", |value| {
+        value
+            .as_str()
+            .is_some_and(|listen| listen.starts_with("unix:"))
+    }),
+    ("budget.redis", |_| true),
+    ("budget.scope", |value| value.as_str() == Some("token")),
+];
+
+/// A configuration without a fault, and what may not be meant in it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the program needs.
+    pub config: Config,
+    /// What the user may want to change.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the file at `path`, with secrets from this process's environment.
+///
+/// # Errors
+///
+/// Everything that is wrong, in the order of the lines.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
+    let text = fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| {
+            let message = format!("the file cannot be read ({error}); name one that can");
+            vec![Problem {
+                line: None,
+                key: String::new(),
+                message,
+            }]
+        })?;
+    parse(&text, &|name| env::var(name).ok())
+}
+
+/// Reads the `text` of a file, with secrets from `environment`.
+///
+/// # Errors
+///
+/// Everything that is wrong, in the order of the lines.
+pub fn parse(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Vec<Problem>> {
+    let (config, warnings) = file::read(text, environment, &UNSUPPORTED, config)?;
+    Ok(Loaded { config, warnings })
+}
+
+/// The built-in configuration of `serve --sandbox`: one instance, listening on `listen`, in front
+/// of the in-memory upstream at `upstream`.
+#[must_use]
+pub fn sandbox(listen: SocketAddr, upstream: SocketAddr) -> Config {
+    let text = format!(
+        r#"
+        [ryze]
+        base_url = "http://{}"
+
+        [log]
+        format = "text"
+
+        [[instances]]
+        zapi_instance = "SANDBOX"
+        zapi_token = "sandbox"
+        ryze_instance = "main"
+        ryze_token = "sandbox-token"
+        "#,
+        // Without the scope of an IPv6 address, which a URL cannot carry.
+        SocketAddr::new(upstream.ip(), upstream.port())
+    );
+    // The text is sound whatever the address: every IP address with a port is a URL's authority.
+    #[expect(clippy::expect_used)]
+    let mut config = parse(&text, &|_| None).expect("a sound text").config;
+    config.server.listen = listen;
+    config
+}
+
+fn config(root: &mut Table<'_>) -> Config {
+    let server = root.table("server", sections::server);
+    let admin = root.table("admin", |table| sections::admin(table, server.listen));
+    let client_token = root.table("zapi", |table| table.key("client_token").header_secret());
+    let (ryze, ryze_token) = root.table("ryze", sections::ryze);
+    let budget = root.table("budget", |table| sections::budget(table, server.deadline));
+    let policy = root.table("policy", sections::policy);
+    let log = root.table("log", sections::log);
+    let mut instances = Instances::new(client_token, ryze_token);
+    let instances = root.tables("instances", |table| instances.read(table));
+    Config {
+        server,
+        admin,
+        ryze,
+        budget,
+        policy,
+        log,
+        instances,
+    }
+}

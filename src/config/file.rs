@@ -1,0 +1,149 @@
+//! The file as the user wrote it: from its text to a tree of tables, with every problem on the way
+//! instead of the first one alone.
+//!
+//! How a table is read belongs in `table.rs`; which keys there are, their defaults and the rules
+//! between them in `sections.rs`.
+
+use std::{cell::RefCell, fmt};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{syntax::Readable, table::Table};
+
+/// Something in the file that the user should change. No secret is ever part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, counted from 1; none where the file lacks something or cannot be read.
+    pub line: Option<usize>,
+    /// The full key, as in `instances[2].zapi_token`; empty where it is not about a key.
+    pub key: String,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(formatter, "line {line}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(formatter, "{}: ", self.key)?;
+        }
+        formatter.write_str(&self.message)
+    }
+}
+
+/// A full key that is refused as not supported yet, and the values for which it is.
+pub(super) type Unsupported = (&'static str, fn(&DeValue<'_>) -> bool);
+
+/// Reads a whole file: `read` takes every key that it knows, and what it did not take is unknown.
+///
+/// # Errors
+///
+/// Every problem, in the order of the lines. Otherwise what was read comes with the warnings.
+pub(super) fn read<T>(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    unsupported: &[Unsupported],
+    read: impl FnOnce(&mut Table<'_>) -> T,
+) -> Result<(T, Vec<Problem>), Vec<Problem>> {
+    let Readable { text, faults } = Readable::new(text);
+    let (tree, contradictions) = DeTable::parse_recoverable(&text);
+    let file = File {
+        line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+        environment,
+        is_whole: faults.is_empty() && contradictions.is_empty(),
+        problems: RefCell::default(),
+        warnings: RefCell::default(),
+    };
+    for (at, message) in faults {
+        file.report(Some(at), "", format!("not TOML: {message}"));
+    }
+    for error in contradictions {
+        // Its `Display` would show the line, and with it perhaps a secret.
+        file.report(
+            error.span().map(|span| span.start),
+            "",
+            format!("not TOML: {}", error.message()),
+        );
+    }
+    let mut tree = tree.into_inner();
+    for (key, is_refused) in unsupported {
+        file.refuse(&mut tree, key, key, *is_refused);
+    }
+    let value = Table::read(&file, String::new(), None, tree, read);
+    let warnings = file.warnings.take();
+    let mut problems = file.problems.take();
+    problems.sort_by_key(|problem| problem.line);
+    if problems.is_empty() {
+        Ok((value, warnings))
+    } else {
+        Err(problems)
+    }
+}
+
+/// What all tables and keys of one file share.
+pub(super) struct File<'f> {
+    /// Where its lines end.
+    line_ends: Vec<usize>,
+    /// The value of an environment variable.
+    pub(super) environment: &'f dyn Fn(&str) -> Option<String>,
+    /// Whether all of it is TOML, so that what was not found is missing indeed.
+    pub(super) is_whole: bool,
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+}
+
+impl File<'_> {
+    fn problem(&self, at: Option<usize>, key: &str, message: impl Into<String>) -> Problem {
+        Problem {
+            line: at.map(|at| self.line_ends.partition_point(|end| *end < at) + 1),
+            key: key.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Reports a problem with a key.
+    pub(super) fn report(&self, at: Option<usize>, key: &str, message: impl Into<String>) {
+        let problem = self.problem(at, key, message);
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Reports what is allowed and yet may not be meant.
+    pub(super) fn warn(&self, at: Option<usize>, key: &str, message: impl Into<String>) {
+        let warning = self.problem(at, key, message);
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// Whether a problem with this key is known already.
+    pub(super) fn has_problem(&self, key: &str) -> bool {
+        self.problems
+            .borrow()
+            .iter()
+            .any(|problem| problem.key == key)
+    }
+
+    /// Takes the key at the end of `rest` out of the tree if its value is one that is refused.
+    fn refuse(
+        &self,
+        tree: &mut DeTable<'_>,
+        path: &str,
+        rest: &str,
+        is_refused: fn(&DeValue<'_>) -> bool,
+    ) {
+        if let Some((table, rest)) = rest.split_once('.') {
+            if let Some(DeValue::Table(tree)) = tree.get_mut(table).map(Spanned::get_mut) {
+                self.refuse(tree, path, rest, is_refused);
+            }
+        } else if tree
+            .get(rest)
+            .is_some_and(|value| is_refused(value.get_ref()))
+        {
+            let at = tree.remove_entry(rest).map(|(key, _)| key.span().start);
+            self.report(at, path, "not supported yet; remove it");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The configuration as the program needs it.
+//!
+//! `check.rs` makes it from a file. `sections.rs` says which keys there are, their defaults and the
+//! rules between them; `syntax.rs`, `file.rs`, `table.rs` and `value.rs` read what the user
+//! wrote. `print.rs`
+//! goes the other way.
+
+mod check;
+mod file;
+mod print;
+mod secret;
+mod sections;
+mod syntax;
+mod table;
+mod value;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use http::Uri;
+
+pub use check::{Loaded, load, parse, sandbox};
+pub use file::Problem;
+pub use print::print;
+pub use secret::Secret;
+
+/// A configuration without a fault.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[ryze]`
+    pub ryze: Ryze,
+    /// `[budget]`
+    pub budget: Budget,
+    /// `[policy]`
+    pub policy: Policy,
+    /// `[log]`
+    pub log: Log,
+    /// `[[instances]]`, each with its secrets resolved and the defaults of `[zapi]` and `[ryze]` filled in.
+    pub instances: Vec<Instance>,
+}
+
+/// `[server]`: the listener that callers see.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Within this time of its request's head a caller has its answer.
+    pub deadline: Duration,
+    /// How many connections may be open at once, at least 1.
+    pub max_connections: usize,
+    /// Bytes that the body of a translated call may have, at least 1.
+    pub max_body: usize,
+    /// Time for a whole request head.
+    pub header_timeout: Duration,
+    /// Time for the whole body of a translated call.
+    pub body_timeout: Duration,
+    /// How long a connection may be idle between requests.
+    pub idle_timeout: Duration,
+    /// `[server.drain]`
+    pub drain: Drain,
+}
+
+/// `[server.drain]`: how the gateway stops.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// After the signal: not ready any more, but accepting for this long. May be zero.
+    pub delay: Duration,
+    /// Then at most this long for what is in flight.
+    pub limit: Duration,
+}
+
+/// `[admin]`: the listener for the operator.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether the address is the user's own word and not the default.
+    pub listen_is_explicit: bool,
+}
+
+/// `[ryze]`: the upstream.
+#[derive(Clone, Debug)]
+pub struct Ryze {
+    /// `http` or `https`, with an authority; a path is a prefix without a trailing slash, but the
+    /// empty one is `/`.
+    pub base_url: Uri,
+    /// Time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Time that an answer may take before its outcome is given up as unknown.
+    pub request_timeout: Duration,
+    /// PEM certificates trusted in place of the bundled roots. The file was readable and held at least one.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[budget]`: the promise of pace towards the upstream.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// Requests that this process may have arrive in any 60 s, at least 1: `requests_per_minute / replicas`.
+    pub share: u32,
+    /// How many may go out at once before pacing sets in, `1..=share`.
+    pub burst: u32,
+    /// A change that would wait longer is refused at once. May be zero.
+    pub max_wait: Duration,
+}
+
+/// `[policy]`: what to do where the vendors differ.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `contacts_blacklist`
+    pub contacts_blacklist: ContactsBlacklist,
+}
+
+/// What becomes of a list of contacts, which the upstream cannot carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactsBlacklist {
+    /// The call is refused and nothing is changed.
+    Refuse,
+    /// The mode is switched and the list is dropped.
+    ModeOnly,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: tracing::level_filters::LevelFilter,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `[[instances]]`: one WhatsApp account, as both vendors know it.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The id in a legacy caller's path.
+    pub zapi_instance: String,
+    /// The token in a legacy caller's path.
+    pub zapi_token: Secret,
+    /// The `Client-Token` that callers must send; with none the header is not asked for.
+    pub client_token: Option<Secret>,
+    /// The instance's name at the upstream.
+    pub ryze_instance: String,
+    /// The upstream's token.
+    pub ryze_token: Secret,
+}
