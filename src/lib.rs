@@ -4,3 +4,4 @@
 pub mod config;
 mod json;
 pub mod privacy;
+pub mod sandbox;

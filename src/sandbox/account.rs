@@ -1,0 +1,63 @@
+//! What Ryze keeps: one account, its tokens, and its instances with their settings.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{http::Reply, privacy};
+
+pub(super) struct Account {
+    /// Good for every instance.
+    token: String,
+    /// By name.
+    pub(super) instances: HashMap<String, Instance>,
+}
+
+pub(super) struct Instance {
+    token: String,
+    /// Whether its telephone is connected to WhatsApp.
+    pub(super) connected: bool,
+    pub(super) settings: Value,
+    /// The settings before the last update: what a stale answer shows.
+    pub(super) previous: Value,
+}
+
+impl Account {
+    pub(super) fn new(token: String) -> Self {
+        Self {
+            token,
+            instances: HashMap::new(),
+        }
+    }
+
+    /// Adds an instance, or changes one and keeps its settings.
+    pub(super) fn put(&mut self, name: &str, token: &str, connected: bool) {
+        let instance = self.instances.entry(name.to_owned());
+        let instance = instance.or_insert_with(|| Instance {
+            token: String::new(),
+            connected,
+            settings: privacy::initial(),
+            previous: privacy::initial(),
+        });
+        token.clone_into(&mut instance.token);
+        instance.connected = connected;
+    }
+
+    /// Whether the token is anybody's.
+    pub(super) fn knows(&self, token: &str) -> bool {
+        token == self.token || self.instances.values().any(|known| token == known.token)
+    }
+
+    /// The instance, if the token may use it.
+    pub(super) fn open(&self, name: &str, token: &str) -> Result<&Instance, Reply> {
+        let not_found = || Reply::refusal(StatusCode::NOT_FOUND, "Instance not found");
+        let instance = self.instances.get(name).ok_or_else(not_found)?;
+        if token == self.token || token == instance.token {
+            Ok(instance)
+        } else {
+            let message = "Instance token does not match the instance";
+            Err(Reply::refusal(StatusCode::FORBIDDEN, message))
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The way in and out: accepts connections, hands each request to the API or to the control plane
+//! and writes the answer.
+
+use std::{
+    error::Error,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::{
+    Request, Response, StatusCode,
+    header::{CONTENT_TYPE, DATE},
+};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{Sandbox, limit::Quota};
+
+const MAX_CONNECTIONS: usize = 1024;
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_BODY: usize = 16 * 1024;
+/// Also how long a connection may be idle between requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a failure to accept, such as a lack of descriptors, is given to pass.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a connection is closed without an answer.
+pub(super) type Closed = Box<dyn Error + Send + Sync>;
+
+impl Sandbox {
+    /// Serves connections from a listener, without an end. Dropping the future closes them all.
+    pub async fn serve(self, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
+                    if let Ok((stream, _)) = accepted {
+                        let sandbox = self.clone();
+                        let io = TokioIo::new(stream);
+                        connections.spawn(async move { sandbox.serve_connection(io).await });
+                    } else {
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    }
+
+    /// Serves one connection until either side closes it.
+    pub async fn serve_connection<I>(&self, io: I)
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(io, service_fn(|request| self.answer(request)));
+        // An error says that the caller is gone or that a fault closes the connection.
+        let _ = connection.await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let reply = if path == "/health" {
+            Reply::ok(&json!({"status": "ok"}))
+        } else if path.starts_with("/sandbox/") {
+            match read(body).await {
+                Ok(body) => self.control(&head.method, path, &body),
+                Err(reply) => reply,
+            }
+        } else {
+            self.api(&head, body).await?
+        };
+        // Written here and not by hyper, so that it keeps to the clock of the limit.
+        let date = httpdate::fmt_http_date(UNIX_EPOCH + self.unix(Instant::now()));
+        let mut response = Response::builder()
+            .status(reply.status)
+            .header(CONTENT_TYPE, "application/json")
+            .header(DATE, date)
+            .body(Full::from(reply.body))?;
+        if let Some(quota) = reply.quota {
+            quota.write(response.headers_mut(), |instant| self.unix(instant));
+        }
+        Ok(response)
+    }
+}
+
+/// An answer before it is written to a connection.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+    /// What the limit said, where the request had a token that Ryze knows.
+    pub(super) quota: Option<Quota>,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, body: String) -> Self {
+        Self {
+            status,
+            body,
+            quota: None,
+        }
+    }
+
+    pub(super) fn ok(body: &Value) -> Self {
+        Self::new(StatusCode::OK, body.to_string())
+    }
+
+    /// Ryze's envelope of every error.
+    pub(super) fn refusal(status: StatusCode, message: &str) -> Self {
+        let body = json!({"success": false, "error": {"message": message}});
+        Self::new(status, body.to_string())
+    }
+}
+
+/// A whole body.
+pub(super) async fn read(body: Incoming) -> Result<Bytes, Reply> {
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
+    let (status, message) = match body.await {
+        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large")
+        }
+        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "Invalid request body"),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+    };
+    Err(Reply::refusal(status, message))
+}

@@ -1,0 +1,89 @@
+//! Ryze's limit on requests, counted per token, and the headers that tell of it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What a minute of the limit is. Ryze's documentation leaves it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// It starts with a request of the token, and the next one with the first request after it.
+    Fixed,
+    /// The minute before each request.
+    Sliding,
+}
+
+/// Counts the requests of each token; those over the limit do not count.
+pub(super) struct Limit {
+    per_minute: u32,
+    window: Window,
+    admitted: HashMap<String, VecDeque<Instant>>,
+}
+
+/// What the limit says to one request.
+#[derive(Clone, Copy)]
+pub(super) struct Quota {
+    pub(super) admitted: bool,
+    limit: u32,
+    remaining: usize,
+    /// When the window ends or, of a sliding one, when its oldest request leaves it.
+    reset: Instant,
+}
+
+impl Limit {
+    pub(super) fn new(per_minute: u32, window: Window) -> Self {
+        Self {
+            per_minute,
+            window,
+            admitted: HashMap::new(),
+        }
+    }
+
+    /// Counts one request of a token that is known.
+    pub(super) fn take(&mut self, token: &str, now: Instant) -> Quota {
+        let admitted = self.admitted.entry(token.to_owned()).or_default();
+        while admitted.front().is_some_and(|&first| first + MINUTE <= now) {
+            match self.window {
+                Window::Fixed => admitted.clear(),
+                Window::Sliding => drop(admitted.pop_front()),
+            }
+        }
+        let limit = self.per_minute as usize;
+        let admit = admitted.len() < limit;
+        if admit {
+            admitted.push_back(now);
+        }
+        Quota {
+            admitted: admit,
+            limit: self.per_minute,
+            remaining: limit - admitted.len(),
+            reset: *admitted.front().unwrap_or(&now) + MINUTE,
+        }
+    }
+
+    /// Forgets the counts of all other tokens.
+    pub(super) fn retain(&mut self, known: impl Fn(&str) -> bool) {
+        self.admitted.retain(|token, _| known(token));
+    }
+}
+
+impl Quota {
+    /// Writes the headers that every answer carries. `unix` tells the Unix time of an instant.
+    pub(super) fn write(&self, headers: &mut HeaderMap, unix: impl Fn(Instant) -> Duration) {
+        let reset = unix(self.reset);
+        let reset = reset.as_secs() + u64::from(reset.subsec_nanos() > 0);
+        for (name, value) in [
+            ("x-ratelimit-limit", u64::from(self.limit)),
+            ("x-ratelimit-remaining", self.remaining as u64),
+            ("x-ratelimit-reset", reset),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+        }
+    }
+}
