@@ -1,6 +1,7 @@
 //! A sidecar that stands in for Z-API: it answers a legacy caller in Z-API's words and does the
 //! work on Ryze.
 
+pub mod budget;
 pub mod config;
 mod json;
 pub mod privacy;

@@ -1,0 +1,109 @@
+//! The pace: governor's GCRA spreads requests over the minute, so that the slots are not all spent
+//! in its first second. It does not keep the promise of the budget; `slots.rs` does.
+
+use std::{mem, num::NonZeroU32, time::Duration};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
+use tokio::time::Instant;
+
+/// tokio's clock as governor reads it, so that tests can pause it.
+#[derive(Clone, Debug)]
+struct TokioClock {
+    origin: Instant,
+}
+
+impl Clock for TokioClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+}
+
+/// A limiter of the pace, and a copy of its state to forecast with.
+#[derive(Debug)]
+pub(super) struct Pace {
+    limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
+    clock: TokioClock,
+    forecast: Forecast,
+}
+
+impl Pace {
+    /// `per_minute` requests a minute, `burst` of them at once. A rate of 0 is taken for 1.
+    pub(super) fn new(per_minute: u32, burst: u32) -> Self {
+        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_minute(per_minute).allow_burst(burst);
+        let clock = TokioClock {
+            origin: Instant::now(),
+        };
+        Self {
+            forecast: Forecast {
+                interval: quota.replenish_interval(),
+                tolerance: quota.replenish_interval() * (burst.get() - 1),
+                arrival: clock.origin,
+                has_spare: false,
+            },
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
+        }
+    }
+
+    /// Lets one request out, or tells when it may ask again.
+    pub(super) fn check(&mut self) -> Result<(), Instant> {
+        if mem::take(&mut self.forecast.has_spare) {
+            return Ok(());
+        }
+        match self.limiter.check() {
+            Ok(()) => {
+                self.forecast.next(Instant::now());
+                Ok(())
+            }
+            Err(not_until) => {
+                let now = self.clock.now();
+                let wait = not_until.wait_time_from(now);
+                Err(self.clock.origin + now + wait.max(Duration::from_nanos(1)))
+            }
+        }
+    }
+
+    /// Keeps the turn of a request that was let out and not sent for the next one. One turn is kept
+    /// at most, for turns saved up would be a burst.
+    pub(super) fn give_back(&mut self) {
+        self.forecast.has_spare = true;
+    }
+
+    /// What the limiter would answer from here on.
+    pub(super) fn forecast(&self) -> Forecast {
+        self.forecast
+    }
+}
+
+/// GCRA's state, which governor keeps to itself, and a turn that was given back: good for telling a caller how long it would wait,
+/// never for letting a request out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forecast {
+    interval: Duration,
+    tolerance: Duration,
+    /// The theoretical arrival time of the next request.
+    arrival: Instant,
+    has_spare: bool,
+}
+
+impl Forecast {
+    /// When the next request would be let out if it asks at `from`; counts it as let out.
+    pub(super) fn next(&mut self, from: Instant) -> Instant {
+        if mem::take(&mut self.has_spare) {
+            return from;
+        }
+        let earliest = self.arrival.checked_sub(self.tolerance).unwrap_or(from);
+        let out = earliest.max(from);
+        self.arrival = self.arrival.max(out) + self.interval;
+        out
+    }
+}
