@@ -1,0 +1,167 @@
+//! Calls to Ryze: builds the request, keeps the connections that can be used again, and reads the
+//! answer. When a call is made, and whether it is made again, belongs in `lane.rs`.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
+use http_body_util::Full;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{
+    connection::{Connect, Connection, Unanswered},
+    error::{self, Error},
+    wire,
+};
+use crate::{config::Secret, privacy::Settings};
+
+/// Connections kept open while nothing is in flight on them.
+const MOST_IDLE: usize = 64;
+/// A connection that was idle for longer may be about to be closed by the other side.
+const LONGEST_IDLE: Duration = Duration::from_secs(15);
+/// All but RFC 3986's unreserved characters.
+const OUTSIDE_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// An instance as Ryze knows it, with all of a request that stays the same from call to call. Two
+/// are equal if token and name are.
+#[derive(Debug)]
+pub struct Target {
+    name: String,
+    token: Secret,
+    path: Uri,
+    headers: HeaderMap,
+    /// Of name and token, made once, for a lane is looked up several times for each change.
+    hash: u64,
+}
+
+impl Target {
+    /// The instance `name` of the Ryze at `base_url`.
+    ///
+    /// # Errors
+    /// The token cannot stand in a header, or the name not in a path.
+    pub fn new(base_url: &Uri, name: &str, token: &Secret) -> Result<Self, http::Error> {
+        let prefix = base_url.path().trim_end_matches('/');
+        let segment = utf8_percent_encode(name, OUTSIDE_SEGMENT);
+        let path = uri::PathAndQuery::try_from(format!("{prefix}/api/profile/privacy/{segment}"))?;
+        let host = base_url.authority().map_or("", uri::Authority::as_str);
+        let mut secret = HeaderValue::from_str(token.expose())?;
+        secret.set_sensitive(true);
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([
+            (header::HOST, HeaderValue::from_str(host)?),
+            (header::HeaderName::from_static("token"), secret),
+            (header::CONTENT_TYPE, json),
+            (
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            ),
+            (
+                header::USER_AGENT,
+                HeaderValue::from_static(concat!("zapi-to-ryze/", env!("CARGO_PKG_VERSION"))),
+            ),
+        ]);
+        let mut hasher = DefaultHasher::new();
+        (name, token.expose()).hash(&mut hasher);
+        Ok(Self {
+            name: name.into(),
+            token: token.clone(),
+            path: path.into(),
+            headers,
+            hash: hasher.finish(),
+        })
+    }
+
+    /// The instance's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn update(&self, settings: &Settings) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(wire::update(settings)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.token.expose() == other.token.expose()
+    }
+}
+
+impl Eq for Target {}
+
+impl Hash for Target {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Speaks to one Ryze.
+pub struct Client<C> {
+    connector: C,
+    request_timeout: Duration,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl<C: Connect> Client<C> {
+    /// An answer may take `request_timeout`; then its outcome is given up as unknown.
+    pub fn new(connector: C, request_timeout: Duration) -> Self {
+        Self {
+            connector,
+            request_timeout,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Has an instance's settings changed, and returns what they are now. When this returns, the
+    /// request is answered or its connection closed. Dropping the future closes it soon.
+    ///
+    /// # Errors
+    /// [`Error`]: not sent, unknown, or what Ryze answered.
+    pub async fn update(&self, target: &Target, settings: &Settings) -> Result<Settings, Error> {
+        let mut request = target.update(settings);
+        loop {
+            let (connection, is_new) = match self.take_idle() {
+                Some(connection) => (connection, false),
+                None => (Connection::open(&self.connector).await?, true),
+            };
+            let (answer, reusable) = connection.exchange(request, self.request_timeout).await;
+            if let Some(connection) = reusable {
+                self.keep(connection);
+            }
+            match answer {
+                Ok((parts, body)) => return error::read(&parts, &body, &target.token),
+                Err(Unanswered::Failed(error)) => return Err(error),
+                Err(Unanswered::NotSent(_)) if is_new => {
+                    return Err(Error::Unreachable("the connection was closed at once"));
+                }
+                Err(Unanswered::NotSent(again)) => request = *again,
+            }
+        }
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|connection| connection.is_fresh(LONGEST_IDLE));
+        idle.pop()
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Connections to Ryze: how one is made and what can be said of a request on it. Which request
+//! belongs in `client.rs`.
+//!
+//! They are kept by hand, not by a pooling client, because two things must be known exactly:
+//! whether a request was sent, and when its connection was closed. The budget rests on both.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, response::Parts};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+use super::error::Error;
+use crate::alarm::Alarm;
+
+/// Bytes that the head and the body of an answer may have, each.
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// A byte stream, plain or with TLS, or a pipe in a test.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+/// Opens streams to the upstream.
+pub trait Connect: Send + Sync + 'static {
+    /// Opens one. Dropping the future abandons it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being opened, a broken TLS handshake included.
+    fn connect(&self) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
+}
+
+/// Opens TCP connections, with TLS where the base URL says `https`.
+pub struct Network {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The name to expect in the certificate, and how to check it.
+    pub tls: Option<(ServerName<'static>, Arc<rustls::ClientConfig>)>,
+    /// Time to connect, TLS included.
+    pub timeout: Duration,
+}
+
+impl Network {
+    /// Tries the host's addresses one after the other. Each gets its part of the time, so that one
+    /// that does not answer does not use up all of it.
+    async fn dial(&self) -> io::Result<TcpStream> {
+        let deadline = Instant::now() + self.timeout;
+        let addresses: Vec<_> = lookup_host((self.host.as_str(), self.port))
+            .await?
+            .collect();
+        let mut last = io::ErrorKind::NotFound.into();
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let part = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            match timeout(part, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Connect for Network {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let connect = async {
+            let stream = self.dial().await?;
+            stream.set_nodelay(true)?;
+            // Closing throws away what was not delivered: else the system would go on delivering a
+            // request that was given up, and it could arrive after its slot was given back.
+            stream.set_zero_linger()?;
+            Ok(match &self.tls {
+                None => Box::new(stream) as Box<dyn Stream>,
+                Some((name, config)) => {
+                    let connector = TlsConnector::from(Arc::clone(config));
+                    Box::new(connector.connect(name.clone(), stream).await?)
+                }
+            })
+        };
+        timeout(self.timeout, connect)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// One connection. Dropping it closes it.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Driver,
+    alarm: Alarm,
+    last_used: Instant,
+}
+
+/// The task that moves a connection's bytes; it ends with its owner.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What became of a request that got no answer.
+pub(super) enum Unanswered {
+    /// Not a byte was sent: here it is again.
+    NotSent(Box<Request<Full<Bytes>>>),
+    /// It was sent, at least in part.
+    Failed(Error),
+}
+
+impl Connection {
+    /// Opens one.
+    pub(super) async fn open<C: Connect>(connector: &C) -> Result<Self, Error> {
+        let stream = connector.connect().await.map_err(|error| {
+            Error::Unreachable(match error.kind() {
+                io::ErrorKind::ConnectionRefused => "connection refused",
+                io::ErrorKind::TimedOut => "no connection in time",
+                io::ErrorKind::InvalidData => "its certificate or TLS handshake is not right",
+                _ => "no connection",
+            })
+        })?;
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(LARGEST_ANSWER)
+            // Requests are small: one copy costs less than a gathering write.
+            .writev(false)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| Error::Unreachable("no connection"))?;
+        let driver = tokio::spawn(async move {
+            // Whatever ends a connection also ends the exchange on it, which tells of it.
+            drop(connection.await);
+        });
+        Ok(Self {
+            sender,
+            driver: Driver(driver),
+            alarm: Alarm::default(),
+            last_used: Instant::now(),
+        })
+    }
+
+    /// Whether it can be used again after a pause of at most `longest`.
+    pub(super) fn is_fresh(&self, longest: Duration) -> bool {
+        !self.sender.is_closed() && self.last_used.elapsed() < longest
+    }
+
+    /// Sends a request and gathers its answer within `limit`. Gives the connection back if another
+    /// request may follow; else it was closed before this returns, so that nothing of the request
+    /// can arrive afterwards.
+    pub(super) async fn exchange(
+        mut self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> (Result<(Parts, Bytes), Unanswered>, Option<Self>) {
+        let deadline = Instant::now() + limit;
+        let answer = async {
+            if poll_fn(|context| self.sender.poll_ready(context))
+                .await
+                .is_err()
+            {
+                return Err(Unanswered::NotSent(Box::new(request)));
+            }
+            let answer = self.sender.try_send_request(request).await;
+            let (parts, body) = match answer {
+                Ok(response) => response.into_parts(),
+                Err(mut error) => {
+                    return Err(match error.take_message() {
+                        Some(request) => Unanswered::NotSent(Box::new(request)),
+                        None => Unanswered::Failed(broken(error.error())),
+                    });
+                }
+            };
+            Ok((parts, gather(body).await.map_err(Unanswered::Failed)?))
+        };
+        let late = || Unanswered::Failed(Error::Unknown("no answer in time"));
+        let result = self.alarm.limit(deadline, answer).await;
+        let result = result.unwrap_or_else(|| Err(late()));
+        if result.is_ok() {
+            self.last_used = Instant::now();
+            return (result, Some(self));
+        }
+        self.driver.0.abort();
+        drop((&mut self.driver.0).await);
+        (result, None)
+    }
+}
+
+/// An answer that cannot be read has arrived all the same; one that is not there is unknown.
+fn broken(error: &hyper::Error) -> Error {
+    if error.is_parse() || error.is_parse_too_large() {
+        Error::malformed("Ryze's answer is not HTTP")
+    } else {
+        Error::Unknown("the connection was closed")
+    }
+}
+
+async fn gather(mut body: Incoming) -> Result<Bytes, Error> {
+    let too_large = || Error::malformed("Ryze's answer is too large");
+    if body.size_hint().lower() > LARGEST_ANSWER as u64 {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Error::malformed("Ryze's answer is cut short"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&data);
+        if rest.len() > LARGEST_ANSWER {
+            return Err(too_large());
+        }
+    }
+    Ok(if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    })
+}

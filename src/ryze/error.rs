@@ -1,0 +1,198 @@
+//! What an answer of Ryze means: one place that looks at status, headers and message, and the
+//! failure that each caller gets of it. Sources: the errors of the vendor's page "Update privacy"
+//! and the texts of the WhatsApp library underneath. Z-API's words do not belong here.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header, response::Parts};
+
+use super::wire;
+use crate::{
+    config::Secret,
+    privacy::{Failure, Limiter, Setting, Settings},
+};
+
+/// Where Ryze's 429 does not say when its counter is reset: the length of its window.
+const WINDOW: Duration = Duration::from_secs(60);
+/// No reset is believed to be further away.
+const LONGEST_RESET: Duration = Duration::from_secs(61);
+/// How long WhatsApp is left alone after it throttled an account.
+const WHATSAPP_PAUSE: Duration = Duration::from_secs(10);
+/// Characters of Ryze's message that a caller gets to see.
+const LONGEST_REASON: usize = 200;
+/// Digits in a row that may be a phone number.
+const PHONE_DIGITS: usize = 7;
+/// Bytes of a token that tell too much of it.
+const TELLTALE: usize = 6;
+/// WhatsApp's word for too many requests, wherever it stands.
+const OVER_LIMIT: &str = "rate-overlimit";
+const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
+    by: Limiter::WhatsApp,
+    retry_after: WHATSAPP_PAUSE,
+};
+
+/// Why an update is not known to be carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a byte of the request was sent.
+    #[error("Ryze could not be reached: {0}")]
+    Unreachable(&'static str),
+    /// It was sent, and what became of it cannot be told.
+    #[error("Ryze did not answer: {0}")]
+    Unknown(&'static str),
+    /// Ryze answered.
+    #[error("Ryze answered with a failure")]
+    Answered {
+        /// What its answer means for the setting that failed.
+        failure: Failure,
+        /// The setting that the answer names; with none it speaks of the whole update.
+        setting: Option<Setting>,
+    },
+}
+
+impl Error {
+    fn whole(failure: Failure) -> Self {
+        Self::Answered {
+            failure,
+            setting: None,
+        }
+    }
+
+    /// An answer that is no answer.
+    pub(super) fn malformed(reason: &str) -> Self {
+        Self::whole(Failure::Upstream {
+            reason: reason.into(),
+        })
+    }
+
+    /// What it means for a caller who asked for `setting`.
+    #[must_use]
+    pub fn failure(&self, setting: Setting) -> Failure {
+        match self {
+            Self::Unreachable(_) => Failure::Upstream {
+                reason: self.to_string(),
+            },
+            Self::Unknown(_) => Failure::Unknown,
+            Self::Answered {
+                setting: Some(failed),
+                ..
+            } if *failed != setting => Failure::Upstream {
+                reason: "Ryze failed at another setting of the same update".into(),
+            },
+            Self::Answered { failure, .. } => failure.clone(),
+        }
+    }
+}
+
+/// Reads an answer to either privacy call; `token` is what must not be in any reason.
+pub(super) fn read(parts: &Parts, body: &[u8], token: &Secret) -> Result<Settings, Error> {
+    if parts.status == StatusCode::OK {
+        if parts.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(Error::malformed("Ryze's answer is encoded"));
+        }
+        return wire::settings(body)
+            .ok_or_else(|| Error::malformed("Ryze's answer does not confirm the change"));
+    }
+    let message = wire::message(body).unwrap_or_default();
+    let reason = safe(&message, parts.status, token);
+    Err(classify(parts, &message, reason))
+}
+
+fn classify(parts: &Parts, message: &str, reason: String) -> Error {
+    // Ryze gives this message with 400 on some pages and 503 on others.
+    if message == "Instance is not connected to WhatsApp" {
+        return Error::whole(Failure::NotConnected);
+    }
+    let may_name_a_field = parts.status.is_server_error() || message.contains(OVER_LIMIT);
+    if let (true, Some((setting, cause))) = (may_name_a_field, wire::failed_field(message)) {
+        return whatsapp(setting, cause, reason);
+    }
+    Error::whole(match parts.status.as_u16() {
+        429 if message.contains(OVER_LIMIT) => WHATSAPP_THROTTLES,
+        429 => Failure::Throttled {
+            by: Limiter::Upstream,
+            retry_after: until_reset(&parts.headers),
+        },
+        400 | 401 | 403 | 404 | 405 | 413 | 415 | 501 => Failure::Refused { reason },
+        _ => Failure::Upstream { reason },
+    })
+}
+
+/// The causes that WhatsApp's library gives for a field that failed.
+fn whatsapp(setting: Option<Setting>, cause: &str, reason: String) -> Error {
+    let begins = |words: &[&str]| words.iter().any(|word| cause.starts_with(word));
+    let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    let failure = if setting.is_none() {
+        // A field that nobody asked for: what became of the others cannot be told.
+        Failure::Upstream { reason }
+    } else if has(&[OVER_LIMIT]) {
+        WHATSAPP_THROTTLES
+    } else if begins(&["info query timed out", "websocket disconnected"]) {
+        Failure::Unknown
+    } else if begins(&["websocket not connected"]) {
+        Failure::NotConnected
+    } else if has(&[
+        "bad-request",
+        "not-authorized",
+        "forbidden",
+        "not-acceptable",
+    ]) {
+        Failure::Refused { reason }
+    } else {
+        Failure::Upstream { reason }
+    };
+    Error::Answered { failure, setting }
+}
+
+/// The time to the reset of Ryze's counter, by the answer's own clock, for ours need not agree.
+fn until_reset(headers: &HeaderMap) -> Duration {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let reset = text("x-ratelimit-reset").and_then(|seconds| seconds.trim().parse().ok());
+    let date = text("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    let sent = date.and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());
+    match (reset, sent) {
+        (Some(reset), Some(sent)) => Duration::from_secs(reset)
+            .saturating_sub(sent)
+            .min(LONGEST_RESET),
+        _ => WINDOW,
+    }
+}
+
+/// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it
+/// that may be a phone number. With a piece of the token in it, nothing.
+fn safe(message: &str, status: StatusCode, token: &Secret) -> String {
+    let printed: String = message.chars().filter(|char| !char.is_control()).collect();
+    let words: Vec<_> = printed.split_whitespace().collect();
+    let mut reason = without_numbers(&words.join(" "));
+    let end = reason.char_indices().nth(LONGEST_REASON);
+    reason.truncate(end.map_or(reason.len(), |(end, _)| end));
+    if reason.is_empty() || has_piece(&printed, token.expose()) {
+        return format!("Ryze answered with status {}", status.as_u16());
+    }
+    reason
+}
+
+/// Whether a piece of the secret long enough to be of use is in the text.
+fn has_piece(text: &str, secret: &str) -> bool {
+    let length = TELLTALE.min(secret.len());
+    let mut pieces = secret.as_bytes().windows(length.max(1));
+    pieces.any(|piece| memchr::memmem::find(text.as_bytes(), piece).is_some())
+}
+
+/// Takes out what has as many digits as a phone number, however they are set apart.
+fn without_numbers(text: &str) -> String {
+    let may_be_inside = |char: char| char.is_ascii_digit() || " +-.()/".contains(char);
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let run_ends = rest.find(|char| !may_be_inside(char)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(run_ends.max(first.len_utf8()));
+        if run.bytes().filter(u8::is_ascii_digit).count() < PHONE_DIGITS {
+            shown.push_str(run);
+        } else {
+            shown.push_str(" [removed] ");
+        }
+        rest = after;
+    }
+    shown.trim().to_owned()
+}

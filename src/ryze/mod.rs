@@ -1,0 +1,13 @@
+//! The new vendor's language and the way to it. It knows the domain, and neither Z-API nor the
+//! budget: who may send, and when, is settled before a call comes here.
+
+mod client;
+mod connection;
+mod error;
+mod tls;
+pub mod wire;
+
+pub use client::{Client, Target};
+pub use connection::{Connect, Network, Stream};
+pub use error::Error;
+pub use tls::{TlsError, network};
