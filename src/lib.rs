@@ -5,6 +5,7 @@ pub mod alarm;
 pub mod budget;
 pub mod config;
 mod json;
+pub mod lane;
 pub mod privacy;
 pub mod ryze;
 pub mod sandbox;
