@@ -9,3 +9,4 @@ pub mod lane;
 pub mod privacy;
 pub mod ryze;
 pub mod sandbox;
+pub mod zapi;

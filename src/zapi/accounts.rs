@@ -1,0 +1,72 @@
+//! Who may call: the instances that are configured and the credentials of each. What their calls
+//! do belongs elsewhere.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use http::{HeaderMap, header::HeaderName};
+use percent_encoding::percent_decode_str;
+
+use super::{response::Refusal, route::Matched};
+use crate::config::{Instance, Secret};
+
+/// The header with the account's security token.
+pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
+
+/// The instances that may be called.
+#[derive(Debug)]
+pub struct Accounts {
+    by_id: HashMap<Vec<u8>, Account>,
+    /// Compared with where the id is unknown, so that this takes as long as a wrong token.
+    decoy: Secret,
+}
+
+#[derive(Debug)]
+struct Account {
+    index: usize,
+    token: Secret,
+    client_token: Option<Secret>,
+}
+
+impl Accounts {
+    /// The instances of the configuration.
+    #[must_use]
+    pub fn new(instances: &[Instance]) -> Self {
+        let account = |(index, instance): (usize, &Instance)| {
+            let account = Account {
+                index,
+                token: instance.zapi_token.clone(),
+                client_token: instance.client_token.clone(),
+            };
+            (instance.zapi_instance.clone().into_bytes(), account)
+        };
+        let decoy = instances
+            .first()
+            .map(|instance| instance.zapi_token.clone());
+        Self {
+            by_id: instances.iter().enumerate().map(account).collect(),
+            decoy: decoy.unwrap_or_else(|| Secret::new("")),
+        }
+    }
+
+    /// The place in the configuration of the instance that a call comes from.
+    ///
+    /// # Errors
+    /// Id and token are not a configured pair, or the `Client-Token` is not the one asked for.
+    pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Refusal> {
+        let id: Cow<'_, [u8]> = percent_decode_str(call.id).into();
+        let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
+        let account = self.by_id.get(&*id);
+        let expected = account.map_or(&self.decoy, |account| &account.token);
+        let (true, Some(account)) = (expected.matches(&token), account) else {
+            return Err(Refusal::UnknownInstance);
+        };
+        if let Some(expected) = &account.client_token {
+            match headers.get(CLIENT_TOKEN) {
+                Some(sent) if expected.matches(sent.as_bytes()) => (),
+                Some(sent) if !sent.is_empty() => return Err(Refusal::ClientTokenWrong),
+                _ => return Err(Refusal::ClientTokenMissing),
+            }
+        }
+        Ok(account.index)
+    }
+}

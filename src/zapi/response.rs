@@ -1,0 +1,204 @@
+//! Every answer in Z-API's words: the one place that turns what happened into status, headers and
+//! body. Callers match on substrings of the sentences, so those stay exact. Why a thing happened
+//! does not belong here.
+
+use std::{borrow::Cow, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::privacy::{Failure, Limiter, Outcome};
+
+/// An answer, ready to be sent.
+pub type Answer = Response<Full<Bytes>>;
+
+/// When somebody who found the instance busy, or the gateway full or stopping, may try again.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Why a request was not even tried. All but [`Refusal::Unavailable`] are the caller's to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Something is wrong with it; says what.
+    BadRequest(String),
+    /// No such call.
+    UnknownPath {
+        /// The name that the caller probably meant.
+        instead: Option<&'static str>,
+    },
+    /// The call takes another method.
+    WrongMethod {
+        /// That method.
+        allow: &'static str,
+    },
+    /// Id and token are not a configured pair.
+    UnknownInstance,
+    /// A `Client-Token` is asked for, and none was sent.
+    ClientTokenMissing,
+    /// Another `Client-Token` is asked for.
+    ClientTokenWrong,
+    /// The body is not announced as plain JSON; says what to send.
+    UnsupportedMediaType(&'static str),
+    /// The body has more bytes than the limit.
+    BodyTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The body did not come in time.
+    BodyTooSlow,
+    /// Understood, but Ryze cannot do it; says why and that nothing was changed.
+    Unprocessable(String),
+    /// The gateway is full or stopping; says which.
+    Unavailable(&'static str),
+}
+
+/// The body of every answer that is not a success: Z-API's two shapes, and `success` for the
+/// callers that look at nothing else.
+#[derive(Serialize)]
+struct Body<'text> {
+    success: bool,
+    error: &'text str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'text str>,
+}
+
+/// The answer to a change.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> Answer {
+    let Err(failure) = outcome else {
+        let body = Bytes::from_static(br#"{"success":true}"#);
+        return answer(StatusCode::OK, body);
+    };
+    match failure {
+        Failure::Budget { retry_after } => too_many_requests(
+            *retry_after,
+            "the gateway's budget of requests to Ryze is used up; nothing was changed",
+        ),
+        Failure::Throttled {
+            by: Limiter::Upstream,
+            retry_after,
+        } => too_many_requests(*retry_after, "Ryze's rate limit is used up"),
+        Failure::Throttled {
+            by: Limiter::WhatsApp,
+            retry_after,
+        } => too_many_requests(
+            *retry_after,
+            "WhatsApp limits how often the account may change this",
+        ),
+        Failure::NotConnected => sentence(StatusCode::BAD_REQUEST, "You are not connected."),
+        Failure::Refused { reason } => {
+            framework(StatusCode::FAILED_DEPENDENCY, "FAILED_DEPENDENCY", reason)
+        }
+        Failure::Upstream { reason } => framework(StatusCode::BAD_GATEWAY, "BAD_GATEWAY", reason),
+        Failure::NotSent => {
+            unavailable("the change could not be sent in time; nothing was changed")
+        }
+        Failure::Unknown => framework(
+            StatusCode::GATEWAY_TIMEOUT,
+            "GATEWAY_TIMEOUT",
+            "the change was sent and not confirmed in time; it may still take effect",
+        ),
+    }
+}
+
+/// The answer to a request that was not tried.
+#[must_use]
+pub fn refusal(refusal: &Refusal) -> Answer {
+    match refusal {
+        Refusal::BadRequest(message) => framework(StatusCode::BAD_REQUEST, "BAD_REQUEST", message),
+        Refusal::UnknownPath { instead } => {
+            let message = "Unable to find matching target resource method";
+            let message = match instead {
+                Some(name) => Cow::from(format!("{message}; use /privacy/{name}")),
+                None => message.into(),
+            };
+            framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
+        }
+        Refusal::WrongMethod { allow } => with(
+            framework(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "HTTP 405 Method Not Allowed",
+            ),
+            header::ALLOW,
+            HeaderValue::from_static(allow),
+        ),
+        Refusal::UnknownInstance => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
+        Refusal::ClientTokenMissing => {
+            sentence(StatusCode::FORBIDDEN, "Client-Token null not allowed")
+        }
+        Refusal::ClientTokenWrong => sentence(StatusCode::FORBIDDEN, "Client-Token not allowed"),
+        Refusal::UnsupportedMediaType(message) => with(
+            framework(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                message,
+            ),
+            HeaderName::from_static("accept-post"),
+            HeaderValue::from_static("application/json"),
+        ),
+        Refusal::BodyTooLarge { limit } => framework(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "REQUEST_ENTITY_TOO_LARGE",
+            &format!("the body has more than {limit} bytes"),
+        ),
+        Refusal::BodyTooSlow => framework(
+            StatusCode::REQUEST_TIMEOUT,
+            "REQUEST_TIMEOUT",
+            "the body did not arrive in time",
+        ),
+        Refusal::Unprocessable(message) => framework(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "UNPROCESSABLE_ENTITY",
+            message,
+        ),
+        Refusal::Unavailable(message) => unavailable(message),
+    }
+}
+
+fn sentence(status: StatusCode, error: &str) -> Answer {
+    failure(status, error, None)
+}
+
+fn framework(status: StatusCode, error: &str, message: &str) -> Answer {
+    failure(status, error, Some(message))
+}
+
+fn too_many_requests(retry_after: Duration, message: &str) -> Answer {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    later(framework(status, "TOO_MANY_REQUESTS", message), retry_after)
+}
+
+fn unavailable(message: &str) -> Answer {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    later(framework(status, "SERVICE_UNAVAILABLE", message), SOON)
+}
+
+/// Whole seconds (RFC 9110, 10.2.3), rounded up, at least 1.
+fn later(answer: Answer, retry_after: Duration) -> Answer {
+    let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+    with(answer, header::RETRY_AFTER, seconds.max(1).into())
+}
+
+fn failure(status: StatusCode, error: &str, message: Option<&str>) -> Answer {
+    let body = Body {
+        success: false,
+        error,
+        message,
+    };
+    // Two strings and a bool always have a JSON form.
+    answer(status, serde_json::to_vec(&body).unwrap_or_default().into())
+}
+
+fn answer(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    with(answer, header::CONTENT_TYPE, json)
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: HeaderValue) -> Answer {
+    answer.headers_mut().insert(name, value);
+    answer
+}
