@@ -1,0 +1,257 @@
+//! The commands: what the user typed, what is answered on stdout, and the exit code. What a command
+//! does belongs in the module that does it.
+
+use std::{
+    env,
+    fmt::Display,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Config, Problem},
+    lifecycle::{self, LifecycleError, Stop},
+    sandbox::{self, Sandbox, Window},
+    server, telemetry,
+};
+
+/// Wrong usage or configuration (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+/// Anything else that went wrong.
+const FAILURE: u8 = 1;
+/// Names the configuration where no flag does.
+const CONFIG_VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
+/// Where `serve --sandbox` listens, or where that is taken, on any free port.
+const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
+
+/// Answers Z-API's privacy calls and does the work on Ryze.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(Serve),
+    /// Run only an in-memory Ryze, to test an integration with
+    Sandbox(SandboxArgs),
+    /// Read the configuration and report every problem; opens no port and sends nothing
+    Check(Check),
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    file: File,
+    /// Use a built-in configuration in front of an embedded in-memory Ryze
+    #[arg(long, conflicts_with = "config")]
+    sandbox: bool,
+}
+
+#[derive(Args)]
+struct File {
+    /// The configuration file [default: what ZAPI_TO_RYZE_CONFIG names]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct SandboxArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Requests of one token that are admitted in a minute
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    requests_per_minute: u32,
+    /// Count the minute back from each request, not in fixed windows
+    #[arg(long)]
+    sliding_window: bool,
+    /// Milliseconds that WhatsApp takes for each field, and to read the settings
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency_ms: u32,
+}
+
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    file: File,
+    /// Show the effective configuration, secrets masked
+    #[arg(long)]
+    print: bool,
+}
+
+/// Runs the command that the process was started with, to its end.
+#[must_use]
+pub fn run() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // With neither stdout nor stderr there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let result = match command {
+        Command::Check(check) => self::check(check),
+        Command::Serve(serve) => block_on(self::serve(serve)),
+        Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Told(code)) => ExitCode::from(code),
+        Err(Failed::Because(error)) => {
+            tell(format_args!("error: {error}"));
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// Why a command did not succeed.
+enum Failed {
+    /// The user was told already.
+    Told(u8),
+    /// The user is to be told this.
+    Because(Box<dyn std::error::Error>),
+}
+
+impl<E: std::error::Error + 'static> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Because(Box::new(error))
+    }
+}
+
+/// One thread carries everything: the work is waiting, and the budget bounds it.
+fn block_on(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(command);
+    // A look-up of a name that hangs must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+fn check(check: Check) -> Result<(), Failed> {
+    let config = check.file.load()?;
+    if check.print {
+        answer(config::print(&config).trim_end());
+    } else {
+        answer("the configuration is fine");
+    }
+    Ok(())
+}
+
+async fn serve(serve: Serve) -> Result<(), Failed> {
+    if serve.sandbox {
+        return serve_sandbox().await;
+    }
+    let config = serve.file.load()?;
+    let _log = telemetry::start(&config.log)?;
+    let gateway = lifecycle::start(&config).await?;
+    announce(gateway.address);
+    Ok(gateway.run().await?)
+}
+
+async fn serve_sandbox() -> Result<(), Failed> {
+    let upstream = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let mut config = config::sandbox(SANDBOX_LISTEN, upstream.local_addr()?);
+    let _log = telemetry::start(&config.log)?;
+    let ryze = Sandbox::new(sandbox::Options::default());
+    tokio::spawn(ryze.serve(upstream));
+    let gateway = match lifecycle::start(&config).await {
+        Err(LifecycleError::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+            config.server.listen.set_port(0);
+            lifecycle::start(&config).await?
+        }
+        started => started?,
+    };
+    announce(gateway.address);
+    answer(try_it(&config, gateway.address));
+    Ok(gateway.run().await?)
+}
+
+/// A line to paste into a shell.
+fn try_it(config: &Config, address: SocketAddr) -> String {
+    let instance = config.instances.first();
+    let (id, token) = instance.map_or(("", ""), |instance| {
+        (&instance.zapi_instance, instance.zapi_token.expose())
+    });
+    format!(
+        "\nAn embedded in-memory Ryze answers it. Hide the profile photo from all but contacts:\n\n  \
+         curl -i http://{address}/instances/{id}/token/{token}/privacy/photo \\\n    \
+         -H 'Content-Type: application/json' -d '{{\"visualizationType\":\"CONTACTS\"}}'\n"
+    )
+}
+
+async fn sandbox(sandbox: SandboxArgs) -> Result<(), Failed> {
+    let mut stop = Stop::new()?;
+    let socket = server::bind(sandbox.listen).await?;
+    let address = socket.local_addr()?;
+    announce(address);
+    answer(sandbox::usage(address));
+    let ryze = Sandbox::new(sandbox::Options {
+        requests_per_minute: sandbox.requests_per_minute,
+        window: if sandbox.sliding_window {
+            Window::Sliding
+        } else {
+            Window::Fixed
+        },
+        latency: Duration::from_millis(sandbox.latency_ms.into()),
+        ..sandbox::Options::default()
+    });
+    tokio::select! {
+        () = ryze.serve(socket) => (),
+        () = stop.signalled() => (),
+    }
+    Ok(())
+}
+
+impl File {
+    /// Reads the configuration, or reports what is wrong with it.
+    fn load(self) -> Result<Config, Failed> {
+        let Some(file) = self
+            .config
+            .or_else(|| env::var_os(CONFIG_VARIABLE).map(Into::into))
+        else {
+            tell(format_args!(
+                "error: no configuration: give --config FILE or set {CONFIG_VARIABLE}"
+            ));
+            return Err(Failed::Told(USAGE));
+        };
+        let report = |kind: &str, problem: &Problem| {
+            tell(format_args!("{}: {kind}: {problem}", file.display()));
+        };
+        let loaded = config::load(&file).map_err(|problems| {
+            problems.iter().for_each(|problem| report("error", problem));
+            Failed::Told(USAGE)
+        })?;
+        loaded
+            .warnings
+            .iter()
+            .for_each(|problem| report("warning", problem));
+        Ok(loaded.config)
+    }
+}
+
+fn announce(address: SocketAddr) {
+    answer(format_args!("listening on http://{address}"));
+}
+
+/// Answers on stdout. A reader that is gone is no reason to stop.
+fn answer(text: impl Display) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Tells on stderr.
+fn tell(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

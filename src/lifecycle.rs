@@ -1,0 +1,173 @@
+//! The gateway's life: it is put together from its configuration, serves, and stops in order when
+//! it is told to. What a request goes through belongs in `gateway.rs`.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    admin::{Admin, Readiness},
+    budget::Budget,
+    config::{self, Config},
+    gateway::Gateway,
+    lane::{Lanes, longest_wait},
+    ryze::{self, Client, Network},
+    server::{Listener, bind},
+};
+
+/// Time for the last answers to reach their callers once every deadline was cut short.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Why the gateway could not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    /// An address cannot be listened on, or the system has no signals.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There is no way to Ryze.
+    #[error(transparent)]
+    Tls(#[from] ryze::TlsError),
+    /// An instance cannot be called.
+    #[error("an instance's name or token cannot stand in a request: {0}")]
+    Instance(#[from] http::Error),
+    /// What was in flight took longer than `server.drain.limit`, or a second signal came.
+    #[error("stopped before everything in flight was answered by Ryze")]
+    Cut,
+}
+
+/// A gateway whose sockets are open and that serves nobody yet.
+pub struct Bound {
+    listener: Listener<Gateway<Network>>,
+    lanes: Arc<Lanes<Network>>,
+    admin: Option<Listener<Admin>>,
+    readiness: Readiness,
+    drain: config::Drain,
+    stop: Stop,
+    /// Where callers are served.
+    pub address: SocketAddr,
+}
+
+/// Puts a gateway together and opens its sockets.
+///
+/// # Errors
+/// [`LifecycleError`], with nothing left open.
+pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
+    let stop = Stop::new()?;
+    let client = Client::new(ryze::network(&config.ryze)?, config.ryze.request_timeout);
+    let budget = &config.budget;
+    let deadline = config.server.deadline;
+    let max_wait = budget.max_wait.min(longest_wait(deadline));
+    let budget = Budget::new(budget.share, budget.burst, max_wait);
+    let lanes = Lanes::new(budget, client, deadline);
+    let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes))?);
+    let socket = bind(config.server.listen).await?;
+    let address = socket.local_addr()?;
+    let readiness = Readiness::default();
+    let admin = admin(config, &readiness).await?;
+    Ok(Bound {
+        listener: Listener::new(socket, gateway, &config.server),
+        lanes,
+        admin,
+        readiness,
+        drain: config.server.drain.clone(),
+        stop,
+        address,
+    })
+}
+
+/// The operator's listener. Where its address is only the default, a port that is taken does not
+/// keep callers from being served.
+async fn admin(
+    config: &Config,
+    readiness: &Readiness,
+) -> Result<Option<Listener<Admin>>, LifecycleError> {
+    let socket = match bind(config.admin.listen).await {
+        Ok(socket) => socket,
+        Err(error) if !config.admin.listen_is_explicit => {
+            tracing::warn!(%error, "no admin listener; give it an address in admin.listen");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    tracing::info!(address = %socket.local_addr()?, "the admin listener is ready");
+    let admin = Arc::new(Admin::new(readiness.clone()));
+    Ok(Some(Listener::new(socket, admin, &config.server)))
+}
+
+impl Bound {
+    /// Serves until a signal, then stops in order.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Cut`].
+    pub async fn run(mut self) -> Result<(), LifecycleError> {
+        let admin = async {
+            match &self.admin {
+                Some(admin) => admin.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(admin);
+        tokio::select! {
+            () = self.listener.accept() => (),
+            () = &mut admin => (),
+            () = self.stop.signalled() => (),
+        }
+        tracing::info!("stopping");
+        self.readiness.withdraw();
+        let in_a_hurry = tokio::select! {
+            () = self.listener.accept() => false,
+            () = &mut admin => false,
+            () = self.stop.signalled() => true,
+            () = sleep(self.drain.delay) => false,
+        };
+        let connections = self.listener.stop();
+        let finished = async {
+            connections.wait().await;
+            self.lanes.idle().await;
+        };
+        let clean = !in_a_hurry
+            && tokio::select! {
+                result = timeout(self.drain.limit, finished) => result.is_ok(),
+                () = &mut admin => false,
+                () = self.stop.signalled() => false,
+            };
+        if clean {
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        self.lanes.cut();
+        // Who cannot take its answer in this time is gone.
+        let _ = timeout(LAST_ANSWERS, connections.wait()).await;
+        Err(LifecycleError::Cut)
+    }
+}
+
+/// The signals that ask the process to stop.
+pub struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Listens for them from now on.
+    ///
+    /// # Errors
+    /// The system has no signals.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn signalled(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether a request's head is sound, as far as hyper leaves that to its user (RFC 9112, 3.2, 6.1 and
+//! RFC 9110, 7.2). What the request asks for does not belong here.
+
+use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts, uri::Authority};
+
+/// An extension of requests with both `Content-Length` and `Transfer-Encoding`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AmbiguousLength;
+
+/// Checks a head, in which `Host` and `once` may stand only once.
+///
+/// # Errors
+/// What is wrong with it, in words for the caller.
+pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), String> {
+    if parts.extensions.get::<AmbiguousLength>().is_some() {
+        return Err("Content-Length and Transfer-Encoding exclude each other".into());
+    }
+    if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') {
+        return Err("the request target must be a path or an absolute URL".into());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    if !parts.uri.path().is_ascii() || !query.is_ascii() {
+        return Err("the request target must be ASCII; percent-encode the rest".into());
+    }
+    check_headers(&parts.headers, once, parts.version)
+}
+
+/// One pass for all of them.
+fn check_headers(headers: &HeaderMap, once: &HeaderName, version: Version) -> Result<(), String> {
+    let mut host = None;
+    let mut other = None;
+    for (name, value) in headers {
+        let is_repeated = (*name == header::HOST && host.replace(value).is_some())
+            || (name == once && other.replace(value).is_some());
+        if is_repeated {
+            return Err(format!("the header {name} stands twice"));
+        }
+    }
+    match host.map(|host| Authority::try_from(host.as_bytes())) {
+        Some(Ok(host)) if is_host_and_port(&host) => Ok(()),
+        Some(_) => Err("the header host is malformed".into()),
+        None if version == Version::HTTP_10 => Ok(()),
+        None => Err("the header host is missing".into()),
+    }
+}
+
+/// `uri-host [ ":" port ]`, whose port may be empty (RFC 3986, 3.2.3).
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    match authority.as_str().strip_prefix(host) {
+        Some("" | ":") => !host.is_empty(),
+        Some(_) => !host.is_empty() && authority.port_u16().is_some(),
+        None => false,
+    }
+}

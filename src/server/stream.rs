@@ -1,0 +1,240 @@
+//! A caller's byte stream with the time limits that hyper does not keep: one for a request's head,
+//! one for the pause between requests, one for a caller who does not read its answer. It also ends
+//! gently where a body was left unread, lest the answer be lost with it (RFC 9112, 9.6). The time
+//! limits of bodies and answers belong in `zapi::request` and `lane.rs`.
+
+use std::{
+    io, mem,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use super::framing::Framing;
+use crate::alarm::Alarm;
+
+/// Reads of a caller that is not listened to any more, before others have their turn.
+const READS_AT_ONCE: usize = 16;
+
+/// How long a caller may take over what is its part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    pub(super) header: Duration,
+    pub(super) idle: Duration,
+}
+
+/// Where a connection is between its first byte and its last, as the stream and the handler of its
+/// requests tell each other.
+#[derive(Clone, Debug)]
+pub(super) struct Progress(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    framing: Framing,
+    /// Whether the caller may still be sending what nobody will read.
+    has_unread: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// A request's head is being read.
+    Head { since: Instant },
+    /// A request is with its handler, or its body is being read.
+    Busy,
+    /// Its answer is on the way.
+    Answered,
+    /// Nothing is under way.
+    Idle { since: Instant },
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            phase: Phase::Head {
+                since: Instant::now(),
+            },
+            framing: Framing::default(),
+            has_unread: false,
+        })))
+    }
+
+    /// A head is complete and goes to its handler. Tells whether its length is ambiguous.
+    pub(super) fn begin(&self) -> bool {
+        self.with(|state| {
+            state.phase = Phase::Busy;
+            mem::take(&mut state.framing).is_ambiguous()
+        })
+    }
+
+    /// The handler has answered, and perhaps left some of the body.
+    pub(super) fn end(&self, has_unread: bool) {
+        self.with(|state| {
+            state.phase = Phase::Answered;
+            state.has_unread = has_unread;
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        self.with(|state| {
+            if let Phase::Answered | Phase::Idle { .. } = state.phase {
+                state.framing = Framing::default();
+                state.phase = Phase::Head {
+                    since: Instant::now(),
+                };
+            }
+            if let Phase::Head { .. } = state.phase {
+                state.framing.watch(bytes);
+            }
+        });
+    }
+
+    /// When the caller's time is up if not a byte comes; not while the next step is ours.
+    fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+        self.with(|state| {
+            if let Phase::Answered = state.phase {
+                state.phase = Phase::Idle {
+                    since: Instant::now(),
+                };
+            }
+            match state.phase {
+                Phase::Head { since } => Some(since + timeouts.header),
+                Phase::Idle { since } => Some(since + timeouts.idle),
+                Phase::Busy | Phase::Answered => None,
+            }
+        })
+    }
+}
+
+/// The stream.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    stream: S,
+    progress: Progress,
+    timeouts: Timeouts,
+    alarm: Alarm,
+    /// Since when the caller takes nothing more of its answer.
+    blocked: Option<Instant>,
+    /// Until when what the caller still sends is thrown away.
+    lingers: Option<Instant>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, progress: Progress, timeouts: Timeouts) -> Self {
+        Self {
+            stream,
+            progress,
+            timeouts,
+            alarm: Alarm::default(),
+            blocked: None,
+            lingers: None,
+        }
+    }
+
+    /// Ends a write that is blocked for too long.
+    fn watch_write<T>(
+        &mut self,
+        result: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.blocked = None;
+            return result;
+        }
+        let since = *self.blocked.get_or_insert_with(Instant::now);
+        ready!(self.alarm.poll(since + self.timeouts.idle, context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
+            this.progress.read(&buffer.filled()[before..]);
+            return Poll::Ready(result);
+        }
+        let Some(deadline) = this.progress.deadline(&this.timeouts) else {
+            return Poll::Pending;
+        };
+        ready!(this.alarm.poll(deadline, context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Throws away what the caller still sends, until it ends or its time is up: closed over unread
+    /// bytes, the connection would be reset and the answer lost.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let limit = self.timeouts.header;
+        let deadline = *self.lingers.get_or_insert_with(|| Instant::now() + limit);
+        let mut bytes = [0; 4096];
+        for _ in 0..READS_AT_ONCE {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => (),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return self.alarm.poll(deadline, context).map(Ok),
+            }
+        }
+        if deadline <= Instant::now() {
+            return Poll::Ready(Ok(()));
+        }
+        // Others have their turn.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch_write(result, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watch_write(result, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(context);
+        self.watch_write(result, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_shutdown(context);
+        ready!(self.watch_write(result, context))?;
+        if self.progress.with(|state| state.has_unread) {
+            return self.linger(context);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
