@@ -1,0 +1,170 @@
+//! Single permits: their order, what an unused one costs, and what who is refused is told.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::{Instant, advance, sleep, timeout},
+};
+use zapi_to_ryze::budget::Budget;
+
+use super::{MINUTE, millis, on_paused_clock};
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_served_in_order_and_at_the_pace() {
+    let budget = Budget::new(60, 2, Duration::from_secs(30));
+    let start = Instant::now();
+    let mut waiting = JoinSet::new();
+    for number in 0..6 {
+        let budget = budget.clone();
+        waiting.spawn(async move {
+            let mut permit = budget.permit().await.unwrap();
+            permit.sent();
+            (number, start.elapsed().as_secs())
+        });
+        tokio::task::yield_now().await;
+    }
+    let mut served = Vec::new();
+    while let Some(turn) = waiting.join_next().await {
+        served.push(turn.unwrap());
+    }
+    assert_eq!(served, [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (5, 4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_overtakes_who_waits_in_the_moment_of_a_grant() {
+    let budget = Budget::new(60, 1, Duration::from_secs(30));
+    let start = Instant::now();
+    let mut served = JoinSet::new();
+    let mut ask = |name, after| {
+        let budget = budget.clone();
+        served.spawn(async move {
+            sleep(Duration::from_secs(after)).await;
+            budget.permit().await.unwrap().sent();
+            (start.elapsed().as_secs(), name)
+        });
+    };
+    ask("first", 0);
+    // One of the late ones wakes before the grant, whatever the order of the timers.
+    ask("late", 1);
+    ask("waiting", 0);
+    yield_now().await;
+    ask("late", 1);
+    let mut order = served.join_all().await;
+    order.sort_unstable();
+    assert_eq!(
+        order,
+        [(0, "first"), (1, "waiting"), (2, "late"), (3, "late")]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_was_not_used_comes_back_at_once() {
+    let budget = Budget::new(1, 1, Duration::ZERO);
+    let permit = budget.permit().await.unwrap();
+    assert!(budget.permit().await.is_err());
+    drop(permit);
+    let mut permit = budget.permit().await.expect("nothing was sent");
+    permit.sent();
+    permit.not_sent();
+    drop(permit);
+    let mut permit = budget
+        .permit()
+        .await
+        .expect("it turned out that nothing was sent");
+    permit.sent();
+    drop(permit);
+    advance(MINUTE).await;
+    assert!(
+        budget.permit().await.is_err(),
+        "the guard of 1 s is not over"
+    );
+    advance(Duration::from_secs(1)).await;
+    assert!(budget.permit().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_that_come_back_do_not_add_up_to_a_burst() {
+    let budget = Budget::new(60, 3, Duration::ZERO);
+    let unused: Vec<_> = [
+        budget.permit().await,
+        budget.permit().await,
+        budget.permit().await,
+    ]
+    .into();
+    drop(unused);
+    budget.permit().await.unwrap().sent();
+    assert!(budget.permit().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_time_does_not_let_out_more_than_the_burst() {
+    let budget = Budget::new(60, 2, Duration::ZERO);
+    sleep(Duration::from_secs(100)).await;
+    for _ in 0..2 {
+        budget.permit().await.unwrap().sent();
+    }
+    let refused = budget.permit().await.unwrap_err();
+    assert_eq!(refused.retry_after, Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_waiting_is_passed_over() {
+    let budget = Budget::new(60, 1, Duration::from_secs(2));
+    let _first = budget.permit().await.unwrap();
+    for _ in 0..50 {
+        let left = timeout(Duration::from_millis(1), budget.permit()).await;
+        assert!(
+            left.is_err(),
+            "waits, and is refused by nobody who left before"
+        );
+    }
+    let start = Instant::now();
+    budget.permit().await.unwrap();
+    assert!(start.elapsed() <= Duration::from_secs(1));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Until the time that a refusal names a new request is refused, and from then on it is not.
+    #[test]
+    fn a_refusal_names_the_earliest_time_of_an_admission(
+        share in 1..30_u32,
+        burst in 1..30_u32,
+        max_wait in millis(0..20_000),
+        pauses in prop::collection::vec(millis(0..3000), 1..80),
+    ) {
+        on_paused_clock(async {
+            let budget = Budget::new(share, burst.min(share), max_wait);
+            let mut queue = JoinSet::new();
+            for pause in pauses {
+                sleep(pause).await;
+                let waiting = budget.clone();
+                queue.spawn(async move {
+                    // Answered at once, for how long an answer takes cannot be foretold.
+                    if let Ok(mut permit) = waiting.permit().await {
+                        permit.sent();
+                    }
+                });
+            }
+            let refusal = timeout(Duration::ZERO, budget.permit()).await;
+            let Ok(Err(refused)) = refusal else { return Ok(()) };
+            let ask = |after: Duration| {
+                let budget = budget.clone();
+                async move {
+                    // In steps of the clock, for others wait as well.
+                    sleep(after).await;
+                    matches!(timeout(Duration::ZERO, budget.permit()).await, Ok(Err(_)))
+                }
+            };
+            // tokio's timers are up to 1 ms late, and grants follow each other.
+            let little = Duration::from_millis(50);
+            prop_assume!(refused.retry_after > little);
+            prop_assert!(ask(refused.retry_after - little).await, "admitted sooner");
+            prop_assert!(!ask(little * 2).await, "not admitted then");
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,241 @@
+//! What the user types and what comes of it: answers on stdout, problems on stderr, exit codes. How
+//! a running gateway stops belongs in `stop.rs`, what a configuration may hold in `config`.
+
+use std::{io::ErrorKind, net::TcpListener, path::Path, process::Command};
+
+use tokio::sync::Mutex;
+
+use crate::{
+    harness::{Upstream, confirms, photo},
+    process::{Ended, Process, file, program, send, without_environment},
+};
+
+const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
+
+const ANY: &str = "127.0.0.1:0";
+
+/// Held by each test of what listens on the ports that the program has by default.
+static DEFAULT_PORTS: Mutex<()> = Mutex::const_new(());
+
+async fn run(arguments: &[&str]) -> Ended {
+    Process::start(&mut program(arguments)).ended().await
+}
+
+/// Runs a command on a file that holds this text.
+async fn run_on(text: &str, command: &[&str]) -> Ended {
+    let file = file(text);
+    let mut program = program(command);
+    program.arg("--config").arg(file.path());
+    Process::start(&mut program).ended().await
+}
+
+/// A configuration without a fault.
+fn sound(server: &str, admin: &str, ryze: &str) -> String {
+    format!(
+        "[server]\nlisten = \"{server}\"\n[admin]\nlisten = \"{admin}\"\n\
+         [ryze]\nbase_url = \"http://{ryze}\"\ntoken = \"t\"\n\
+         [[instances]]\nzapi_instance = \"I1\"\nzapi_token = \"T1\"\nryze_instance = \"main\"\n"
+    )
+}
+
+/// A socket that somebody else listens on, and its address.
+fn taken() -> (TcpListener, String) {
+    let socket = TcpListener::bind(ANY).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, address)
+}
+
+#[tokio::test]
+async fn wrong_usage_is_told_on_stderr() {
+    let cases: [&[&str]; 9] = [
+        &[],
+        &["server"],
+        &["serve", "--verbose"],
+        &["serve"],
+        &["serve", "--config"],
+        &["serve", "--config", "x.toml", "--sandbox"],
+        &["sandbox"],
+        &["sandbox", "--listen", "here"],
+        &["check"],
+    ];
+    for arguments in cases {
+        let ended = run(arguments).await;
+        assert_eq!(ended.code, Some(64), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+        assert_ne!(ended.stderr, "", "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn help_and_version_are_answers() {
+    let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"), "\n");
+    let cases: [(&[&str], &str); 4] = [
+        (&["--version"], version),
+        (&["--help"], "check"),
+        (&["serve", "--help"], "ZAPI_TO_RYZE_CONFIG"),
+        (&["check", "--help"], "--print"),
+    ];
+    for (arguments, part) in cases {
+        let ended = run(arguments).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        assert!(ended.stdout.contains(part), "{}", ended.stdout);
+    }
+}
+
+#[tokio::test]
+async fn every_problem_is_told_with_its_line_and_key() {
+    let broken = file(
+        "[server]\nlisten = 8420\ndeadline = \"soon\"\n\n[budget]\nburts = 3\n\
+         [[instances]]\nzapi_instance = \"I1\"\nzapi_token = \"\"\nryze_instance = \"main\"\n",
+    );
+    let path = broken.path().to_str().unwrap();
+    let problems = [
+        "line 2: server.listen: ",
+        "line 3: server.deadline: ",
+        "line 6: budget.burts: ",
+        "line 7: instances[0].ryze_token: ",
+        "line 9: instances[0].zapi_token: ",
+    ];
+    for command in ["check", "serve"] {
+        let ended = run(&[command, "--config", path]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""));
+        assert_eq!(
+            ended.stderr.lines().count(),
+            problems.len(),
+            "{}",
+            ended.stderr
+        );
+        for problem in problems {
+            let start = format!("{path}: error: {problem}");
+            assert!(
+                ended.stderr.lines().any(|line| line.starts_with(&start)),
+                "{start} is not in {}",
+                ended.stderr
+            );
+        }
+        let missing = run(&[command, "--config", "/nowhere/gateway.toml"]).await;
+        assert_eq!((missing.code, missing.stdout.as_str()), (Some(64), ""));
+        assert!(missing.stderr.contains("/nowhere/gateway.toml: error: "));
+    }
+}
+
+#[tokio::test]
+async fn what_check_prints_is_a_configuration() {
+    let fine = run_on(&sound(ANY, ANY, ANY), &["check"]).await;
+    assert_eq!((fine.code, fine.stderr.as_str()), (Some(0), ""));
+    assert!(fine.stdout.contains("fine"));
+    let printed = run_on(&sound(ANY, ANY, ANY), &["check", "--print"]).await;
+    assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
+    assert!(printed.stdout.contains("zapi_instance = \"I1\""));
+    // Masked secrets are secrets too.
+    let again = run_on(&printed.stdout, &["check", "--print"]).await;
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
+    assert_eq!(again.stdout, printed.stdout);
+}
+
+#[tokio::test]
+async fn the_variable_names_the_file_where_no_flag_does() {
+    const VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
+    let sound = file(&sound(ANY, ANY, ANY));
+    let nowhere = "/nowhere/gateway.toml";
+    let by_flag = ["check", "--config", sound.path().to_str().unwrap()];
+    let cases: [(&[&str], &Path, i32); 3] = [
+        (&["check"], sound.path(), 0),
+        (&["check"], nowhere.as_ref(), 64),
+        (&by_flag, nowhere.as_ref(), 0),
+    ];
+    for (arguments, variable, code) in cases {
+        let check = Process::start(program(arguments).env(VARIABLE, variable));
+        let ended = check.ended().await;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
+    }
+    let _default_ports = DEFAULT_PORTS.lock().await;
+    let mut sandbox = program(["serve", "--sandbox"]);
+    let mut sandbox = Process::start(sandbox.env(VARIABLE, nowhere));
+    sandbox.address().await;
+}
+
+#[tokio::test]
+async fn check_opens_no_port_and_sends_nothing() {
+    let (server, server_address) = taken();
+    let (admin, admin_address) = taken();
+    let (ryze, ryze_address) = taken();
+    let text = sound(&server_address, &admin_address, &ryze_address);
+    assert_eq!(run_on(&text, &["check"]).await.code, Some(0));
+    for socket in [server, admin, ryze] {
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!(socket.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken() {
+    let (_taken, address) = taken();
+    for text in [sound(&address, ANY, ANY), sound(ANY, &address, ANY)] {
+        let ended = run_on(&text, &["serve"]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+        assert!(ended.stderr.contains(&address), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn the_default_admin_address_may_be_taken() {
+    let _default_ports = DEFAULT_PORTS.lock().await;
+    // If this fails, somebody else has taken it, which will do as well.
+    let _taken = TcpListener::bind("127.0.0.1:8421");
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let ryze = upstream.base_url.strip_prefix("http://").unwrap();
+    let text = sound(ANY, ANY, ryze).replace(&format!("[admin]\nlisten = \"{ANY}\"\n"), "");
+    let (mut gateway, address) = Process::serve(&text).await;
+    let warning = gateway.stderr.line("127.0.0.1:8421").await;
+    assert!(warning.contains("\"level\":\"WARN\""), "{warning}");
+    assert!(send(address, photo("ALL")).await.is_success());
+}
+
+/// Runs a command as somebody does who pastes it into a shell.
+async fn paste(text: &str) -> Ended {
+    let mut shell = Command::new("sh");
+    without_environment(shell.args(["-c", text]));
+    Process::start(&mut shell).ended().await
+}
+
+#[tokio::test]
+async fn the_sandbox_prints_a_command_that_works() {
+    let _default_ports = DEFAULT_PORTS.lock().await;
+    let mut first = Process::start(&mut program(["serve", "--sandbox"]));
+    let address = first.address().await;
+    // The first still runs.
+    let mut second = Process::start(&mut program(["serve", "--sandbox"]));
+    assert_ne!(second.address().await, address);
+    for gateway in [&mut first, &mut second] {
+        gateway.stdout.line("visualizationType").await;
+        let text = gateway.stdout.so_far();
+        let command = &text[text.find("curl ").unwrap()..];
+        let ended = paste(command).await;
+        assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
+        assert!(ended.stdout.starts_with("HTTP/1.1 200"), "{}", ended.stdout);
+        assert!(
+            ended.stdout.ends_with(r#"{"success":true}"#),
+            "{}",
+            ended.stdout
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_the_sandbox() {
+    let mut sandbox = Process::start(&mut program(["sandbox", "--listen", ANY]));
+    let address = sandbox.address().await;
+    let health = send(address, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!((health.status, health.text("status").as_str()), (200, "ok"));
+    sandbox.signal("TERM");
+    assert_eq!(sandbox.ended().await.code, Some(0));
+    let (_taken, address) = taken();
+    let ended = run(&["sandbox", "--listen", &address]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ended.stderr.contains(&address.to_string()),
+        "{}",
+        ended.stderr
+    );
+}

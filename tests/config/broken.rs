@@ -1,0 +1,259 @@
+//! Files with mistakes: each is found at its line and key, told in words that help, and no secret
+//! is shown. Mistakes within one value belong in `values`.
+//!
+//! A line that has a mistake says so itself: `#! key: part of the message`.
+
+use super::{INSTANCE, parse};
+
+/// Expects the problems that the lines of `text` announce, and no others.
+#[track_caller]
+pub fn check(text: &str) {
+    let announced = text.lines().zip(1..).flat_map(|(line, number)| {
+        let problems = line.split(" #! ").skip(1);
+        problems.map(move |problem| (Some(number), problem.split_once(": ").unwrap()))
+    });
+    let announced: Vec<_> = announced.collect();
+    let problems = parse(text).err().unwrap_or_default();
+    assert_eq!(problems.len(), announced.len(), "{problems:#?}\n{text}");
+    for (problem, (line, (key, part))) in problems.iter().zip(announced) {
+        assert_eq!(
+            (problem.line, &*problem.key),
+            (line, key),
+            "{problem}\n{text}"
+        );
+        assert!(problem.message.contains(part), "{problem}\n{text}");
+        assert!(!problem.to_string().contains("hunter2"), "{problem}");
+    }
+}
+
+/// Checks each of the files between lines of `---`, with a sound instance at its end.
+#[track_caller]
+pub fn check_each(files: &str) {
+    for file in files.split("---\n") {
+        check(&format!("{file}{INSTANCE}"));
+    }
+}
+
+#[test]
+fn rules_between_keys() {
+    check_each(
+        r#"
+[budget]
+burst = 5
+requests_per_minute = 10
+replicas = 11 #! budget.replicas: leaves each replica no request a minute; write at most 10
+---
+[budget]
+burst = 50 #! budget.burst: 50 is above the share of 20; write at most 20
+replicas = 5
+---
+[budget]
+burst = 200
+requests_per_minute = "500" #! budget.requests_per_minute: a whole number
+---
+[budget]
+burst = "200" #! budget.burst: a whole number
+replicas = 50
+---
+[admin]
+listen = "0.0.0.0:8421" #! admin.listen: write a loopback address, or allow_remote = true
+---
+[admin]
+listen = "0.0.0.0:8421" #! admin.listen: can be reached from other machines
+allow_remote = false
+---
+[admin]
+listen = "0.0.0.0:8421"
+allow_remote = 1 #! admin.allow_remote: true or false
+---
+server.listen = "127.0.0.1:99"
+admin.listen = "127.0.0.1:99" #! admin.listen: is server.listen too; write another port
+---
+server.listen = "127.0.0.1:8421"
+[admin] #! admin.listen: is server.listen too
+---
+server.listen = "unix:x" #! server.listen: not supported yet
+admin.listen = "127.0.0.1:8420"
+"#,
+    );
+}
+
+#[test]
+fn instances() {
+    check("instances = [] #! instances: there is none; write `[[instances]]` and its keys");
+    check("[instances] #! instances: must be an array of tables; write `[[instances]]`");
+    check("instances = [1] #! instances[0]: must be a table; write `[[instances]]`");
+    check(
+        r#"
+[[instances]]
+zapi_instance = "" #! instances[0].zapi_instance: at least one character
+zapi_token = "hunter2"
+ryze_instance = "" #! instances[0].ryze_instance: at least one character
+ryze_token = "hunter2"
+[[instances]]
+zapi_instance = "A/B" #! instances[1].zapi_instance: or `/`
+zapi_token = "hunter2"
+ryze_instance = "main\u007f" #! instances[1].ryze_instance: no control character
+ryze_token = "hunter2"
+[[instances]]
+zapi_instance = "A"
+zapi_token = "hunter2"
+ryze_instance = "main"
+ryze_token = "hunter2"
+[[instances]]
+zapi_instance = "A" #! instances[3].zapi_instance: is instances[2].zapi_instance too
+zapi_token = "hunter2"
+ryze_instance = "main"
+ryze_token = "hunter2"
+"#,
+    );
+}
+
+#[test]
+fn missing_keys() {
+    let problems = parse("").unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!((problems[0].line, &*problems[0].key), (None, "instances"));
+
+    let problems = parse("\n[[instances]]").unwrap_err();
+    assert!(
+        problems.iter().all(|problem| problem.line == Some(2)),
+        "{problems:#?}"
+    );
+    let keys: Vec<_> = problems.iter().map(|problem| &*problem.key).collect();
+    let required = ["zapi_instance", "zapi_token", "ryze_instance", "ryze_token"];
+    assert_eq!(keys, required.map(|key| format!("instances[0].{key}")));
+    assert!(problems[0].message.contains("write it"), "{problems:#?}");
+    assert!(
+        problems[3].message.contains("or `token` in `[ryze]`"),
+        "{problems:#?}"
+    );
+
+    let without_token = INSTANCE.replace("ryze_token = \"ryze-hunter2\"", "");
+    check(&format!(
+        "ryze.token = 1 #! ryze.token: must be a secret{without_token}"
+    ));
+}
+
+#[test]
+fn what_is_not_supported_yet() {
+    check_each(
+        r#"
+[fallback] #! fallback: not supported yet; remove it
+base_url = "https://api.z-api.io"
+---
+[[fallback]] #! fallback: not supported yet
+[[fallback]]
+---
+[server.tls] #! server.tls: not supported yet
+cert_file = "x"
+---
+[budget]
+redis = "redis://:hunter2@localhost" #! budget.redis: not supported yet
+scope = "token" #! budget.scope: not supported yet
+---
+[server]
+listen = "unix:/run/gateway.sock" #! server.listen: not supported yet
+"#,
+    );
+}
+
+#[test]
+fn unknown_keys() {
+    check_each(
+        r#"
+[server]
+dedline = "10s" #! server.dedline: did you mean `deadline`?
+max-body = 1 #! server.max-body: did you mean `max_body`?
+[server.drian] #! server.drian: did you mean `drain`?
+limit = 1
+[servers] #! servers: did you mean `server`?
+limit = 1
+[admin]
+port = 1 #! admin.port: remove it, or write one of listen, allow_remote
+"\u001b" = 1 #! admin."\u{1b}": unknown key
+"" = 1 #! admin."": unknown key
+[[instances]]
+zapi_instance = "B"
+zapi_token = "hunter2"
+ryze_instance = "other"
+ryze_token = "hunter2"
+ryze_tokens = "hunter2" #! instances[0].ryze_tokens: did you mean `ryze_token`?
+"#,
+    );
+}
+
+#[test]
+fn what_is_not_toml() {
+    check_each(
+        r#"
+zapi_token = hunter2 #! : not TOML: string values must be quoted
+---
+zapi_token = "hunter2 #! : not TOML: invalid basic string
+---
+zapi_token = "hunter2 #! : not TOML: invalid basic string
+hunter2" #! : not TOML: key with no value
+---
+zapi_token = """hunter2 #! : not TOML: invalid multi-line basic string
+---
+zapi_token = "\hunter2" #! : not TOML: missing escaped value
+---
+zapi_token = #! : not TOML: string values must be quoted
+"hunter2" #! : not TOML: key with no value
+---
+zapi_token "hunter2" #! : not TOML: key with no value
+---
+zapi_token = { env = "hunter2" #! : not TOML: unclosed inline table
+---
+[server #! : not TOML: unclosed table
+deadline = 10
+[admin]
+allow_remote = true
+allow_remote = true #! : not TOML: duplicate key
+[log]
+level = 1 #! log.level: must be "off" or "error"
+format = [ #! log.format: must be "json" or "text"
+    1,
+]
+[log] #! : not TOML: duplicate key
+"#,
+    );
+    // What a broken line may have held is not said to be missing.
+    check("[[instances] #! : not TOML: unclosed array table\nzapi_instance = \"A\"");
+    check("[[instances]]\nzapi_instance A #! : not TOML: key with no value");
+}
+
+#[test]
+fn ten_mistakes_are_ten_problems() {
+    let text = r#"
+[server]
+deadline = 30 #! server.deadline: write "10s"
+max_conections = 5 #! server.max_conections: did you mean `max_connections`?
+idle_timeout "60s" #! : not TOML
+[admin]
+listen = "0.0.0.0:8421" #! admin.listen: allow_remote
+[ryze]
+base_url = "ryzeapi.cloud" #! ryze.base_url: must be a URL
+token = { env = "UNSET" } #! ryze.token: "UNSET" is not set
+[budget]
+burst = 101 #! budget.burst: 101 is above the share of 100
+scope = "token" #! budget.scope: not supported yet
+[[instances]]
+zapi_instance = "A"
+zapi_token = "" #! instances[0].zapi_token: is empty
+ryze_instance = "main"
+[[instances]]
+zapi_instance = "A" #! instances[1].zapi_instance: is instances[0].zapi_instance too
+zapi_token = "hunter2"
+ryze_instance = "other"
+"#;
+    check(text);
+    assert_eq!(parse(text).unwrap_err().len(), 10);
+}
+
+#[test]
+fn a_problem_is_shown_with_its_line_and_key() {
+    let problems = parse(&format!("[budget]\nburst = 50\nreplicas = 5{INSTANCE}")).unwrap_err();
+    let shown = "line 2: budget.burst: 50 is above the share of 20; write at most 20";
+    assert_eq!(problems[0].to_string(), shown);
+}

@@ -1,0 +1,243 @@
+//! Files without a mistake: what they become, what is warned of and what is printed.
+
+use std::{fs, net::SocketAddr, time::Duration};
+
+use proptest::prelude::*;
+use zapi_to_ryze::config::{self, ContactsBlacklist, LogFormat, print, sandbox};
+
+use super::{INSTANCE, sound};
+
+/// No key has its default.
+const OTHERWISE: &str = r#"
+[server]
+listen = "[::1]:9420"
+deadline = "250ms"
+max_connections = 1_000
+max_body = 0x400
+header_timeout = "2s"
+body_timeout = "3m"
+idle_timeout = "24h"
+drain = { delay = "5s", limit = "1ms" }
+[admin]
+listen = "0.0.0.0:9421"
+allow_remote = true
+[zapi]
+client_token = { env = "ZAPI_CLIENT_TOKEN" }
+[ryze]
+base_url = "http://ryze.internal:8080/prefix/"
+token = { env = "RYZE_TOKEN" }
+connect_timeout = "1s"
+request_timeout = "90s"
+[budget]
+requests_per_minute = 250
+burst = 7
+max_wait = "0s"
+replicas = 4
+[policy]
+contacts_blacklist = "mode_only"
+[log]
+level = "debug"
+format = "text"
+[[instances]]
+zapi_instance = "A"
+zapi_token = "a-hunter2"
+ryze_instance = "\"quoted\" ü"
+[[instances]]
+zapi_instance = "B"
+zapi_token = "b-hunter2"
+client_token = "client-hunter2"
+ryze_instance = "other"
+ryze_token = "own-hunter2"
+"#;
+
+#[test]
+fn every_key_reaches_its_place() {
+    let config = sound(OTHERWISE).config;
+    assert_eq!(config.server.listen.to_string(), "[::1]:9420");
+    assert_eq!(config.server.deadline, Duration::from_millis(250));
+    assert_eq!(config.server.max_connections, 1_000);
+    assert_eq!(config.server.max_body, 1_024);
+    assert_eq!(config.server.header_timeout, Duration::from_secs(2));
+    assert_eq!(config.server.body_timeout, Duration::from_secs(180));
+    assert_eq!(config.server.idle_timeout, Duration::from_secs(86_400));
+    assert_eq!(config.server.drain.delay, Duration::from_secs(5));
+    assert_eq!(config.server.drain.limit, Duration::from_millis(1));
+    assert_eq!(config.admin.listen.to_string(), "0.0.0.0:9421");
+    assert!(config.admin.listen_is_explicit);
+    assert_eq!(config.ryze.base_url, "http://ryze.internal:8080/prefix");
+    assert_eq!(config.ryze.connect_timeout, Duration::from_secs(1));
+    assert_eq!(config.ryze.request_timeout, Duration::from_secs(90));
+    assert_eq!((config.budget.share, config.budget.burst), (62, 7));
+    assert_eq!(config.budget.max_wait, Duration::ZERO);
+    assert_eq!(
+        config.policy.contacts_blacklist,
+        ContactsBlacklist::ModeOnly
+    );
+    assert_eq!(config.log.level.to_string(), "debug");
+    assert_eq!(config.log.format, LogFormat::Text);
+    let [first, second] = &config.instances[..] else {
+        panic!("two instances")
+    };
+    assert_eq!(
+        (&*first.zapi_instance, &*first.ryze_instance),
+        ("A", "\"quoted\" ü")
+    );
+    assert!(first.zapi_token.matches(b"a-hunter2"));
+    assert!(
+        first
+            .client_token
+            .as_ref()
+            .unwrap()
+            .matches(b"ZAPI_CLIENT_TOKEN-hunter2")
+    );
+    assert!(first.ryze_token.matches(b"RYZE_TOKEN-hunter2"));
+    assert!(
+        second
+            .client_token
+            .as_ref()
+            .unwrap()
+            .matches(b"client-hunter2")
+    );
+    assert!(second.ryze_token.matches(b"own-hunter2"));
+}
+
+#[test]
+fn the_default_burst_is_never_above_the_share() {
+    let share_and_burst = |budget: &str| {
+        let budget = sound(&format!("[budget]\n{budget}\n{INSTANCE}"))
+            .config
+            .budget;
+        (budget.share, budget.burst)
+    };
+    assert_eq!(share_and_burst("replicas = 3"), (33, 20));
+    assert_eq!(share_and_burst("replicas = 6"), (16, 16));
+    assert_eq!(share_and_burst("replicas = 100"), (1, 1));
+    assert_eq!(share_and_burst("burst = 100"), (100, 100));
+}
+
+#[test]
+fn no_client_token_means_that_none_is_asked_for() {
+    let config = sound(INSTANCE).config;
+    assert!(config.instances[0].client_token.is_none());
+    assert!(!config.admin.listen_is_explicit);
+}
+
+#[test]
+fn one_line_end_of_a_secret_file_is_not_part_of_the_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    for (held, secret) in [
+        ("x", "x"),
+        ("x\n", "x"),
+        ("x\r\n", "x"),
+        ("x\n\n", "x\n"),
+        ("x ", "x "),
+    ] {
+        fs::write(&path, held).unwrap();
+        let text = INSTANCE.replace("\"zapi-hunter2\"", &format!("{{ file = {path:?} }}"));
+        let token = sound(&text).config.instances[0].zapi_token.clone();
+        assert_eq!(token.expose(), secret, "{held:?}");
+    }
+}
+
+#[test]
+fn a_file_with_certificates_is_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(["ryze.internal".to_owned()]).unwrap();
+    fs::write(&path, made.cert.pem()).unwrap();
+    let config = sound(&format!("[ryze]\nca_file = {path:?}\n{INSTANCE}")).config;
+    assert_eq!(config.ryze.ca_file.as_ref(), Some(&path));
+    assert_eq!(print(&sound(&print(&config)).config), print(&config));
+}
+
+#[test]
+fn ports_chosen_by_the_system_do_not_clash() {
+    let text = "server.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"";
+    assert_eq!(sound(&format!("{text}{INSTANCE}")).warnings, []);
+}
+
+#[test]
+fn what_may_not_be_meant_is_warned_of() {
+    let same_name = INSTANCE
+        .replace("\"A\"", "\"B\"")
+        .replace("ryze-hunter2", "another-hunter2");
+    let text = format!("server.deadline = \"5s\"\nbudget.max_wait = \"6s\"{INSTANCE}{same_name}");
+    let warnings = sound(&text).warnings;
+    let places: Vec<_> = warnings
+        .iter()
+        .map(|warning| (warning.line, &*warning.key))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (Some(2), "budget.max_wait"),
+            (Some(12), "instances[1].ryze_instance")
+        ]
+    );
+    assert!(!format!("{warnings:?}").contains("hunter2"));
+
+    let same_token = INSTANCE.replace("\"A\"", "\"B\"");
+    assert_eq!(sound(&format!("{INSTANCE}{same_token}")).warnings, []);
+}
+
+#[test]
+fn what_is_printed_means_the_same_and_holds_no_secret() {
+    for text in [INSTANCE, OTHERWISE] {
+        let printed = print(&sound(text).config);
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(printed.contains("zapi_token = \"********\""), "{printed}");
+        let mut config = sound(text).config;
+        config.admin.listen_is_explicit = true;
+        let again = sound(&printed).config;
+        assert_eq!(format!("{again:#?}"), format!("{config:#?}"));
+    }
+}
+
+#[test]
+fn a_file_is_loaded_and_a_missing_one_is_a_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gateway.toml");
+    let problems = config::load(&path).unwrap_err();
+    assert_eq!((problems.len(), problems[0].line), (1, None));
+    assert!(
+        problems[0]
+            .to_string()
+            .starts_with("the file cannot be read"),
+        "{}",
+        problems[0]
+    );
+    fs::write(&path, INSTANCE).unwrap();
+    assert_eq!(config::load(&path).unwrap().config.instances.len(), 1);
+}
+
+#[test]
+fn the_sandbox_has_one_instance_in_front_of_its_upstream() {
+    let config = sandbox(([127, 0, 0, 1], 8421).into(), ([127, 0, 0, 1], 9000).into());
+    assert_eq!(config.server.listen, config.admin.listen);
+    assert!(!config.admin.listen_is_explicit);
+    assert_eq!(config.ryze.base_url, "http://127.0.0.1:9000/");
+    assert_eq!(
+        (config.log.format, config.log.level.to_string()),
+        (LogFormat::Text, "info".into())
+    );
+    let [instance] = &config.instances[..] else {
+        panic!("one instance")
+    };
+    assert_eq!(
+        (&*instance.zapi_instance, &*instance.ryze_instance),
+        ("SANDBOX", "main")
+    );
+    assert_eq!(instance.zapi_token.expose(), "sandbox");
+    assert_eq!(instance.ryze_token.expose(), "sandbox-token");
+    assert!(instance.client_token.is_none());
+}
+
+proptest! {
+    #[test]
+    fn the_sandbox_takes_every_address(listen: SocketAddr, upstream: SocketAddr) {
+        let config = sandbox(listen, upstream);
+        prop_assert_eq!(config.server.listen, listen);
+        prop_assert_eq!(config.ryze.base_url.port_u16(), Some(upstream.port()));
+    }
+}

@@ -1,0 +1,311 @@
+//! What the tests are made with: a gateway on a free port, an upstream that answers as it is told
+//! and remembers what it saw, and a caller that sends raw bytes. No assertion on behaviour belongs
+//! here.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use zapi_to_ryze::{config, lifecycle};
+
+/// Longer than anything takes that works; only a test that fails waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Awaits what is to come.
+pub async fn soon<F: Future>(future: F) -> F::Output {
+    timeout(PATIENCE, future)
+        .await
+        .expect("it did not happen in time")
+}
+
+/// The configuration of one instance `I1`, with more lines for its tables.
+#[derive(Clone, Default)]
+pub struct Setup {
+    pub server: &'static str,
+    pub ryze: &'static str,
+    pub budget: &'static str,
+    pub policy: &'static str,
+    pub instance: &'static str,
+}
+
+impl Setup {
+    pub fn toml(&self, base_url: &str) -> String {
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [ryze]\nbase_url = \"{base_url}\"\n{}\n[budget]\n{}\n[policy]\n{}\n\
+             [[instances]]\nzapi_instance = \"I1\"\nzapi_token = \"T1\"\nryze_instance = \"main\"\n\
+             ryze_token = \"ryze-secret\"\n{}\n",
+            self.server, self.ryze, self.budget, self.policy, self.instance
+        )
+    }
+
+    pub async fn start(&self, base_url: &str) -> Gateway {
+        let loaded = config::parse(&self.toml(base_url), &|_| None).expect("a sound configuration");
+        let gateway = lifecycle::start(&loaded.config).await.unwrap();
+        Gateway {
+            address: gateway.address,
+            task: tokio::spawn(async move {
+                let _ = gateway.run().await;
+            }),
+        }
+    }
+}
+
+/// A running gateway; it ends with its owner.
+pub struct Gateway {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Gateway {
+    /// Sends bytes on a connection of their own and reads one answer.
+    pub async fn send(&self, request: impl AsRef<[u8]>) -> Reply {
+        let mut caller = TcpStream::connect(self.address).await.unwrap();
+        caller.write_all(request.as_ref()).await.unwrap();
+        Reply::read(&mut caller).await
+    }
+
+    /// Sets who may see the profile photo.
+    pub async fn set_photo(&self, value: &str) -> Reply {
+        self.send(photo(value)).await
+    }
+}
+
+/// The call that sets who may see the profile photo, as callers send it.
+pub fn photo(value: &str) -> String {
+    let body = format!("{{\"visualizationType\":\"{value}\"}}");
+    post("/instances/I1/token/T1/privacy/photo", &body)
+}
+
+/// A POST of a JSON body.
+pub fn post(path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// One HTTP message as it was read: an answer, or a request that the upstream saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    pub head: String,
+    pub body: String,
+}
+
+impl Message {
+    /// Reads one, or `None` where the stream ends before it begins.
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => bytes.push(byte),
+                Err(_) if bytes.is_empty() => return None,
+                Err(error) => panic!("a head was cut short: {error}"),
+            }
+        }
+        let head = String::from_utf8(bytes).unwrap().trim_end().to_owned();
+        let mut message = Self {
+            head,
+            body: String::new(),
+        };
+        let length = message
+            .header("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.expect("a whole body");
+        message.body = String::from_utf8(body).unwrap();
+        Some(message)
+    }
+
+    pub fn first_line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
+    /// The names of the headers, in lower case and in order.
+    pub fn header_names(&self) -> Vec<String> {
+        let names = self
+            .head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'));
+        let mut names: Vec<_> = names.map(|(name, _)| name.to_ascii_lowercase()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// An answer of the gateway.
+pub struct Reply {
+    pub status: u16,
+    pub message: Message,
+}
+
+impl Reply {
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
+        Self::read_or_end(stream).await.expect("an answer")
+    }
+
+    /// `None` where the connection was closed without an answer.
+    pub async fn read_or_end(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
+        let message = soon(Message::read(stream)).await?;
+        let status = message
+            .first_line()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        Some(Self { status, message })
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.message.header(name)
+    }
+
+    /// A string in the JSON body, empty where there is none.
+    pub fn text(&self, key: &str) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.message.body).expect("JSON");
+        body[key].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn is_success(&self) -> bool {
+        self.status == 200 && self.message.body == r#"{"success":true}"#
+    }
+
+    /// Whether the answer is in one of the two shapes that every refusal has.
+    pub fn assert_failure(&self, status: u16, error: &str) {
+        let body: serde_json::Value = serde_json::from_str(&self.message.body)
+            .unwrap_or_else(|_| panic!("not JSON: {:?}", self.message));
+        assert_eq!(
+            (self.status, self.text("error").as_str()),
+            (status, error),
+            "{body}"
+        );
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        assert_eq!(body["success"], false, "{body}");
+    }
+}
+
+/// What the upstream does with a request.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Sends these bytes.
+    Send(String),
+    /// Sends these bytes, then closes the connection.
+    SendAndClose(String),
+    /// Never answers.
+    Hang,
+}
+
+/// A Ryze that confirms `fields`, given as the content of `settings`.
+pub fn confirms(settings: &str) -> Step {
+    let body = format!("{{\"success\":true,\"message\":\"ok\",\"settings\":{settings}}}");
+    answers(200, &body)
+}
+
+/// An answer with a status and a JSON body.
+pub fn answers(status: u16, body: &str) -> Step {
+    Step::Send(answer(status, "", body))
+}
+
+/// The bytes of an answer; each of the more headers ends with CRLF.
+pub fn answer(status: u16, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Ryze's envelope of an error.
+pub fn refuses(status: u16, message: &str) -> Step {
+    answers(
+        status,
+        &format!("{{\"success\":false,\"error\":{{\"message\":\"{message}\"}}}}"),
+    )
+}
+
+/// An upstream that answers every request in the same way.
+pub struct Upstream {
+    pub base_url: String,
+    seen: Arc<Mutex<Vec<Message>>>,
+    connections: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Upstream {
+    pub async fn start(step: Step) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", socket.local_addr().unwrap());
+        let seen = Arc::<Mutex<Vec<Message>>>::default();
+        let connections = Arc::<AtomicUsize>::default();
+        let (log, accepted) = (Arc::clone(&seen), Arc::clone(&connections));
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = socket.accept().await {
+                accepted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(serve(stream, step.clone(), Arc::clone(&log)));
+            }
+        });
+        Self {
+            base_url,
+            seen,
+            connections,
+            task,
+        }
+    }
+
+    /// The requests that arrived so far.
+    pub fn seen(&self) -> Vec<Message> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The connections that were opened so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, step: Step, seen: Arc<Mutex<Vec<Message>>>) {
+    while let Some(request) = Message::read(&mut stream).await {
+        seen.lock().unwrap().push(request);
+        match &step {
+            Step::Send(bytes) => stream.write_all(bytes.as_bytes()).await.unwrap(),
+            Step::SendAndClose(bytes) => {
+                // The gateway may have hung up on an answer that is too much.
+                let _ = stream.write_all(bytes.as_bytes()).await;
+                return;
+            }
+            Step::Hang => (),
+        }
+    }
+}

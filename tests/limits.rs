@@ -1,0 +1,292 @@
+//! Limits that hold a caller or a Ryze who takes too long or too much: each ends in bounded time,
+//! and others are served meanwhile. The times are short; every wait is for an event.
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::harness::{Gateway, Reply, Setup, Step, Upstream, confirms, photo, soon};
+
+const CONFIRMS: &str = r#"{"visibility":{"profile":"all"}}"#;
+
+async fn start(server: &'static str) -> (Upstream, Gateway) {
+    let upstream = Upstream::start(confirms(CONFIRMS)).await;
+    let setup = Setup {
+        server,
+        ..Setup::default()
+    };
+    let gateway = setup.start(&upstream.base_url).await;
+    (upstream, gateway)
+}
+
+async fn connect(gateway: &Gateway) -> TcpStream {
+    TcpStream::connect(gateway.address).await.unwrap()
+}
+
+/// Awaits that the gateway closes the connection without a word.
+async fn closed(caller: &mut TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is as good an end as any.
+    let _ = soon(caller.read_to_end(&mut rest)).await;
+    assert_eq!(String::from_utf8(rest).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_or_does_not_end() {
+    let (_upstream, gateway) = start("header_timeout = \"200ms\"").await;
+    for begun in ["", "P", "POST / HTTP/1.1\r\nHost: g\r\nX-Slow: "] {
+        let mut caller = connect(&gateway).await;
+        caller.write_all(begun.as_bytes()).await.unwrap();
+        closed(&mut caller).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_not_given_more_time_by_each_byte() {
+    let (_upstream, gateway) = start("header_timeout = \"300ms\"").await;
+    let (mut read, mut write) = connect(&gateway).await.into_split();
+    let mut rest = Vec::new();
+    let trickle = async {
+        loop {
+            if write.write_all(b"x").await.is_err() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let end = async {
+        let _ = read.read_to_end(&mut rest).await;
+    };
+    soon(async {
+        tokio::select! { () = trickle => (), () = end => () }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_head_that_does_not_end() {
+    let (_upstream, gateway) = start("header_timeout = \"200ms\"").await;
+    let mut caller = connect(&gateway).await;
+    caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+    assert!(Reply::read(&mut caller).await.is_success());
+    caller.write_all(b"POST /").await.unwrap();
+    closed(&mut caller).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle() {
+    let (_upstream, gateway) = start("idle_timeout = \"200ms\"").await;
+    let mut caller = connect(&gateway).await;
+    for _ in 0..2 {
+        caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+        assert!(Reply::read(&mut caller).await.is_success());
+    }
+    closed(&mut caller).await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come() {
+    let (upstream, gateway) = start("body_timeout = \"200ms\"").await;
+    let call = photo("ALL");
+    let reply = gateway.send(&call[..call.len() - 1]).await;
+    reply.assert_failure(408, "REQUEST_TIMEOUT");
+    assert_eq!(upstream.seen(), []);
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_short() {
+    let (upstream, gateway) = start("").await;
+    let mut caller = connect(&gateway).await;
+    let call = photo("ALL");
+    caller
+        .write_all(&call.as_bytes()[..call.len() - 1])
+        .await
+        .unwrap();
+    caller.shutdown().await.unwrap();
+    let reply = Reply::read_or_end(&mut caller).await;
+    assert!(reply.is_none_or(|reply| reply.status == 400));
+    assert_eq!(upstream.seen(), []);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_announced_or_not() {
+    let (upstream, gateway) = start("max_body = 30").await;
+    let fits = photo("ALL").replace("Length: 27", "Length: 30") + "   ";
+    assert!(gateway.send(fits).await.is_success());
+    let head = "POST /instances/I1/token/T1/privacy/photo HTTP/1.1\r\nHost: g\r\n\
+                Content-Type: application/json\r\n";
+    let announced = format!("{head}Content-Length: 31\r\n\r\n");
+    let chunked = format!(
+        "{head}Transfer-Encoding: chunked\r\n\r\n1f\r\n{}\r\n",
+        "x".repeat(31)
+    );
+    for call in [announced, chunked] {
+        gateway
+            .send(call)
+            .await
+            .assert_failure(413, "REQUEST_ENTITY_TOO_LARGE");
+    }
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_is_not_asked_for_before_its_caller_is_known() {
+    let (_upstream, gateway) = start("").await;
+    let expecting = |token: &str| {
+        let call = photo("ALL").replace("/T1/", &format!("/{token}/"));
+        let (head, body) = call.split_once("\r\n\r\n").unwrap();
+        (
+            format!("{head}\r\nExpect: 100-continue\r\n\r\n"),
+            body.to_owned(),
+        )
+    };
+    let (head, _) = expecting("wrong");
+    gateway
+        .send(head)
+        .await
+        .assert_failure(400, "Instance not found");
+    let (head, body) = expecting("T1");
+    let mut caller = connect(&gateway).await;
+    caller.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(Reply::read(&mut caller).await.status, 100);
+    caller.write_all(body.as_bytes()).await.unwrap();
+    assert!(Reply::read(&mut caller).await.is_success());
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_told_so_and_the_others_are_served() {
+    let (upstream, gateway) = start("max_connections = 2").await;
+    let mut callers = [connect(&gateway).await, connect(&gateway).await];
+    for caller in &mut callers {
+        caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+        assert!(Reply::read(caller).await.is_success());
+    }
+    let mut third = connect(&gateway).await;
+    third.write_all(photo("ALL").as_bytes()).await.unwrap();
+    let reply = Reply::read(&mut third).await;
+    reply.assert_failure(503, "SERVICE_UNAVAILABLE");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.header("connection"), Some("close"));
+    closed(&mut third).await;
+    assert_eq!(upstream.seen().len(), 2);
+    let [first, mut second] = callers;
+    drop(first);
+    second.write_all(photo("ALL").as_bytes()).await.unwrap();
+    assert!(Reply::read(&mut second).await.is_success());
+    soon(async {
+        while !gateway.set_photo("ALL").await.is_success() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_read_its_answers() {
+    let (_upstream, gateway) = start("idle_timeout = \"300ms\"").await;
+    let mut caller = connect(&gateway).await;
+    let refused = "GET / HTTP/1.1\r\nHost: g\r\n\r\n".repeat(1000);
+    soon(async { while caller.write_all(refused.as_bytes()).await.is_ok() {} }).await;
+}
+
+#[tokio::test]
+async fn a_ryze_that_does_not_answer() {
+    let upstream = Upstream::start(Step::Hang).await;
+    let setup = Setup {
+        server: "deadline = \"400ms\"",
+        ..Setup::default()
+    };
+    let gateway = setup.start(&upstream.base_url).await;
+    let sent = gateway.set_photo("ALL").await;
+    sent.assert_failure(504, "GATEWAY_TIMEOUT");
+    assert!(sent.text("message").contains("may still take effect"));
+    let waiting = gateway.set_photo("NONE").await;
+    waiting.assert_failure(503, "SERVICE_UNAVAILABLE");
+    assert!(waiting.text("message").contains("nothing was changed"));
+    assert_eq!(waiting.header("retry-after"), Some("1"));
+    assert_eq!(upstream.seen().len(), 1);
+    let setup = Setup {
+        ryze: "request_timeout = \"200ms\"",
+        ..Setup::default()
+    };
+    let gateway = setup.start(&upstream.base_url).await;
+    gateway
+        .set_photo("ALL")
+        .await
+        .assert_failure(504, "GATEWAY_TIMEOUT");
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up() {
+    let upstream = Upstream::start(confirms(CONFIRMS)).await;
+    let setup = Setup {
+        budget: "requests_per_minute = 3\nburst = 3\nmax_wait = \"0s\"",
+        ..Setup::default()
+    };
+    let gateway = setup.start(&upstream.base_url).await;
+    for _ in 0..3 {
+        assert!(gateway.set_photo("ALL").await.is_success());
+    }
+    let reply = gateway.set_photo("ALL").await;
+    reply.assert_failure(429, "TOO_MANY_REQUESTS");
+    assert!(reply.text("message").contains("nothing was changed"));
+    let seconds: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((55..=61).contains(&seconds), "{seconds}");
+    assert_eq!(upstream.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_deadline_that_comes_before_the_body() {
+    let (upstream, gateway) = start("deadline = \"200ms\"").await;
+    let call = photo("ALL");
+    let reply = gateway.send(&call[..call.len() - 1]).await;
+    reply.assert_failure(408, "REQUEST_TIMEOUT");
+    assert_eq!(upstream.seen(), []);
+}
+
+#[tokio::test]
+async fn a_large_body_that_nobody_reads_does_not_cost_its_caller_the_answer() {
+    let (_upstream, gateway) = start("").await;
+    let length = 8 * 1024 * 1024;
+    let head = format!("POST /send-image HTTP/1.1\r\nHost: g\r\nContent-Length: {length}\r\n\r\n");
+    let mut caller = connect(&gateway).await;
+    caller.write_all(head.as_bytes()).await.unwrap();
+    // As many callers do, it sends all of it before it reads.
+    soon(caller.write_all(&vec![b'x'; length])).await.unwrap();
+    let reply = Reply::read(&mut caller).await;
+    reply.assert_failure(404, "NOT_FOUND");
+    assert_eq!(reply.header("connection"), Some("close"));
+    closed(&mut caller).await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_and_never_ends() {
+    let (_upstream, gateway) = start("header_timeout = \"300ms\"").await;
+    let mut caller = connect(&gateway).await;
+    let head = "POST /x HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n";
+    caller.write_all(head.as_bytes()).await.unwrap();
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096));
+    soon(async { while caller.write_all(chunk.as_bytes()).await.is_ok() {} }).await;
+}
+
+#[tokio::test]
+async fn silent_connections_over_the_limit_keep_nobody_out_for_long() {
+    let (_upstream, gateway) = start("max_connections = 1").await;
+    let mut served = connect(&gateway).await;
+    served.write_all(photo("ALL").as_bytes()).await.unwrap();
+    assert!(Reply::read(&mut served).await.is_success());
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(connect(&gateway).await);
+    }
+    // The next one finds no place at all, until the one that is served goes.
+    let mut waiting = connect(&gateway).await;
+    waiting.write_all(photo("ALL").as_bytes()).await.unwrap();
+    drop(served);
+    assert!(Reply::read(&mut waiting).await.is_success());
+    for connection in &mut silent {
+        closed(connection).await;
+    }
+}

@@ -1,0 +1,136 @@
+//! An upstream at the other end of in-memory pipes, for tests on a paused clock: sockets and a
+//! paused clock do not mix. It confirms whatever it is asked, in the way and time it is told.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncWriteExt as _, DuplexStream, duplex},
+    time::{Instant, sleep},
+};
+use zapi_to_ryze::ryze::{Connect, Stream, Target};
+
+use crate::harness::{Message, answer};
+
+/// What becomes of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Fate {
+    /// From its sending to its arrival.
+    pub transit: Duration,
+    /// From its arrival to the answer.
+    pub work: Duration,
+    pub ending: Ending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// What was asked for is confirmed.
+    Confirm,
+    /// This status and body.
+    Answer(u16, &'static str),
+    /// The connection is closed without an answer.
+    Close,
+    /// What was asked for is confirmed, and the connection closed.
+    ConfirmAndClose,
+    /// There is never an answer.
+    Hang,
+}
+
+impl Fate {
+    pub const fn confirmed_after(work: Duration) -> Self {
+        Self {
+            transit: Duration::ZERO,
+            work,
+            ending: Ending::Confirm,
+        }
+    }
+}
+
+/// The connector to it. Clones share the upstream.
+#[derive(Clone)]
+pub struct Pipes {
+    fate: Arc<dyn Fn(usize) -> Fate + Send + Sync>,
+    arrivals: Arc<Mutex<Vec<(Instant, Message)>>>,
+    refuses_connections: bool,
+}
+
+impl Pipes {
+    /// `fate` tells what becomes of the n-th request that arrives, from 0.
+    pub fn new(fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Self {
+        Self {
+            fate: Arc::new(fate),
+            arrivals: Arc::default(),
+            refuses_connections: false,
+        }
+    }
+
+    pub fn refusing() -> Self {
+        let mut pipes = Self::new(|_| Fate::confirmed_after(Duration::ZERO));
+        pipes.refuses_connections = true;
+        pipes
+    }
+
+    /// When requests arrived.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.arrivals
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(at, _)| *at)
+            .collect()
+    }
+
+    /// The bodies that arrived.
+    pub fn bodies(&self) -> Vec<String> {
+        let arrivals = self.arrivals.lock().unwrap();
+        arrivals
+            .iter()
+            .map(|(_, request)| request.body.clone())
+            .collect()
+    }
+
+    async fn serve(self, mut stream: DuplexStream) {
+        while let Some(request) = Message::read(&mut stream).await {
+            let number = self.arrivals.lock().unwrap().len();
+            let fate = (self.fate)(number);
+            sleep(fate.transit).await;
+            let body = format!("{{\"success\":true,\"settings\":{}}}", request.body);
+            self.arrivals
+                .lock()
+                .unwrap()
+                .push((Instant::now(), request));
+            sleep(fate.work).await;
+            let bytes = match fate.ending {
+                Ending::Confirm | Ending::ConfirmAndClose => answer(200, "", &body),
+                Ending::Answer(status, body) => answer(status, "", body),
+                Ending::Close => return,
+                Ending::Hang => return std::future::pending().await,
+            };
+            let written = stream.write_all(bytes.as_bytes()).await;
+            if written.is_err() || fate.ending == Ending::ConfirmAndClose {
+                return;
+            }
+        }
+    }
+}
+
+impl Connect for Pipes {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        if self.refuses_connections {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (near, far) = duplex(16 * 1024);
+        tokio::spawn(self.clone().serve(far));
+        Ok(Box::new(near))
+    }
+}
+
+/// An instance of this name at the upstream.
+pub fn target(name: &str) -> Arc<Target> {
+    let base_url = "http://ryze.test".parse().unwrap();
+    let token = zapi_to_ryze::config::Secret::new("token");
+    Arc::new(Target::new(&base_url, name, &token).unwrap())
+}

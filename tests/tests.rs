@@ -1,0 +1,22 @@
+//! Black-box tests, one module a subject. Unit tests stand beside what they test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod broken_files;
+mod budget;
+mod command;
+mod config;
+mod connections;
+mod harness;
+mod lanes;
+mod limits;
+mod mapping;
+mod pipes;
+mod process;
+mod refusals;
+mod ryze_answers;
+mod sandbox;
+mod secrets;
+mod stop;
+mod structure;
+mod tls;
+mod zapi_client;
