@@ -11,7 +11,7 @@ use http::Request;
 use http_body_util::Full;
 use tokio::{runtime::Builder, time::Instant};
 use zapi_to_ryze::{
-    budget::Budget,
+    budget::{Budget, Terms},
     config::ContactsBlacklist,
     privacy::{Audience, Change, Setting, Settings},
     ryze::wire,
@@ -68,8 +68,12 @@ fn benches(criterion: &mut Criterion) {
         bench.iter(|| response::outcome(black_box(&Ok(()))));
     });
     criterion.bench_function("admit a request and give its slot back", |bench| {
-        let budget = Budget::new(1_000_000, 1_000_000, Duration::ZERO);
-        bench.iter(|| runtime.block_on(budget.permit()).is_ok());
+        let budget = Budget::new(Terms {
+            share: 1_000_000,
+            burst: 1_000_000,
+            max_wait: Duration::ZERO,
+        });
+        bench.iter(|| runtime.block_on(budget.permit([0; 32])).is_ok());
     });
 }
 

@@ -23,14 +23,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     alarm::Alarm,
-    budget::{Budget, Permit},
-    privacy::{Change, Failure, Outcome, Setting, Settings},
-    ryze::{Client, Connect, Error, Target},
+    budget::{Allowance, Budget, Permit, Refused},
+    privacy::{Change, Failure, Limiter, Outcome, Setting, Settings},
+    ryze::{Client, Connect, Error, RateLimit, Reply, Target},
 };
 
 /// The part of its time that a caller must still have to be sent: with less it would hardly see the
 /// answer.
 const MARGIN: u32 = 4;
+
+/// How long an account is left alone after WhatsApp throttled it: first, and at most; in between
+/// it doubles from one time to the next.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long a caller with this much time may wait to be sent.
 #[must_use]
@@ -54,6 +59,14 @@ pub struct Lanes<C> {
 struct Waiting {
     lanes: HashMap<Arc<Target>, Lane>,
     callers_so_far: u64,
+    /// The instances whose account WhatsApp throttled, until one of their updates succeeds.
+    paused: HashMap<Arc<Target>, Pause>,
+}
+
+#[derive(Clone, Copy)]
+struct Pause {
+    length: Duration,
+    until: Instant,
 }
 
 #[derive(Default)]
@@ -98,7 +111,7 @@ impl<C: Connect> Lanes<C> {
     ) -> Outcome {
         let (outcome, answer) = oneshot::channel();
         let latest = deadline.checked_sub(self.margin).unwrap_or(deadline);
-        let mut place = self.join(target, change, latest, outcome);
+        let mut place = self.join(target, change, latest, outcome)?;
         let answer = tokio::select! {
             biased;
             answer = alarm.limit(deadline, answer) => answer,
@@ -131,15 +144,17 @@ impl<C: Connect> Lanes<C> {
         self.tasks.wait().await;
     }
 
-    /// Joins the instance's lane, and starts it where it is idle.
+    /// Joins the instance's lane, and starts it where it is idle. Fails where WhatsApp is to be left
+    /// alone.
     fn join<'l>(
         self: &'l Arc<Self>,
         target: &'l Arc<Target>,
         change: Change,
         latest: Instant,
         outcome: oneshot::Sender<Outcome>,
-    ) -> Place<'l, C> {
+    ) -> Result<Place<'l, C>, Failure> {
         let mut waiting = self.lock();
+        waiting.check_pause(target)?;
         waiting.callers_so_far += 1;
         let number = waiting.callers_so_far;
         let caller = Caller {
@@ -160,12 +175,37 @@ impl<C: Connect> Lanes<C> {
                 self.tasks.spawn(Box::pin(running.run()));
             }
         }
-        Place {
+        Ok(Place {
             lanes: self,
             target,
             number,
             is_taken: true,
+        })
+    }
+}
+
+impl Waiting {
+    fn check_pause(&self, target: &Arc<Target>) -> Outcome {
+        let Some(pause) = self.paused.get(target) else {
+            return Ok(());
+        };
+        match pause.until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Ok(()),
+            retry_after => Err(Failure::Throttled {
+                by: Limiter::WhatsApp,
+                retry_after,
+            }),
         }
+    }
+
+    /// Leaves the account alone, for longer than the last time.
+    fn pause(&mut self, target: &Arc<Target>) -> Duration {
+        let last = self.paused.get(target).map(|pause| pause.length * 2);
+        let length = last.unwrap_or(FIRST_PAUSE).min(LONGEST_PAUSE);
+        let until = Instant::now() + length;
+        let pause = Pause { length, until };
+        self.paused.insert(Arc::clone(target), pause);
+        length
     }
 }
 
@@ -225,21 +265,39 @@ struct Running<C> {
 
 impl<C: Connect> Running<C> {
     async fn run(self) {
+        let mut longest_wait = None;
         while let Some(left) = self.goes_on() {
             tokio::select! {
                 biased;
-                permit = self.lanes.budget.permit() => match permit {
-                    Ok(permit) => self.send(permit).await,
-                    Err(refused) => {
-                        for caller in self.take_callers() {
-                            caller.answer(Err(Failure::Budget {
-                                retry_after: refused.retry_after,
-                            }));
-                        }
-                    }
+                permit = self.permit(longest_wait) => match permit {
+                    Ok(permit) => longest_wait = self.send(permit).await,
+                    Err(refused) => self.refuse(refused),
                 },
                 () = self.nobody_to_send(&left) => self.refuse_late(),
             }
+        }
+    }
+
+    async fn permit(&self, longest_wait: Option<Duration>) -> Result<Permit, Refused> {
+        let token = self.target.token_digest();
+        match longest_wait {
+            None => self.lanes.budget.permit(token).await,
+            Some(longest) => self.lanes.budget.permit_within(token, longest).await,
+        }
+    }
+
+    fn refuse(&self, refused: Refused) {
+        let retry_after = refused.retry_after;
+        let failure = if refused.by_upstream {
+            Failure::Throttled {
+                by: Limiter::Upstream,
+                retry_after,
+            }
+        } else {
+            Failure::Budget { retry_after }
+        };
+        for caller in self.take_callers() {
+            caller.answer(Err(failure.clone()));
         }
     }
 
@@ -293,23 +351,79 @@ impl<C: Connect> Running<C> {
         }
     }
 
-    async fn send(&self, mut permit: Permit) {
+    /// Sends one update for all who wait. Where Ryze throttled it and there are callers with time
+    /// for another try, it returns how long the next permit may be waited for.
+    async fn send(&self, mut permit: Permit) -> Option<Duration> {
         self.refuse_late();
         let callers = self.take_callers();
         let update: Settings = callers.iter().map(|caller| caller.change).collect();
         if update.is_empty() {
-            return;
+            return None;
         }
         permit.sent();
-        let result = self.lanes.client.update(&self.target, &update).await;
-        if let Err(Error::Unreachable(_)) = result {
-            permit.not_sent();
+        let Reply { result, limit } = self.lanes.client.update(&self.target, &update).await;
+        match result {
+            Err(Error::Unreachable(_)) => permit.not_sent(),
+            Err(Error::Unknown(_)) => (),
+            Ok(_) | Err(Error::Answered { .. }) => permit.answered(allowance(&result, limit)),
         }
         drop(permit);
+        let mut pause = None;
+        match limiter(&result) {
+            Some((Limiter::Upstream, until)) => return self.put_back(callers, until),
+            Some((Limiter::WhatsApp, _)) => pause = Some(self.pause()),
+            None if result.is_ok() => self.end_pause(),
+            None => (),
+        }
         for caller in callers {
-            let outcome = judge(&result, &update, caller.change.setting);
+            let mut outcome = judge(&result, &update, caller.change.setting);
+            if let (Some(pause), Err(Failure::Throttled { retry_after, .. })) =
+                (pause, &mut outcome)
+            {
+                *retry_after = pause;
+            }
             caller.answer(outcome);
         }
+        None
+    }
+
+    /// Ryze sent them away for `pause`: who has the time waits again, before all others. Returns how
+    /// long they may wait.
+    fn put_back(&self, callers: Vec<Caller>, pause: Duration) -> Option<Duration> {
+        let now = Instant::now();
+        let (mut again, late): (Vec<_>, Vec<_>) = callers
+            .into_iter()
+            .filter(|caller| !caller.outcome.is_closed())
+            .partition(|caller| now + pause <= caller.latest);
+        for caller in late {
+            caller.answer(Err(Failure::Throttled {
+                by: Limiter::Upstream,
+                retry_after: pause,
+            }));
+        }
+        let latest = again.iter().map(|caller| caller.latest).max()?;
+        let mut waiting = self.lanes.lock();
+        let lane = waiting.lanes.entry(Arc::clone(&self.target)).or_default();
+        again.append(&mut lane.callers);
+        lane.callers = again;
+        Some(latest - now)
+    }
+
+    /// WhatsApp throttles the account: nobody else is sent until the pause, which is returned, is
+    /// over.
+    fn pause(&self) -> Duration {
+        let retry_after = self.lanes.lock().pause(&self.target);
+        for caller in self.take_callers() {
+            caller.answer(Err(Failure::Throttled {
+                by: Limiter::WhatsApp,
+                retry_after,
+            }));
+        }
+        retry_after
+    }
+
+    fn end_pause(&self) {
+        self.lanes.lock().paused.remove(&self.target);
     }
 }
 
@@ -319,6 +433,28 @@ impl<C> Drop for Running<C> {
         if thread::panicking() {
             self.lanes.lock().lanes.remove(&self.target);
         }
+    }
+}
+
+/// What is left for the token: nothing where Ryze refused for its limit, else what it says.
+fn allowance(result: &Result<Settings, Error>, limit: Option<RateLimit>) -> Option<Allowance> {
+    if let Some((Limiter::Upstream, reset)) = limiter(result) {
+        return Some(Allowance {
+            remaining: 0,
+            reset,
+        });
+    }
+    limit.map(|RateLimit { remaining, reset }| Allowance { remaining, reset })
+}
+
+/// Whose limit an update met, and for how long.
+fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
+    match result {
+        Err(Error::Answered {
+            failure: Failure::Throttled { by, retry_after },
+            ..
+        }) => Some((*by, *retry_after)),
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     admin::{Admin, Readiness},
-    budget::Budget,
+    budget::{Budget, Terms},
     config::{self, Config},
     gateway::Gateway,
     lane::{Lanes, longest_wait},
@@ -60,7 +60,11 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let budget = &config.budget;
     let deadline = config.server.deadline;
     let max_wait = budget.max_wait.min(longest_wait(deadline));
-    let budget = Budget::new(budget.share, budget.burst, max_wait);
+    let budget = Budget::new(Terms {
+        share: budget.share,
+        burst: budget.burst,
+        max_wait,
+    });
     let lanes = Lanes::new(budget, client, deadline);
     let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes))?);
     let socket = bind(config.server.listen).await?;

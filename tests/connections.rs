@@ -122,7 +122,7 @@ async fn a_request_without_an_answer_is_over_only_when_its_connection_is_closed(
     for ending in [&[Ending::Hang], &[Ending::Close]] {
         let counted = Counted::new(ending);
         let client = client(counted.clone());
-        let result = client.update(&target("one"), &update()).await;
+        let result = client.update(&target("one"), &update()).await.result;
         assert_eq!(counted.count(), (1, 0), "{ending:?}");
         assert!(matches!(result, Err(Error::Unknown(_))), "{result:?}");
     }
@@ -133,15 +133,31 @@ async fn a_connection_is_used_again_and_not_after_a_long_pause() {
     let counted = Counted::new(&[Ending::Confirm]);
     let client = client(counted.clone());
     for _ in 0..3 {
-        client.update(&target("one"), &update()).await.unwrap();
-        client.update(&target("other"), &update()).await.unwrap();
+        client
+            .update(&target("one"), &update())
+            .await
+            .result
+            .unwrap();
+        client
+            .update(&target("other"), &update())
+            .await
+            .result
+            .unwrap();
     }
     assert_eq!(counted.count(), (1, 1));
     sleep(Duration::from_secs(14)).await;
-    client.update(&target("one"), &update()).await.unwrap();
+    client
+        .update(&target("one"), &update())
+        .await
+        .result
+        .unwrap();
     assert_eq!(counted.count(), (1, 1));
     sleep(Duration::from_secs(16)).await;
-    client.update(&target("one"), &update()).await.unwrap();
+    client
+        .update(&target("one"), &update())
+        .await
+        .result
+        .unwrap();
     tokio::task::yield_now().await;
     assert_eq!(counted.count(), (2, 1));
 }
@@ -153,14 +169,14 @@ async fn updates_at_the_same_time_have_connections_of_their_own() {
     let (one, other) = (target("one"), target("other"));
     let (first, second) = (update(), update());
     let (first, second) = tokio::join!(client.update(&one, &first), client.update(&other, &second));
-    assert!(first.is_ok() && second.is_ok());
+    assert!(first.result.is_ok() && second.result.is_ok());
     assert_eq!(counted.count(), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_sends_nothing() {
     let client = client(Pipes::refusing());
-    let result = client.update(&target("one"), &update()).await;
+    let result = client.update(&target("one"), &update()).await.result;
     assert!(matches!(result, Err(Error::Unreachable(_))), "{result:?}");
 }
 
@@ -169,7 +185,11 @@ async fn a_kept_connection_that_is_found_closed_is_replaced() {
     let counted = Counted::new(&[Ending::ConfirmAndClose]);
     let client = client(counted.clone());
     for updates in 1..20 {
-        client.update(&target("one"), &update()).await.unwrap();
+        client
+            .update(&target("one"), &update())
+            .await
+            .result
+            .unwrap();
         assert_eq!(counted.count().0, updates);
     }
 }
@@ -192,7 +212,7 @@ async fn nothing_is_delivered_after_a_request_was_given_up() {
     let token = Secret::new(&"t".repeat(60_000));
     let target = Target::new(&base_url, "one", &token).unwrap();
     let client = Client::new(network, Duration::from_millis(300));
-    let result = client.update(&target, &update()).await;
+    let result = client.update(&target, &update()).await.result;
     assert!(matches!(result, Err(Error::Unknown(_))), "{result:?}");
     let (mut upstream, _) = listener.accept().await.unwrap();
     let mut arrived = Vec::new();

@@ -11,11 +11,11 @@ use zapi_to_ryze::{
     alarm::Alarm,
     budget::Budget,
     lane::Lanes,
-    privacy::{Audience, Change, Failure, Outcome, Setting},
+    privacy::{Audience, Change, Failure, Limiter, Outcome, Setting},
     ryze::{Client, Target},
 };
 
-use crate::pipes::{Ending, Fate, Pipes, target};
+use crate::pipes::{Ending, Fate, Pipes, budget, target};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -35,19 +35,31 @@ fn online() -> Change {
 
 /// Lanes to an upstream, with a budget that is in nobody's way unless a test says so.
 struct Bench {
+    budget: Budget,
     pipes: Pipes,
     lanes: Arc<Lanes<Pipes>>,
 }
 
 impl Bench {
     fn new(pipes: Pipes) -> Self {
-        Self::with_budget(pipes, Budget::new(1000, 1000, Duration::from_secs(10)))
+        Self::with_budget(pipes, budget(1000, 1000, Duration::from_secs(10)))
     }
 
     fn with_budget(pipes: Pipes, budget: Budget) -> Self {
         let client = Client::new(pipes.clone(), Duration::from_secs(180));
-        let lanes = Lanes::new(budget, client, DEADLINE);
-        Self { pipes, lanes }
+        let lanes = Lanes::new(budget.clone(), client, DEADLINE);
+        Self {
+            budget,
+            pipes,
+            lanes,
+        }
+    }
+
+    /// Ends the caution of the start, as a first answer does.
+    async fn warm_up(self) -> Self {
+        let permit = self.budget.permit(target("any").token_digest()).await;
+        permit.unwrap().answered(None);
+        self
     }
 
     /// Starts a call, and returns when it waits or is under way. It yields its outcome and when.
@@ -74,7 +86,7 @@ fn slow(seconds: u64) -> Pipes {
 
 #[tokio::test(start_paused = true)]
 async fn at_most_one_update_of_an_instance_is_in_flight_and_others_are_not_held_up() {
-    let bench = Bench::new(slow(5));
+    let bench = Bench::new(slow(5)).warm_up().await;
     let (one, other) = (target("one"), target("other"));
     let first = bench.call(&one, photo(Audience::Everyone)).await;
     let second = bench.call(&one, photo(Audience::Nobody)).await;
@@ -196,7 +208,7 @@ async fn who_could_not_see_the_answer_any_more_is_not_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_joins_one_that_waits_for_the_budget_and_else_is_refused_at_once() {
-    let budget = Budget::new(60, 1, Duration::from_secs(1));
+    let budget = self::budget(60, 1, Duration::from_secs(1));
     let bench = Bench::with_budget(slow(0), budget);
     let one = target("one");
     bench
@@ -225,7 +237,7 @@ async fn a_change_joins_one_that_waits_for_the_budget_and_else_is_refused_at_onc
 
 #[tokio::test(start_paused = true)]
 async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
-    let budget = Budget::new(1, 1, Duration::from_secs(60));
+    let budget = self::budget(1, 1, Duration::from_secs(60));
     let bench = Bench::with_budget(Pipes::refusing(), budget.clone());
     let call = bench.call(&target("one"), online()).await;
     let (outcome, _) = call.await.unwrap();
@@ -234,11 +246,11 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
         "{outcome:?}"
     );
     bench.lanes.idle().await;
-    assert!(budget.permit().await.is_ok(), "the slot came back");
+    assert!(budget.permit([0; 32]).await.is_ok(), "the slot came back");
 
     let endings = [
         Ending::Close,
-        Ending::Answer(500, ""),
+        Ending::Answer(500, "", ""),
         Ending::Hang,
         Ending::Confirm,
     ];
@@ -279,7 +291,7 @@ async fn folded(status: u16, body: &'static str) -> [Outcome; 2] {
         work: Duration::from_secs(1),
         ending: match number {
             0 => Ending::Confirm,
-            _ => Ending::Answer(status, body),
+            _ => Ending::Answer(status, "", body),
         },
     }));
     let one = target("one");
@@ -321,7 +333,7 @@ async fn each_caller_of_a_folded_update_is_answered_for_its_own_setting() {
 
 #[tokio::test(start_paused = true)]
 async fn callers_who_are_too_late_leave_the_queue_of_the_budget() {
-    let budget = Budget::new(2, 1, Duration::from_secs(1000));
+    let budget = self::budget(2, 1, Duration::from_secs(1000));
     let bench = Bench::with_budget(slow(0), budget);
     let first = bench.call(&target("first"), online()).await;
     first.await.unwrap().0.unwrap();
@@ -333,5 +345,89 @@ async fn callers_who_are_too_late_leave_the_queue_of_the_budget() {
         in_time.await.unwrap(),
         (Ok(()), 10),
         "the turn of the late one"
+    );
+}
+
+const MINUTE: &str = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
+    X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291215\r\n";
+
+/// The endings of the requests that arrive, the last one for all that follow.
+fn in_turn(endings: &'static [Ending]) -> Pipes {
+    Pipes::new(move |number| Fate {
+        transit: Duration::ZERO,
+        work: Duration::ZERO,
+        ending: *endings.get(number).or(endings.last()).unwrap(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_ryze_sent_away_is_tried_again_when_the_limit_is_lifted() {
+    let bench = Bench::new(in_turn(&[Ending::Answer(429, MINUTE, ""), Ending::Confirm]));
+    let (one, other) = (target("one"), target("other"));
+    let first = bench.call(&one, photo(Audience::Everyone)).await;
+    sleep(Duration::from_secs(1)).await;
+    let joins = bench.call(&one, online()).await;
+    let refused = bench.call(&other, online()).await;
+    let (outcome, seconds) = refused.await.unwrap();
+    let Err(Failure::Throttled { by, retry_after }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((by, seconds), (Limiter::Upstream, 0));
+    // 15 s to the reset, 1 s of them over, and 10 s that a change may wait.
+    assert_eq!(retry_after.as_millis(), 4000);
+    assert_eq!(first.await.unwrap(), (Ok(()), 15));
+    assert_eq!(joins.await.unwrap(), (Ok(()), 14));
+    assert_eq!(bench.pipes.bodies().len(), 2, "both in one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_lasts_too_long_is_told_at_once() {
+    let bench = Bench::new(in_turn(&[Ending::Answer(429, "", "")]));
+    let one = target("one");
+    let (outcome, seconds) = bench.call(&one, online()).await.await.unwrap();
+    let Err(Failure::Throttled { by, retry_after }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((by, seconds), (Limiter::Upstream, 0));
+    assert_eq!(retry_after, Duration::from_secs(60));
+    let next = bench.call(&one, online()).await.await.unwrap();
+    assert!(matches!(next.0, Err(Failure::Throttled { .. })), "{next:?}");
+    assert_eq!(bench.pipes.bodies().len(), 1, "the gate is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
+    const THROTTLED: Ending = Ending::Answer(
+        500,
+        "",
+        r#"{"error":{"message":"failed to update online privacy: info query returned status 429: rate-overlimit"}}"#,
+    );
+    let bench = Bench::new(in_turn(&[THROTTLED, THROTTLED, Ending::Confirm, THROTTLED]));
+    let (one, other) = (target("one"), target("other"));
+    let mut pauses = Vec::new();
+    for requests in [1, 2] {
+        for _ in 0..3 {
+            let (outcome, _) = bench.call(&one, online()).await.await.unwrap();
+            let Err(Failure::Throttled { by, retry_after }) = outcome else {
+                panic!("{outcome:?}");
+            };
+            assert_eq!(by, Limiter::WhatsApp);
+            pauses.push(retry_after.as_secs());
+            assert_eq!(bench.pipes.bodies().len(), requests, "it is left alone");
+            sleep(Duration::from_secs(2)).await;
+        }
+        sleep(Duration::from_secs(10 * requests as u64)).await;
+    }
+    assert_eq!(pauses, [10, 8, 6, 20, 18, 16]);
+    assert_eq!(bench.call(&other, online()).await.await.unwrap().0, Ok(()));
+    sleep(Duration::from_secs(10)).await;
+    let (outcome, _) = bench.call(&one, online()).await.await.unwrap();
+    let Err(Failure::Throttled { retry_after, .. }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(
+        retry_after,
+        Duration::from_secs(40),
+        "its own success has not come yet"
     );
 }

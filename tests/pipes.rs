@@ -11,7 +11,10 @@ use tokio::{
     io::{AsyncWriteExt as _, DuplexStream, duplex},
     time::{Instant, sleep},
 };
-use zapi_to_ryze::ryze::{Connect, Stream, Target};
+use zapi_to_ryze::{
+    budget::{Budget, Terms},
+    ryze::{Connect, Stream, Target},
+};
 
 use crate::harness::{Message, answer};
 
@@ -30,7 +33,7 @@ pub enum Ending {
     /// What was asked for is confirmed.
     Confirm,
     /// This status and body.
-    Answer(u16, &'static str),
+    Answer(u16, &'static str, &'static str),
     /// The connection is closed without an answer.
     Close,
     /// What was asked for is confirmed, and the connection closed.
@@ -105,7 +108,7 @@ impl Pipes {
             sleep(fate.work).await;
             let bytes = match fate.ending {
                 Ending::Confirm | Ending::ConfirmAndClose => answer(200, "", &body),
-                Ending::Answer(status, body) => answer(status, "", body),
+                Ending::Answer(status, headers, body) => answer(status, headers, body),
                 Ending::Close => return,
                 Ending::Hang => return std::future::pending().await,
             };
@@ -126,6 +129,15 @@ impl Connect for Pipes {
         tokio::spawn(self.clone().serve(far));
         Ok(Box::new(near))
     }
+}
+
+/// A budget for everything.
+pub fn budget(share: u32, burst: u32, max_wait: Duration) -> Budget {
+    Budget::new(Terms {
+        share,
+        burst,
+        max_wait,
+    })
 }
 
 /// An instance of this name at the upstream.

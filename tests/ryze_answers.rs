@@ -210,6 +210,11 @@ async fn every_reason_of_a_field_that_failed() {
 async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
     let date = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n";
     let reset = |seconds: i64| format!("{date}X-RateLimit-Reset: {}\r\n", 1_795_291_200 + seconds);
+    // Too short for another try.
+    let setup = Setup {
+        server: "deadline = \"1s\"",
+        ..Setup::default()
+    };
     let cases = [
         (reset(17), "17"),
         (reset(0), "1"),
@@ -221,7 +226,7 @@ async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
     let body = r#"{"success":false,"error":{"message":"Rate limit exceeded. Try again later."}}"#;
     for (headers, seconds) in cases {
         let upstream = Upstream::start(Step::Send(answer(429, &headers, body))).await;
-        let gateway = Setup::default().start(&upstream.base_url).await;
+        let gateway = setup.start(&upstream.base_url).await;
         let reply = gateway.set_photo("ALL").await;
         reply.assert_failure(429, "TOO_MANY_REQUESTS");
         assert!(reply.text("message").contains("Ryze's"));
@@ -232,7 +237,7 @@ async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
         "failed to update profile privacy: info query returned status 429: rate-overlimit",
     );
     let upstream = Upstream::start(step).await;
-    let gateway = Setup::default().start(&upstream.base_url).await;
+    let gateway = setup.start(&upstream.base_url).await;
     assert_eq!(
         gateway.set_photo("ALL").await.header("retry-after"),
         Some("10")

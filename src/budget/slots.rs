@@ -39,6 +39,11 @@ impl Slots {
         self.in_flight + self.held.len() < self.limit
     }
 
+    /// Whether no slot is taken at `now`.
+    pub(super) fn are_all_free(&mut self, now: Instant) -> bool {
+        self.is_free(now) && self.in_flight == 0 && self.held.is_empty()
+    }
+
     /// Takes a slot that [`is_free`](Self::is_free) has just seen.
     pub(super) fn take(&mut self) {
         debug_assert!(self.in_flight + self.held.len() < self.limit);

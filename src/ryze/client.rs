@@ -8,13 +8,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header, response::Parts, uri};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::digest;
 
 use super::{
     connection::{Connect, Connection, Unanswered},
     error::{self, Error},
+    limit::{self, RateLimit},
     wire,
 };
 use crate::{config::Secret, privacy::Settings};
@@ -38,6 +40,7 @@ pub struct Target {
     token: Secret,
     path: Uri,
     headers: HeaderMap,
+    token_digest: [u8; 32],
     /// Of name and token, made once, for a lane is looked up several times for each change.
     hash: u64,
 }
@@ -70,13 +73,23 @@ impl Target {
         ]);
         let mut hasher = DefaultHasher::new();
         (name, token.expose()).hash(&mut hasher);
+        let digest = digest::digest(&digest::SHA256, token.expose().as_bytes());
+        let mut token_digest = [0; 32];
+        token_digest.copy_from_slice(digest.as_ref());
         Ok(Self {
             name: name.into(),
             token: token.clone(),
             path: path.into(),
             headers,
+            token_digest,
             hash: hasher.finish(),
         })
+    }
+
+    /// What stands for the token where the token itself is not needed.
+    #[must_use]
+    pub fn token_digest(&self) -> [u8; 32] {
+        self.token_digest
     }
 
     /// The instance's name.
@@ -108,6 +121,15 @@ impl Hash for Target {
     }
 }
 
+/// What became of an update.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The settings as they are now, or why they are not known.
+    pub result: Result<Settings, Error>,
+    /// What Ryze says is left for the token.
+    pub limit: Option<RateLimit>,
+}
+
 /// Speaks to one Ryze.
 pub struct Client<C> {
     connector: C,
@@ -127,10 +149,25 @@ impl<C: Connect> Client<C> {
 
     /// Has an instance's settings changed, and returns what they are now. When this returns, the
     /// request is answered or its connection closed. Dropping the future closes it soon.
-    ///
-    /// # Errors
-    /// [`Error`]: not sent, unknown, or what Ryze answered.
-    pub async fn update(&self, target: &Target, settings: &Settings) -> Result<Settings, Error> {
+    pub async fn update(&self, target: &Target, settings: &Settings) -> Reply {
+        match self.exchange(target, settings).await {
+            Err(error) => Reply {
+                result: Err(error),
+                limit: None,
+            },
+            Ok((parts, body)) => {
+                let limit = limit::read(&parts.headers);
+                let result = error::read(&parts, &body, &target.token);
+                Reply { result, limit }
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        target: &Target,
+        settings: &Settings,
+    ) -> Result<(Parts, Bytes), Error> {
         let mut request = target.update(settings);
         loop {
             let (connection, is_new) = match self.take_idle() {
@@ -142,7 +179,7 @@ impl<C: Connect> Client<C> {
                 self.keep(connection);
             }
             match answer {
-                Ok((parts, body)) => return error::read(&parts, &body, &target.token),
+                Ok(answer) => return Ok(answer),
                 Err(Unanswered::Failed(error)) => return Err(error),
                 Err(Unanswered::NotSent(_)) if is_new => {
                     return Err(Error::Unreachable("the connection was closed at once"));

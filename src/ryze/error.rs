@@ -2,11 +2,11 @@
 //! failure that each caller gets of it. Sources: the errors of the vendor's page "Update privacy"
 //! and the texts of the WhatsApp library underneath. Z-API's words do not belong here.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header, response::Parts};
+use http::{StatusCode, header, response::Parts};
 
-use super::wire;
+use super::{limit, wire};
 use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
@@ -14,10 +14,8 @@ use crate::{
 
 /// Where Ryze's 429 does not say when its counter is reset: the length of its window.
 const WINDOW: Duration = Duration::from_secs(60);
-/// No reset is believed to be further away.
-const LONGEST_RESET: Duration = Duration::from_secs(61);
-/// How long WhatsApp is left alone after it throttled an account.
-const WHATSAPP_PAUSE: Duration = Duration::from_secs(10);
+/// Where it is about to be reset.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Characters of Ryze's message that a caller gets to see.
 const LONGEST_REASON: usize = 200;
 /// Digits in a row that may be a phone number.
@@ -26,9 +24,10 @@ const PHONE_DIGITS: usize = 7;
 const TELLTALE: usize = 6;
 /// WhatsApp's word for too many requests, wherever it stands.
 const OVER_LIMIT: &str = "rate-overlimit";
+/// It does not say for how long.
 const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
     by: Limiter::WhatsApp,
-    retry_after: WHATSAPP_PAUSE,
+    retry_after: Duration::ZERO,
 };
 
 /// Why an update is not known to be carried out.
@@ -111,7 +110,9 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
         429 if message.contains(OVER_LIMIT) => WHATSAPP_THROTTLES,
         429 => Failure::Throttled {
             by: Limiter::Upstream,
-            retry_after: until_reset(&parts.headers),
+            retry_after: limit::reset(&parts.headers)
+                .unwrap_or(WINDOW)
+                .max(SHORTEST_PAUSE),
         },
         400 | 401 | 403 | 404 | 405 | 413 | 415 | 501 => Failure::Refused { reason },
         _ => Failure::Upstream { reason },
@@ -142,20 +143,6 @@ fn whatsapp(setting: Option<Setting>, cause: &str, reason: String) -> Error {
         Failure::Upstream { reason }
     };
     Error::Answered { failure, setting }
-}
-
-/// The time to the reset of Ryze's counter, by the answer's own clock, for ours need not agree.
-fn until_reset(headers: &HeaderMap) -> Duration {
-    let text = |name| headers.get(name)?.to_str().ok();
-    let reset = text("x-ratelimit-reset").and_then(|seconds| seconds.trim().parse().ok());
-    let date = text("date").and_then(|date| httpdate::parse_http_date(date).ok());
-    let sent = date.and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());
-    match (reset, sent) {
-        (Some(reset), Some(sent)) => Duration::from_secs(reset)
-            .saturating_sub(sent)
-            .min(LONGEST_RESET),
-        _ => WINDOW,
-    }
 }
 
 /// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it

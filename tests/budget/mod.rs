@@ -14,13 +14,12 @@ use tokio::{
 };
 use zapi_to_ryze::{
     alarm::Alarm,
-    budget::Budget,
     lane::Lanes,
     privacy::{Audience, Change, Setting},
     ryze::Client,
 };
 
-use crate::pipes::{Ending, Fate, Pipes, target};
+use crate::pipes::{Ending, Fate, Pipes, budget, target};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const ALL: Change = Change {
@@ -78,7 +77,7 @@ fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
 fn schedule() -> impl Strategy<Value = Schedule> {
     let ending = prop_oneof![
         6 => Just(Ending::Confirm),
-        1 => Just(Ending::Answer(500, "")),
+        1 => Just(Ending::Answer(500, "", "")),
         1 => Just(Ending::Close),
         1 => Just(Ending::Hang),
     ];
@@ -126,7 +125,7 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
     let fates = schedule.fates;
     let pipes = Pipes::new(move |number| fates[number % fates.len()]);
     let client = Client::new(pipes.clone(), schedule.request_timeout);
-    let budget = Budget::new(schedule.share, schedule.burst, schedule.max_wait);
+    let budget = budget(schedule.share, schedule.burst, schedule.max_wait);
     let deadline = Duration::from_secs(30);
     let lanes = Lanes::new(budget, client, deadline);
     let mut callers = JoinSet::new();

@@ -7,19 +7,21 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, advance, sleep, timeout},
 };
-use zapi_to_ryze::budget::Budget;
 
 use super::{MINUTE, millis, on_paused_clock};
+use crate::pipes::budget;
+
+const TOKEN: [u8; 32] = [0; 32];
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_served_in_order_and_at_the_pace() {
-    let budget = Budget::new(60, 2, Duration::from_secs(30));
+    let budget = self::budget(60, 2, Duration::from_secs(30));
     let start = Instant::now();
     let mut waiting = JoinSet::new();
     for number in 0..6 {
         let budget = budget.clone();
         waiting.spawn(async move {
-            let mut permit = budget.permit().await.unwrap();
+            let mut permit = budget.permit(TOKEN).await.unwrap();
             permit.sent();
             (number, start.elapsed().as_secs())
         });
@@ -34,14 +36,14 @@ async fn who_waits_is_served_in_order_and_at_the_pace() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_overtakes_who_waits_in_the_moment_of_a_grant() {
-    let budget = Budget::new(60, 1, Duration::from_secs(30));
+    let budget = self::budget(60, 1, Duration::from_secs(30));
     let start = Instant::now();
     let mut served = JoinSet::new();
     let mut ask = |name, after| {
         let budget = budget.clone();
         served.spawn(async move {
             sleep(Duration::from_secs(after)).await;
-            budget.permit().await.unwrap().sent();
+            budget.permit(TOKEN).await.unwrap().sent();
             (start.elapsed().as_secs(), name)
         });
     };
@@ -61,67 +63,69 @@ async fn nobody_overtakes_who_waits_in_the_moment_of_a_grant() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_that_was_not_used_comes_back_at_once() {
-    let budget = Budget::new(1, 1, Duration::ZERO);
-    let permit = budget.permit().await.unwrap();
-    assert!(budget.permit().await.is_err());
+    let budget = self::budget(1, 1, Duration::ZERO);
+    let permit = budget.permit(TOKEN).await.unwrap();
+    assert!(budget.permit(TOKEN).await.is_err());
     drop(permit);
-    let mut permit = budget.permit().await.expect("nothing was sent");
+    let mut permit = budget.permit(TOKEN).await.expect("nothing was sent");
     permit.sent();
     permit.not_sent();
     drop(permit);
     let mut permit = budget
-        .permit()
+        .permit(TOKEN)
         .await
         .expect("it turned out that nothing was sent");
     permit.sent();
     drop(permit);
     advance(MINUTE).await;
     assert!(
-        budget.permit().await.is_err(),
+        budget.permit(TOKEN).await.is_err(),
         "the guard of 1 s is not over"
     );
     advance(Duration::from_secs(1)).await;
-    assert!(budget.permit().await.is_ok());
+    assert!(budget.permit(TOKEN).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn turns_that_come_back_do_not_add_up_to_a_burst() {
-    let budget = Budget::new(60, 3, Duration::ZERO);
-    let unused: Vec<_> = [
-        budget.permit().await,
-        budget.permit().await,
-        budget.permit().await,
-    ]
-    .into();
+    let budget = self::budget(60, 3, Duration::ZERO);
+    let first = budget.permit(TOKEN).await.unwrap();
+    first.answered(None);
+    let unused = [
+        first,
+        budget.permit(TOKEN).await.unwrap(),
+        budget.permit(TOKEN).await.unwrap(),
+    ];
     drop(unused);
-    budget.permit().await.unwrap().sent();
-    assert!(budget.permit().await.is_err());
+    budget.permit(TOKEN).await.unwrap().sent();
+    assert!(budget.permit(TOKEN).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_time_does_not_let_out_more_than_the_burst() {
-    let budget = Budget::new(60, 2, Duration::ZERO);
+    let budget = self::budget(60, 2, Duration::ZERO);
     sleep(Duration::from_secs(100)).await;
     for _ in 0..2 {
-        budget.permit().await.unwrap().sent();
+        budget.permit(TOKEN).await.unwrap().sent();
     }
-    let refused = budget.permit().await.unwrap_err();
+    let refused = budget.permit(TOKEN).await.unwrap_err();
     assert_eq!(refused.retry_after, Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_stops_waiting_is_passed_over() {
-    let budget = Budget::new(60, 1, Duration::from_secs(2));
-    let _first = budget.permit().await.unwrap();
+    let budget = self::budget(60, 1, Duration::from_secs(2));
+    let first = budget.permit(TOKEN).await.unwrap();
+    first.answered(None);
     for _ in 0..50 {
-        let left = timeout(Duration::from_millis(1), budget.permit()).await;
+        let left = timeout(Duration::from_millis(1), budget.permit(TOKEN)).await;
         assert!(
             left.is_err(),
             "waits, and is refused by nobody who left before"
         );
     }
     let start = Instant::now();
-    budget.permit().await.unwrap();
+    budget.permit(TOKEN).await.unwrap();
     assert!(start.elapsed() <= Duration::from_secs(1));
 }
 
@@ -137,26 +141,26 @@ proptest! {
         pauses in prop::collection::vec(millis(0..3000), 1..80),
     ) {
         on_paused_clock(async {
-            let budget = Budget::new(share, burst.min(share), max_wait);
+            let budget = self::budget(share, burst.min(share), max_wait);
             let mut queue = JoinSet::new();
             for pause in pauses {
                 sleep(pause).await;
                 let waiting = budget.clone();
                 queue.spawn(async move {
                     // Answered at once, for how long an answer takes cannot be foretold.
-                    if let Ok(mut permit) = waiting.permit().await {
+                    if let Ok(mut permit) = waiting.permit(TOKEN).await {
                         permit.sent();
                     }
                 });
             }
-            let refusal = timeout(Duration::ZERO, budget.permit()).await;
+            let refusal = timeout(Duration::ZERO, budget.permit(TOKEN)).await;
             let Ok(Err(refused)) = refusal else { return Ok(()) };
             let ask = |after: Duration| {
                 let budget = budget.clone();
                 async move {
                     // In steps of the clock, for others wait as well.
                     sleep(after).await;
-                    matches!(timeout(Duration::ZERO, budget.permit()).await, Ok(Err(_)))
+                    matches!(timeout(Duration::ZERO, budget.permit(TOKEN)).await, Ok(Err(_)))
                 }
             };
             // tokio's timers are up to 1 ms late, and grants follow each other.
