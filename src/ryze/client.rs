@@ -1,5 +1,5 @@
 //! Calls to Ryze: builds the request, keeps the connections that can be used again, and reads the
-//! answer. When a call is made, and whether it is made again, belongs in `lane.rs`.
+//! answer. When a call is made, and whether it is made again, belongs in `lane`.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

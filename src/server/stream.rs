@@ -1,7 +1,7 @@
 //! A caller's byte stream with the time limits that hyper does not keep: one for a request's head,
 //! one for the pause between requests, one for a caller who does not read its answer. It also ends
 //! gently where a body was left unread, lest the answer be lost with it (RFC 9112, 9.6). The time
-//! limits of bodies and answers belong in `zapi::request` and `lane.rs`.
+//! limits of bodies and answers belong in `zapi::request` and `lane`.
 
 use std::{
     io, mem,

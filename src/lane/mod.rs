@@ -1,0 +1,224 @@
+//! The only place that orders the steps of a change: wait for the budget, fold, send, judge.
+//!
+//! One lane per Ryze instance, and at most one update of an instance in flight, so that an older
+//! value cannot overtake a newer one and Ryze's snapshot is not torn. Changes that arrive meanwhile
+//! wait. When the permit is granted, not before, the next update is folded from the callers who
+//! still wait: of the same setting the latest value, different settings in one request. Every
+//! caller is judged by its own setting. A lane runs in a task of its own, for hyper drops the
+//! handler of a caller who hangs up, and what was sent is to be carried to its end.
+//!
+//! Here callers come and go; what a lane does with them is in `run.rs`, and which accounts are left
+//! alone in `pause.rs`.
+
+mod pause;
+mod run;
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{pause::Pauses, run::Running};
+use crate::{
+    alarm::Alarm,
+    budget::Budget,
+    privacy::{Change, Failure, Outcome},
+    ryze::{Client, Connect, Target},
+};
+
+/// The part of its time that a caller must still have to be sent: with less it would hardly see the
+/// answer.
+const MARGIN: u32 = 4;
+
+/// How long a caller with this much time may wait to be sent.
+#[must_use]
+pub fn longest_wait(deadline: Duration) -> Duration {
+    deadline - deadline / MARGIN
+}
+
+/// The lanes that have something to do; an idle instance has none.
+pub struct Lanes<C> {
+    budget: Budget,
+    client: Client<C>,
+    margin: Duration,
+    waiting: Mutex<Waiting>,
+    /// The tasks of the lanes.
+    tasks: TaskTracker,
+    cut: CancellationToken,
+}
+
+/// Who waits in which lane. Bounded: every caller holds a connection, and leaves with it.
+#[derive(Default)]
+struct Waiting {
+    lanes: HashMap<Arc<Target>, Lane>,
+    callers_so_far: u64,
+    pauses: Pauses,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// In the order in which they came.
+    callers: Vec<Caller>,
+    /// Told when one of them left.
+    left: Arc<Notify>,
+}
+
+struct Caller {
+    number: u64,
+    change: Change,
+    /// Until then it may be sent.
+    latest: Instant,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+impl<C: Connect> Lanes<C> {
+    /// Lanes that share a budget and a client. `deadline` is the time that callers have; three
+    /// quarters of it may pass before they are sent.
+    pub fn new(budget: Budget, client: Client<C>, deadline: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            client,
+            margin: deadline / MARGIN,
+            waiting: Mutex::default(),
+            tasks: TaskTracker::new(),
+            cut: CancellationToken::new(),
+        })
+    }
+
+    /// Carries a change out, or says by `deadline` why not; the alarm is the caller's own. Dropping
+    /// the future before the change was folded takes it back; afterwards it is carried to its end
+    /// unseen.
+    pub async fn carry_out(
+        self: &Arc<Self>,
+        target: &Arc<Target>,
+        change: Change,
+        deadline: Instant,
+        alarm: &mut Alarm,
+    ) -> Outcome {
+        let (outcome, answer) = oneshot::channel();
+        let latest = deadline.checked_sub(self.margin).unwrap_or(deadline);
+        let mut place = self.join(target, change, latest, outcome)?;
+        let answer = tokio::select! {
+            biased;
+            answer = alarm.limit(deadline, answer) => answer,
+            () = self.cut.cancelled() => None,
+        };
+        match answer {
+            Some(answer) => {
+                place.is_taken = false;
+                // Without a word the lane's task is gone, and what it sent is not known.
+                answer.unwrap_or(Err(Failure::Unknown))
+            }
+            None if place.leave() => Err(Failure::NotSent),
+            None => Err(Failure::Unknown),
+        }
+    }
+
+    /// Answers everybody now, as if the deadlines had come.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Waits until [`cut`](Self::cut) was called.
+    pub async fn until_cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    /// Waits until no lane has anything to do.
+    pub async fn idle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Joins the instance's lane, and starts it where it is idle. Fails where WhatsApp is to be left
+    /// alone.
+    fn join<'l>(
+        self: &'l Arc<Self>,
+        target: &'l Arc<Target>,
+        change: Change,
+        latest: Instant,
+        outcome: oneshot::Sender<Outcome>,
+    ) -> Result<Place<'l, C>, Failure> {
+        let mut waiting = self.lock();
+        waiting.pauses.check(target, Instant::now())?;
+        waiting.callers_so_far += 1;
+        let number = waiting.callers_so_far;
+        let caller = Caller {
+            number,
+            change,
+            latest,
+            outcome,
+        };
+        match waiting.lanes.entry(Arc::clone(target)) {
+            Entry::Occupied(mut lane) => lane.get_mut().callers.push(caller),
+            Entry::Vacant(lane) => {
+                lane.insert(Lane::default()).callers.push(caller);
+                let running = Running::new(Arc::clone(self), Arc::clone(target));
+                // Boxed, for tokio would move the whole of it several times.
+                self.tasks.spawn(Box::pin(running.run()));
+            }
+        }
+        Ok(Place {
+            lanes: self,
+            target,
+            number,
+            is_taken: true,
+        })
+    }
+}
+
+impl<C> Lanes<C> {
+    /// A panic elsewhere leaves nothing half done here: each lock covers one complete step.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller's place in a lane. Dropping it leaves the lane.
+struct Place<'l, C> {
+    lanes: &'l Lanes<C>,
+    target: &'l Target,
+    number: u64,
+    is_taken: bool,
+}
+
+impl<C> Place<'_, C> {
+    /// Leaves the lane; tells whether the caller still waited there, so was not sent.
+    fn leave(&mut self) -> bool {
+        if !mem::replace(&mut self.is_taken, false) {
+            return false;
+        }
+        let mut waiting = self.lanes.lock();
+        let Some(lane) = waiting.lanes.get_mut(self.target) else {
+            return false;
+        };
+        let number = |caller: &Caller| caller.number;
+        let Ok(place) = lane.callers.binary_search_by_key(&self.number, number) else {
+            return false;
+        };
+        lane.callers.remove(place);
+        lane.left.notify_one();
+        true
+    }
+}
+
+impl<C> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Caller {
+    fn answer(self, outcome: Outcome) {
+        // A caller who hung up meanwhile has no use for it.
+        drop(self.outcome.send(outcome));
+    }
+}
