@@ -1,12 +1,11 @@
-//! Logs: where tracing's events go and how they look. What is logged is up to each module, and is
-//! never a path, a token or a phone number.
-//!
-//! Lines are gathered and written by a thread of their own, so that a request costs no system call
-//! for its line and a reader of stderr who stalls does not stall the gateway.
+//! Where log lines wait until they are written. They are gathered and written by a thread of their
+//! own, so that a request costs no system call for its line and a reader of stderr who stalls does
+//! not stall the gateway.
 
 use std::{
     io::{self, Write},
     mem,
+    ops::Deref,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -14,7 +13,7 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::{Log, LogFormat};
+use crate::config::LogFormat;
 
 /// How long a line may wait for others to be written together with it.
 const GATHER: Duration = Duration::from_millis(50);
@@ -27,33 +26,10 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 #[must_use]
 pub struct LogWriter(Sink);
 
-/// Sends all events of the process to stderr.
-///
-/// # Errors
-/// The system has no thread for it, or it was done before.
-pub fn start(log: &Log) -> io::Result<LogWriter> {
-    let sink = Sink::new(log.format);
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(log.level)
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(sink.clone());
-    match log.format {
-        LogFormat::Json => tracing::subscriber::set_global_default(
-            lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .finish(),
-        ),
-        LogFormat::Text => tracing::subscriber::set_global_default(lines.finish()),
+impl LogWriter {
+    pub(super) fn new(sink: Sink) -> Self {
+        Self(sink)
     }
-    .map_err(io::Error::other)?;
-    let writing = sink.clone();
-    thread::Builder::new()
-        .name("log".into())
-        .spawn(move || writing.write_until_closed(&mut io::stderr()))?;
-    Ok(LogWriter(sink))
 }
 
 impl Drop for LogWriter {
@@ -73,9 +49,9 @@ impl Drop for LogWriter {
 
 /// Where lines wait.
 #[derive(Clone)]
-struct Sink(Arc<Shared>);
+pub(super) struct Sink(Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     format: LogFormat,
     waiting: Mutex<Waiting>,
     changed: Condvar,
@@ -91,7 +67,7 @@ struct Waiting {
     is_written: bool,
 }
 
-impl std::ops::Deref for Sink {
+impl Deref for Sink {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
@@ -100,7 +76,7 @@ impl std::ops::Deref for Sink {
 }
 
 impl Sink {
-    fn new(format: LogFormat) -> Self {
+    pub(super) fn new(format: LogFormat) -> Self {
         Self(Arc::new(Shared {
             format,
             waiting: Mutex::default(),
@@ -114,7 +90,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_until_closed(&self, out: &mut impl Write) {
+    pub(super) fn write_until_closed(&self, out: &mut impl Write) {
         let mut lines = Vec::new();
         loop {
             let mut waiting = self.lock();
