@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     admin::{Admin, Readiness},
     budget::{Budget, Terms},
-    config::{self, Config},
+    config::{self, Config, Scope},
     gateway::Gateway,
     lane::{Lanes, longest_wait},
     ryze::{self, Client, Network},
@@ -60,11 +60,15 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let budget = &config.budget;
     let deadline = config.server.deadline;
     let max_wait = budget.max_wait.min(longest_wait(deadline));
-    let budget = Budget::new(Terms {
+    let terms = Terms {
         share: budget.share,
         burst: budget.burst,
         max_wait,
-    });
+    };
+    let budget = match budget.scope {
+        Scope::Gateway => Budget::new(terms),
+        Scope::Token => Budget::per_token(terms),
+    };
     let lanes = Lanes::new(budget, client, deadline);
     let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes))?);
     let socket = bind(config.server.listen).await?;

@@ -92,6 +92,15 @@ impl Budget {
         self.pool(token).permit(token, max_wait).await
     }
 
+    /// How many budgets there are: one, or as many as tokens have a use for theirs.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.pools {
+            Pools::One(_) => 1,
+            Pools::PerToken(pools) => pools.lock().unwrap_or_else(PoisonError::into_inner).len(),
+        }
+    }
+
     fn pool(&self, token: TokenDigest) -> Arc<Pool> {
         match &self.pools {
             Pools::One(pool) => Arc::clone(pool),

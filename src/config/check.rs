@@ -14,7 +14,7 @@ use super::{
 };
 
 /// What the design has and this version has not. It is refused, lest it be ignored in silence.
-const UNSUPPORTED: [Unsupported; 5] = [
+const UNSUPPORTED: [Unsupported; 4] = [
     ("fallback", |_| true),
     ("server.tls", |_| true),
     ("server.listen", |value| {
@@ -23,7 +23,6 @@ const UNSUPPORTED: [Unsupported; 5] = [
             .is_some_and(|listen| listen.starts_with("unix:"))
     }),
     ("budget.redis", |_| true),
-    ("budget.scope", |value| value.as_str() == Some("token")),
 ];
 
 /// A configuration without a fault, and what may not be meant in it.

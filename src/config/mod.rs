@@ -104,6 +104,17 @@ pub struct Budget {
     pub burst: u32,
     /// A change that would wait longer is refused at once. May be zero.
     pub max_wait: Duration,
+    /// `scope`
+    pub scope: Scope,
+}
+
+/// What a budget is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One for everything that this process sends.
+    Gateway,
+    /// One for each token, as the upstream counts.
+    Token,
 }
 
 /// `[policy]`: what to do where the vendors differ.

@@ -4,7 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     Admin, Budget, Config, Drain, Instance, Log, Policy, Ryze, Server,
-    sections::{CONTACTS_BLACKLIST, LOG_FORMAT},
+    sections::{CONTACTS_BLACKLIST, LOG_FORMAT, SCOPE},
 };
 
 const MASKED: &str = "********";
@@ -99,13 +99,14 @@ impl Page {
             share,
             burst,
             max_wait,
+            scope,
         }: &Budget,
     ) {
         self.head("[budget]");
         self.plain("requests_per_minute", share);
         self.plain("burst", burst);
         self.time("max_wait", *max_wait);
-        self.quoted("scope", "gateway");
+        self.word("scope", &SCOPE, scope);
         self.plain("replicas", 1);
     }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Admin, Budget, ContactsBlacklist, Drain, Instance, Log, LogFormat, Policy, Ryze, Secret,
+    Admin, Budget, ContactsBlacklist, Drain, Instance, Log, LogFormat, Policy, Ryze, Scope, Secret,
     Server,
     table::{Key, Table},
 };
@@ -19,6 +19,9 @@ pub(super) const CONTACTS_BLACKLIST: [(&str, ContactsBlacklist); 2] = [
     ("refuse", ContactsBlacklist::Refuse),
     ("mode_only", ContactsBlacklist::ModeOnly),
 ];
+
+/// The words of `budget.scope`.
+pub(super) const SCOPE: [(&str, Scope); 2] = [("gateway", Scope::Gateway), ("token", Scope::Token)];
 
 /// The words of `log.format`.
 pub(super) const LOG_FORMAT: [(&str, LogFormat); 2] =
@@ -113,9 +116,6 @@ pub(super) fn budget(table: &mut Table<'_>, deadline: Duration) -> Budget {
         "scope",
     ]
     .map(|name| table.key(name));
-    // One budget for everything is all that there is.
-    scope.one_of(&[("gateway", ())]);
-
     let requests_per_minute = rate.integer(1..=1_000_000).unwrap_or(100);
     let share: u32 = requests_per_minute / replicas.integer(1..=1_000_000).unwrap_or(1);
     if share == 0 {
@@ -128,6 +128,7 @@ pub(super) fn budget(table: &mut Table<'_>, deadline: Duration) -> Budget {
         share,
         burst: burst.integer(1..=1_000_000).unwrap_or(share.min(20)),
         max_wait: max_wait.duration_or_zero().unwrap_or(seconds(10)),
+        scope: scope.one_of(&SCOPE).unwrap_or(Scope::Gateway),
     };
     if budget.burst > share {
         burst.conflict(

@@ -7,6 +7,7 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, advance, sleep, timeout},
 };
+use zapi_to_ryze::budget::{Budget, Terms};
 
 use super::{MINUTE, millis, on_paused_clock};
 use crate::pipes::budget;
@@ -170,5 +171,30 @@ proptest! {
             prop_assert!(!ask(little * 2).await, "not admitted then");
             Ok(())
         })?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_for_each_token_that_has_a_use_for_it() {
+    let terms = Terms {
+        share: 1,
+        burst: 1,
+        max_wait: Duration::ZERO,
+    };
+    for (budget, served) in [(Budget::new(terms), 1), (Budget::per_token(terms), 5)] {
+        let mut permits = 0;
+        for token in 0..5 {
+            for _ in 0..2 {
+                if let Ok(mut permit) = budget.permit([token; 32]).await {
+                    permit.sent();
+                    permits += 1;
+                }
+            }
+        }
+        assert_eq!((permits, budget.count()), (served, served));
+        // Past the hold of the slots all but the one in use are dropped.
+        sleep(Duration::from_secs(61)).await;
+        let _permit = budget.permit([9; 32]).await;
+        assert_eq!(budget.count(), 1);
     }
 }

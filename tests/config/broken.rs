@@ -150,7 +150,7 @@ cert_file = "x"
 ---
 [budget]
 redis = "redis://:hunter2@localhost" #! budget.redis: not supported yet
-scope = "token" #! budget.scope: not supported yet
+scope = "both" #! budget.scope: must be
 ---
 [server]
 listen = "unix:/run/gateway.sock" #! server.listen: not supported yet
@@ -237,7 +237,7 @@ base_url = "ryzeapi.cloud" #! ryze.base_url: must be a URL
 token = { env = "UNSET" } #! ryze.token: "UNSET" is not set
 [budget]
 burst = 101 #! budget.burst: 101 is above the share of 100
-scope = "token" #! budget.scope: not supported yet
+scope = "both" #! budget.scope: must be
 [[instances]]
 zapi_instance = "A"
 zapi_token = "" #! instances[0].zapi_token: is empty

@@ -64,7 +64,7 @@ budget.requests_per_minute = 1000001            => from 1 to 1000000
 budget.burst = 0                                => from 1 to 1000000
 budget.replicas = 0                             => from 1 to 1000000
 budget.max_wait = 0                             => from 0s
-budget.scope = "tokens"                         => must be "gateway"
+budget.scope = "tokens"                         => must be "gateway" or "token"
 policy.contacts_blacklist = "drop"              => must be "refuse" or "mode_only"
 log.format = "xml"                              => must be "json" or "text"
 log.level = "verbose"                           => "info" or "debug"
