@@ -3,6 +3,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use rustls::RootCertStore;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{sleep, timeout},
@@ -10,7 +11,10 @@ use tokio::{
 
 use crate::{
     admin::{Admin, Readiness},
-    budget::{Budget, Terms},
+    budget::{
+        Budget, Terms,
+        shared::{self, Shared, SharedError},
+    },
     config::{self, Config, Scope},
     gateway::Gateway,
     lane::{Lanes, longest_wait},
@@ -30,6 +34,9 @@ pub enum LifecycleError {
     /// There is no way to Ryze.
     #[error(transparent)]
     Tls(#[from] ryze::TlsError),
+    /// There is no way to Redis.
+    #[error("budget.redis: {0}")]
+    Redis(#[from] SharedError),
     /// An instance cannot be called.
     #[error("an instance's name or token cannot stand in a request: {0}")]
     Instance(#[from] http::Error),
@@ -62,13 +69,16 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let max_wait = budget.max_wait.min(longest_wait(deadline));
     let terms = Terms {
         share: budget.share,
-        burst: budget.burst,
+        burst: budget.burst.min(budget.share),
         max_wait,
     };
-    let budget = match budget.scope {
+    let mut budget = match config.budget.scope {
         Scope::Gateway => Budget::new(terms),
         Scope::Token => Budget::per_token(terms),
     };
+    if let Some(redis) = &config.budget.redis {
+        budget = budget.shared_through(shared(config, redis)?);
+    }
     let lanes = Lanes::new(budget, client, deadline);
     let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes))?);
     let socket = bind(config.server.listen).await?;
@@ -84,6 +94,16 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
         stop,
         address,
     })
+}
+
+/// The limit that the gateways at this Redis share.
+fn shared(config: &Config, redis: &config::Redis) -> Result<Shared, LifecycleError> {
+    let config::Budget { share, burst, .. } = config.budget;
+    let longest_request = config.ryze.connect_timeout + config.ryze.request_timeout;
+    let terms = shared::Terms::new(redis.limit, burst, share, longest_request);
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    Ok(Shared::new(redis.url.expose(), "gateway", terms, roots)?)
 }
 
 /// The operator's listener. Where its address is only the default, a port that is taken does not

@@ -5,9 +5,11 @@
 //! with a permit belongs in `lane`.
 
 mod gate;
+mod grant;
 mod pace;
 mod permit;
 mod pool;
+pub mod shared;
 mod slots;
 
 use std::{
@@ -16,8 +18,8 @@ use std::{
     time::Duration,
 };
 
-use self::pool::Pool;
 pub use self::{gate::Allowance, permit::Permit};
+use self::{pool::Pool, shared::Shared};
 
 /// What stands for a token here, where nobody needs the token itself.
 pub type TokenDigest = [u8; 32];
@@ -37,6 +39,8 @@ pub struct Terms {
 #[derive(Clone, Debug)]
 pub struct Budget {
     terms: Terms,
+    /// The limit that several processes share, of which each token has a sibling.
+    shared: Option<Shared>,
     pools: Pools,
 }
 
@@ -61,15 +65,34 @@ impl Budget {
     /// One budget for everything.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        let pools = Pools::One(Arc::new(Pool::new(terms)));
-        Self { terms, pools }
+        let pools = Pools::One(Arc::new(Pool::new(terms, None)));
+        Self {
+            terms,
+            shared: None,
+            pools,
+        }
     }
 
     /// A budget of its own for each token.
     #[must_use]
     pub fn per_token(terms: Terms) -> Self {
         let pools = Pools::PerToken(Arc::default());
-        Self { terms, pools }
+        Self {
+            terms,
+            shared: None,
+            pools,
+        }
+    }
+
+    /// The same, unused as yet, with a limit that several processes share. Of the terms then only
+    /// `max_wait` counts, and `share` as the pace at which waits are foretold.
+    #[must_use]
+    pub fn shared_through(mut self, shared: Shared) -> Self {
+        if let Pools::One(pool) = &mut self.pools {
+            *pool = Arc::new(Pool::new(self.terms, Some(shared.clone())));
+        }
+        self.shared = Some(shared);
+        self
     }
 
     /// Waits for its turn. Dropping the future leaves the queue and costs nothing.
@@ -110,9 +133,17 @@ impl Budget {
                     // Seldom enough to look at all of them: tokens are few.
                     pools.retain(|_, pool| Arc::strong_count(pool) > 1 || !pool.is_idle());
                 }
-                let pool = pools.entry(token);
-                Arc::clone(pool.or_insert_with(|| Arc::new(Pool::new(self.terms))))
+                let pool = pools.entry(token).or_insert_with(|| {
+                    let sibling = |shared: &Shared| shared.sibling(&hexadecimal(&token));
+                    let shared = self.shared.as_ref().map(sibling);
+                    Arc::new(Pool::new(self.terms, shared))
+                });
+                Arc::clone(pool)
             }
         }
     }
+}
+
+fn hexadecimal(token: &TokenDigest) -> String {
+    token.iter().map(|byte| format!("{byte:02x}")).collect()
 }

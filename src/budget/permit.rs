@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Allowance, TokenDigest, pool::Pool};
+use super::{Allowance, TokenDigest, pool::Pool, shared::Lease};
 
 /// Leave to send one request. It holds a slot: dropped unsent it gives it and its turn back at
 /// once, dropped after [`sent`](Self::sent) when 60 s and the guard have passed. So it must live
@@ -14,15 +14,23 @@ pub struct Permit {
     token: TokenDigest,
     /// The request's number at the token's gate.
     number: u64,
+    /// Its slot, where several processes share the limit.
+    lease: Option<Lease>,
     sent: bool,
 }
 
 impl Permit {
-    pub(super) fn new(pool: &Arc<Pool>, token: TokenDigest, number: u64) -> Self {
+    pub(super) fn new(
+        pool: &Arc<Pool>,
+        token: TokenDigest,
+        number: u64,
+        lease: Option<Lease>,
+    ) -> Self {
         Self {
             pool: Arc::clone(pool),
             token,
             number,
+            lease,
             sent: false,
         }
     }
@@ -51,11 +59,14 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
-        if self.sent {
-            state.slots.hold(Instant::now());
-        } else {
-            state.slots.give_back();
-            state.pace.give_back();
+        match (self.lease.take(), &self.pool.shared) {
+            (Some(lease), Some(shared)) if self.sent => shared.hold(lease),
+            (Some(lease), Some(shared)) => shared.give_back(lease),
+            _ if self.sent => state.slots.hold(Instant::now()),
+            _ => {
+                state.slots.give_back();
+                state.pace.give_back();
+            }
         }
         if let Some(gate) = state.gates.get_mut(&self.token) {
             gate.over();

@@ -1,5 +1,6 @@
-//! Grants permits, first come first served. Who gets a pool belongs in `mod.rs`, what a permit does
-//! when it ends in `permit.rs`.
+//! Who waits for what: slots, pace and gates together, and how long a wait would be. Who gets a pool
+//! belongs in `mod.rs`, the granting to those who wait in `grant.rs`, and what a permit does when it
+//! ends in `permit.rs`.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,13 +10,15 @@ use std::{
 
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 use super::{
     Permit, Refused, Terms, TokenDigest,
     gate::Gate,
+    grant,
     pace::Pace,
+    shared::Shared,
     slots::{HOLD, Slots},
 };
 
@@ -23,9 +26,11 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Pool {
     terms: Terms,
+    /// The limit, where several processes share it; slots and pace are then there.
+    pub(super) shared: Option<Shared>,
     state: Mutex<State>,
     /// Wakes the granting task when something changed sooner than it could know.
-    changed: Notify,
+    pub(super) changed: Notify,
 }
 
 #[derive(Debug)]
@@ -34,27 +39,33 @@ pub(super) struct State {
     pub(super) pace: Pace,
     pub(super) gates: HashMap<TokenDigest, Gate>,
     /// Who waits, the first first. Bounded by `max_wait`: whoever would wait longer is refused.
-    waiting: VecDeque<Waiter>,
+    pub(super) waiting: VecDeque<Waiter>,
     /// Whether the granting task runs: it does exactly while somebody waits.
-    granting: bool,
+    pub(super) granting: bool,
+    /// Before this a shared limit grants nothing.
+    pub(super) not_before: Instant,
 }
 
 #[derive(Debug)]
-struct Waiter {
-    token: TokenDigest,
-    grant: oneshot::Sender<Permit>,
+pub(super) struct Waiter {
+    pub(super) token: TokenDigest,
+    pub(super) since: Instant,
+    pub(super) max_wait: Duration,
+    pub(super) grant: oneshot::Sender<Result<Permit, Refused>>,
 }
 
 impl Pool {
-    pub(super) fn new(terms: Terms) -> Self {
+    pub(super) fn new(terms: Terms, shared: Option<Shared>) -> Self {
         Self {
             terms,
+            shared,
             state: Mutex::new(State {
                 slots: Slots::new(terms.share),
                 pace: Pace::new(terms.share, terms.burst),
                 gates: HashMap::new(),
                 waiting: VecDeque::new(),
                 granting: false,
+                not_before: Instant::now(),
             }),
             changed: Notify::new(),
         }
@@ -70,12 +81,16 @@ impl Pool {
             let mut state = self.lock();
             let now = Instant::now();
             state.waiting.retain(|waiter| !waiter.grant.is_closed());
-            if state.waiting.is_empty()
+            if self.shared.is_none()
+                && state.waiting.is_empty()
                 && let Ok(number) = self.try_take(&mut state, token, now)
             {
-                return Ok(Permit::new(&self, token, number));
+                return Ok(Permit::new(&self, token, number, None));
             }
-            let grant = state.expected_grant(now, token);
+            let grant = match self.shared {
+                None => state.expected_grant(now, token),
+                Some(_) => self.expected_shared_grant(&state, now),
+            };
             let opening = state.expected_opening(now, token);
             let wait = grant.max(opening).saturating_duration_since(now);
             if wait > max_wait {
@@ -85,34 +100,38 @@ impl Pool {
                 });
             }
             let (grant, turn) = oneshot::channel();
-            state.waiting.push_back(Waiter { token, grant });
+            state.waiting.push_back(Waiter {
+                token,
+                since: now,
+                max_wait,
+                grant,
+            });
             if state.granting {
                 // Those ahead may be held back by gates that do not hold back this one.
                 self.changed.notify_one();
             } else {
                 state.granting = true;
-                tokio::spawn(grant_to_waiting(Arc::clone(&self)));
+                tokio::spawn(grant::until_nobody_waits(Arc::clone(&self)));
             }
             turn
         };
         // The granting task ends without an answer only when the runtime itself is shut down.
-        turn.await.map_err(|_| Refused {
+        turn.await.unwrap_or(Err(Refused {
             retry_after: max_wait,
             by_upstream: false,
-        })
+        }))
     }
 
     /// Takes a slot, a turn of the pace and a number of the token's gate, or tells when to ask
     /// again; `None` if that depends on a request that is in flight.
-    fn try_take(
+    pub(super) fn try_take(
         &self,
         state: &mut State,
         token: TokenDigest,
         now: Instant,
     ) -> Result<u64, Option<Instant>> {
         let interval = self.interval();
-        let gate = state.gates.entry(token).or_insert_with(|| Gate::new(now));
-        let opening = gate.opens(now, interval);
+        let opening = state.gate(token, now).opens(now, interval);
         if opening > now {
             return Err(Some(opening));
         }
@@ -121,18 +140,29 @@ impl Pool {
         }
         state.pace.check().map_err(Some)?;
         state.slots.take();
-        Ok(gate.let_out(now))
+        Ok(state.gate(token, now).let_out(now))
+    }
+
+    /// When a shared limit may grant one more behind all who wait, as far as is known: from the time
+    /// that it named last, one every interval.
+    fn expected_shared_grant(&self, state: &State, now: Instant) -> Instant {
+        if state.not_before <= now {
+            return now;
+        }
+        let ahead = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
+        state.not_before + self.interval().saturating_mul(ahead)
     }
 
     /// The time between requests that the share comes to.
-    fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         Duration::from_secs(60) / self.terms.share.max(1)
     }
 
     /// Whether nobody waits, nothing is in flight and no slot is held.
     pub(super) fn is_idle(&self) -> bool {
         let mut state = self.lock();
-        state.waiting.is_empty() && state.slots.are_all_free(Instant::now())
+        let is_shared_idle = self.shared.as_ref().is_none_or(Shared::is_idle);
+        is_shared_idle && state.waiting.is_empty() && state.slots.are_all_free(Instant::now())
     }
 
     /// Something came back or was learned that those who wait may profit from.
@@ -141,6 +171,7 @@ impl Pool {
             self.changed.notify_one();
         }
     }
+
     /// A panic elsewhere does not make the count wrong: every change of the state is complete
     /// before anything that could panic.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,6 +180,11 @@ impl Pool {
 }
 
 impl State {
+    /// The gate of a token, of which nothing is known before its first request.
+    pub(super) fn gate(&mut self, token: TokenDigest, now: Instant) -> &mut Gate {
+        self.gates.entry(token).or_insert_with(|| Gate::new(now))
+    }
+
     /// When one more would be granted, behind all whom no gate holds back, if everything went as
     /// fast as it can.
     fn expected_grant(&self, now: Instant, token: TokenDigest) -> Instant {
@@ -173,74 +209,5 @@ impl State {
         let ahead = self.waiting.iter().filter(|waiter| waiter.token == token);
         let gate = self.gates.get(&token);
         gate.map_or(now, |gate| gate.expected_to_open(now, ahead.count() as u64))
-    }
-}
-
-/// Grants permits in the order of the queue until nobody waits.
-async fn grant_to_waiting(pool: Arc<Pool>) {
-    loop {
-        let changed = pool.changed.notified();
-        let Some(next) = grant_due(&pool) else {
-            return;
-        };
-        match next {
-            Some(time) => tokio::select! {
-                () = sleep_until(time) => (),
-                () = changed => (),
-            },
-            None => changed.await,
-        }
-    }
-}
-
-/// Grants what can be granted now. `None` when nobody waits any more, else the time of the next
-/// grant as far as it is known.
-fn grant_due(pool: &Arc<Pool>) -> Option<Option<Instant>> {
-    let mut state = pool.lock();
-    loop {
-        state.waiting.retain(|waiter| !waiter.grant.is_closed());
-        if state.waiting.is_empty() {
-            state.granting = false;
-            return None;
-        }
-        let (place, number) = match pool.first_due(&mut state) {
-            Ok(due) => due,
-            Err(next) => return Some(next),
-        };
-        let waiter = state.waiting.remove(place);
-        // A permit that its waiter did not live to take goes back when it is dropped, which needs
-        // the lock.
-        drop(state);
-        let undelivered = waiter.map(|waiter| {
-            let permit = Permit::new(pool, waiter.token, number);
-            waiter.grant.send(permit)
-        });
-        drop(undelivered);
-        state = pool.lock();
-    }
-}
-
-impl Pool {
-    /// Takes for the first whom its gate does not hold back: its place and its number.
-    fn first_due(&self, state: &mut State) -> Result<(usize, u64), Option<Instant>> {
-        let now = Instant::now();
-        let mut next = None;
-        for place in 0..state.waiting.len() {
-            let token = state.waiting[place].token;
-            match self.try_take(state, token, now) {
-                Ok(number) => return Ok((place, number)),
-                Err(time) if self.is_held_back(state, token, now) => {
-                    next = [next, time].into_iter().flatten().min();
-                }
-                // What holds this one back holds back everybody.
-                Err(time) => return Err(time),
-            }
-        }
-        Err(next)
-    }
-
-    fn is_held_back(&self, state: &State, token: TokenDigest, now: Instant) -> bool {
-        let gate = state.gates.get(&token);
-        gate.is_some_and(|gate| gate.opens(now, self.interval()) > now)
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// What the design has and this version has not. It is refused, lest it be ignored in silence.
-const UNSUPPORTED: [Unsupported; 4] = [
+const UNSUPPORTED: [Unsupported; 3] = [
     ("fallback", |_| true),
     ("server.tls", |_| true),
     ("server.listen", |value| {
@@ -22,7 +22,6 @@ const UNSUPPORTED: [Unsupported; 4] = [
             .as_str()
             .is_some_and(|listen| listen.starts_with("unix:"))
     }),
-    ("budget.redis", |_| true),
 ];
 
 /// A configuration without a fault, and what may not be meant in it.

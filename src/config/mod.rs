@@ -98,14 +98,18 @@ pub struct Ryze {
 /// `[budget]`: the promise of pace towards the upstream.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// Requests that this process may have arrive in any 60 s, at least 1: `requests_per_minute / replicas`.
+    /// Requests that this process may have arrive in any 60 s, at least 1:
+    /// `requests_per_minute / replicas`.
     pub share: u32,
-    /// How many may go out at once before pacing sets in, `1..=share`.
+    /// How many may go out at once before pacing sets in, `1..=share`, or up to the limit that is
+    /// shared through Redis.
     pub burst: u32,
     /// A change that would wait longer is refused at once. May be zero.
     pub max_wait: Duration,
     /// `scope`
     pub scope: Scope,
+    /// Through which several gateways share one budget; `share` then holds while it is away.
+    pub redis: Option<Redis>,
 }
 
 /// What a budget is for.
@@ -115,6 +119,17 @@ pub enum Scope {
     Gateway,
     /// One for each token, as the upstream counts.
     Token,
+}
+
+/// A budget that several gateways share.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// `redis` or `rediss` with a host, no query and no fragment. It may hold a password.
+    pub url: Secret,
+    /// Requests that all gateways together may have arrive in any 60 s, at least `share`.
+    pub limit: u32,
+    /// `budget.replicas`, among which the limit is divided while Redis is away.
+    pub replicas: u32,
 }
 
 /// `[policy]`: what to do where the vendors differ.

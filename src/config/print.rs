@@ -2,8 +2,10 @@
 
 use std::{fmt::Display, time::Duration};
 
+use redis::parse_redis_url;
+
 use super::{
-    Admin, Budget, Config, Drain, Instance, Log, Policy, Ryze, Server,
+    Admin, Budget, Config, Drain, Instance, Log, Policy, Redis, Ryze, Server,
     sections::{CONTACTS_BLACKLIST, LOG_FORMAT, SCOPE},
 };
 
@@ -100,14 +102,26 @@ impl Page {
             burst,
             max_wait,
             scope,
+            redis,
         }: &Budget,
     ) {
         self.head("[budget]");
-        self.plain("requests_per_minute", share);
+        let (limit, replicas) = match redis {
+            Some(redis) => (redis.limit, redis.replicas),
+            None => (*share, 1),
+        };
+        self.plain("requests_per_minute", limit);
         self.plain("burst", burst);
         self.time("max_wait", *max_wait);
         self.word("scope", &SCOPE, scope);
-        self.plain("replicas", 1);
+        self.plain("replicas", replicas);
+        if let Some(Redis { url, .. }) = redis
+            && let Some(mut url) = parse_redis_url(url.expose())
+        {
+            // It fails only without a host, and then there is no password.
+            let _ = url.set_password(url.password().map(|_| MASKED));
+            self.quoted("redis", url);
+        }
     }
 
     fn policy(&mut self, Policy { contacts_blacklist }: &Policy) {

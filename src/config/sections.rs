@@ -9,8 +9,8 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Admin, Budget, ContactsBlacklist, Drain, Instance, Log, LogFormat, Policy, Ryze, Scope, Secret,
-    Server,
+    Admin, Budget, ContactsBlacklist, Drain, Instance, Log, LogFormat, Policy, Redis, Ryze, Scope,
+    Secret, Server,
     table::{Key, Table},
 };
 
@@ -108,35 +108,54 @@ fn certificates(key: &Key<'_>) -> Option<PathBuf> {
 
 /// `[budget]`, whose longest wait had better not exceed the `deadline`.
 pub(super) fn budget(table: &mut Table<'_>, deadline: Duration) -> Budget {
-    let [rate, replicas, burst, max_wait, scope] = [
+    let [rate, replicas, burst, max_wait, scope, redis] = [
         "requests_per_minute",
         "replicas",
         "burst",
         "max_wait",
         "scope",
+        "redis",
     ]
     .map(|name| table.key(name));
     let requests_per_minute = rate.integer(1..=1_000_000).unwrap_or(100);
-    let share: u32 = requests_per_minute / replicas.integer(1..=1_000_000).unwrap_or(1);
+    let among = replicas.integer(1..=1_000_000).unwrap_or(1);
+    let share: u32 = requests_per_minute / among;
     if share == 0 {
         replicas.conflict(
             &[rate.path()],
             format!("leaves each replica no request a minute; write at most {requests_per_minute}"),
         );
     }
+    // What is shared through Redis is divided only while Redis is away.
+    let most = if redis.is_written() {
+        requests_per_minute
+    } else {
+        share
+    };
     let budget = Budget {
         share,
-        burst: burst.integer(1..=1_000_000).unwrap_or(share.min(20)),
+        burst: burst.integer(1..=1_000_000).unwrap_or(most.min(20)),
         max_wait: max_wait.duration_or_zero().unwrap_or(seconds(10)),
         scope: scope.one_of(&SCOPE).unwrap_or(Scope::Gateway),
+        redis: redis.redis_url().map(|url| Redis {
+            url,
+            limit: requests_per_minute,
+            replicas: among,
+        }),
     };
-    if budget.burst > share {
+    if budget.burst > most {
         burst.conflict(
             &[rate.path(), replicas.path()],
             format!(
-                "{} is above the share of {share}; write at most {share}",
+                "{} is above the share of {most}; write at most {most}",
                 budget.burst
             ),
+        );
+    }
+    if redis.is_written() && !replicas.is_written() {
+        redis.warn(
+            "while Redis is away each gateway would use all of requests_per_minute; write in \
+             replicas how many gateways there are",
         );
     }
     if max_wait.is_written() && budget.max_wait > deadline * 3 / 4 {

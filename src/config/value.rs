@@ -4,6 +4,7 @@
 use std::{fmt::Display, fs, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use http::Uri;
+use redis::{IntoConnectionInfo as _, parse_redis_url};
 use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 use zeroize::Zeroizing;
@@ -124,6 +125,19 @@ impl Key<'_> {
         None
     }
 
+    /// The URL of a Redis server, a secret because it may hold a password.
+    pub(super) fn redis_url(&self) -> Option<Secret> {
+        let url = self.secret()?;
+        let is_sound = is_redis_url(url.expose());
+        if !is_sound {
+            self.problem(
+                "must be a URL of redis or rediss with a host, and no query or fragment; write \
+                 \"redis://host:6379/0\" or \"rediss://:password@host\", in a password `%40` for `@`",
+            );
+        }
+        is_sound.then_some(url)
+    }
+
     /// A secret that can be sent as a header's value.
     pub(super) fn header_secret(&self) -> Option<Secret> {
         let secret = self.secret()?;
@@ -189,6 +203,21 @@ fn duration(written: &str) -> Option<Duration> {
     };
     let amount = digits.parse::<u64>().ok()?.checked_mul(milliseconds)?;
     Some(Duration::from_millis(amount)).filter(|time| *time <= DAY)
+}
+
+fn is_redis_url(written: &str) -> bool {
+    let Some(url) = parse_redis_url(written) else {
+        return false;
+    };
+    let is_plain = matches!(url.scheme(), "redis" | "rediss")
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url
+            .host_str()
+            .is_some_and(|host| ServerName::try_from(host.trim_matches(['[', ']'])).is_ok());
+    let mut address = url;
+    // Whether TLS is spoken does not matter to how the rest is written.
+    is_plain && address.set_scheme("redis").is_ok() && address.into_connection_info().is_ok()
 }
 
 fn base_url(written: &str) -> Option<Uri> {

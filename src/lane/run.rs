@@ -33,7 +33,7 @@ impl<C: Connect> Running<C> {
                 biased;
                 permit = self.permit(longest_wait) => match permit {
                     Ok(permit) => longest_wait = self.send(permit).await,
-                    Err(refused) => self.refuse(refused),
+                    Err(refused) => self.refuse(refused, longest_wait.is_some()),
                 },
                 () = self.nobody_to_send(&left) => self.refuse_late(),
             }
@@ -48,9 +48,10 @@ impl<C: Connect> Running<C> {
         }
     }
 
-    fn refuse(&self, refused: Refused) {
+    /// Refuses who waits. Who was sent away by Ryze before hears of its limit, not of the budget.
+    fn refuse(&self, refused: Refused, was_sent_away: bool) {
         let retry_after = refused.retry_after;
-        let failure = if refused.by_upstream {
+        let failure = if refused.by_upstream || was_sent_away {
             Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,

@@ -149,7 +149,6 @@ base_url = "https://api.z-api.io"
 cert_file = "x"
 ---
 [budget]
-redis = "redis://:hunter2@localhost" #! budget.redis: not supported yet
 scope = "both" #! budget.scope: must be
 ---
 [server]

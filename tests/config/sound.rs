@@ -33,6 +33,7 @@ requests_per_minute = 250
 burst = 7
 max_wait = "0s"
 replicas = 4
+redis = "rediss://gateway:hunter2@redis.internal:6380/7"
 [policy]
 contacts_blacklist = "mode_only"
 [log]
@@ -68,6 +69,10 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.ryze.connect_timeout, Duration::from_secs(1));
     assert_eq!(config.ryze.request_timeout, Duration::from_secs(90));
     assert_eq!((config.budget.share, config.budget.burst), (62, 7));
+    let redis = config.budget.redis.as_ref().unwrap();
+    assert_eq!((redis.limit, redis.replicas), (250, 4));
+    let url = b"rediss://gateway:hunter2@redis.internal:6380/7";
+    assert!(redis.url.matches(url));
     assert_eq!(config.budget.max_wait, Duration::ZERO);
     assert_eq!(
         config.policy.contacts_blacklist,
@@ -113,6 +118,35 @@ fn the_default_burst_is_never_above_the_share() {
     assert_eq!(share_and_burst("replicas = 6"), (16, 16));
     assert_eq!(share_and_burst("replicas = 100"), (1, 1));
     assert_eq!(share_and_burst("burst = 100"), (100, 100));
+}
+
+#[test]
+fn a_limit_shared_through_redis_is_not_divided_while_it_is_there() {
+    let budget = |lines: &str| {
+        let loaded = sound(&format!(
+            "[budget]\nredis = \"redis://[::1]\"\n{lines}{INSTANCE}"
+        ));
+        (loaded.config.budget, loaded.warnings.len())
+    };
+    let (divided, warnings) = budget("replicas = 10");
+    assert_eq!((divided.share, divided.burst, warnings), (10, 20, 0));
+    assert_eq!(budget("replicas = 4\nburst = 100").0.burst, 100);
+    let (whole, warnings) = budget("");
+    assert_eq!((whole.share, warnings), (100, 1));
+}
+
+#[test]
+fn the_password_of_redis_is_masked() {
+    for (written, printed) in [
+        ("redis://host", "redis://host"),
+        ("redis://user@host:1/2", "redis://user@host:1/2"),
+        ("rediss://:hunter2@host/0", "rediss://:********@host/0"),
+        ("redis://a:hunt%40r2@[::1]", "redis://a:********@[::1]"),
+    ] {
+        let text = format!("[budget]\nreplicas = 2\nredis = {written:?}{INSTANCE}");
+        let page = print(&sound(&text).config);
+        assert!(page.contains(&format!("redis = {printed:?}\n")), "{page}");
+    }
 }
 
 #[test]

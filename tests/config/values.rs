@@ -56,6 +56,24 @@ ryze.base_url = "https://ryze api.cloud"        => write "https://host"
 ryze.base_url = "https://[::1"                  => write "https://host"
 ryze.connect_timeout = "0h"                     => from 1ms
 ryze.request_timeout = "0m"                     => from 1ms
+budget.redis = 1                                => a secret
+budget.redis = ""                               => the secret is empty
+budget.redis = "localhost:6379"                 => write "redis://host:6379/0"
+budget.redis = "http://localhost"               => write "redis://host:6379/0"
+budget.redis = "unix:///hunter2"                => write "redis://host:6379/0"
+budget.redis = "redis+unix:///hunter2"          => write "redis://host:6379/0"
+budget.redis = "valkey://localhost"             => write "redis://host:6379/0"
+budget.redis = "redis://"                       => write "redis://host:6379/0"
+budget.redis = "redis:///0"                     => write "redis://host:6379/0"
+budget.redis = "redis://hun ter2"               => write "redis://host:6379/0"
+budget.redis = "redis://0.0.0.0"                => write "redis://host:6379/0"
+budget.redis = "redis://host:65536"             => write "redis://host:6379/0"
+budget.redis = "redis://host/hunter2"           => write "redis://host:6379/0"
+budget.redis = "redis://:hun/ter2@host"         => write "redis://host:6379/0"
+budget.redis = "redis://:%ffhunter2@host"       => write "redis://host:6379/0"
+budget.redis = "redis://host?password=hunter2"  => write "redis://host:6379/0"
+budget.redis = "rediss://host/#insecure"        => write "redis://host:6379/0"
+budget.redis = { env = "UNSET" }                => is not set
 ryze.ca_file = 1                                => text
 ryze.ca_file = ""                               => at least one character
 ryze.ca_file = "/nowhere/ca.pem"                => cannot be read

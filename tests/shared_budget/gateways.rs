@@ -1,0 +1,147 @@
+//! Whole gateways, each a process of its own, in front of one Ryze. What they do within more than
+//! one minute belongs in `slots` and `absence`, where a minute is shorter.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::TcpStream,
+    time::{Duration, Instant, sleep},
+};
+
+use super::redis::Redis;
+use crate::{
+    harness::{Reply, Setup, Step, Upstream, confirms, photo, soon},
+    process::{Process, send},
+};
+
+const LIMIT: usize = 20;
+
+/// Each gateway keeps to less than this while Redis is away.
+const REPLICAS: usize = 4;
+
+/// Several gateways that share a budget, and their Ryze.
+struct Gateways {
+    ryze: Upstream,
+    configuration: String,
+    running: Vec<(Process, SocketAddr)>,
+}
+
+impl Gateways {
+    async fn start(redis_url: &str, step: Step) -> Self {
+        let ryze = Upstream::start(step).await;
+        let budget = format!(
+            "requests_per_minute = {LIMIT}\nburst = {LIMIT}\nreplicas = {REPLICAS}\n\
+             redis = \"{redis_url}\"\n"
+        );
+        let configuration = Setup::default()
+            .toml(&ryze.base_url)
+            .replace("[budget]\n", &format!("[budget]\n{budget}"));
+        let mut gateways = Self {
+            ryze,
+            configuration,
+            running: Vec::new(),
+        };
+        for _ in 0..REPLICAS {
+            let gateway = Process::serve(&gateways.configuration).await;
+            gateways.running.push(gateway);
+        }
+        gateways
+    }
+
+    /// Kills a gateway without a word and starts it again.
+    async fn restart(&mut self, index: usize) {
+        self.running[index].0.signal("KILL");
+        self.running[index] = Process::serve(&self.configuration).await;
+    }
+
+    /// One call to each gateway after the other, so many rounds.
+    async fn call(&self, rounds: usize) -> Vec<Reply> {
+        let mut replies = Vec::new();
+        for _ in 0..rounds {
+            for (_, address) in &self.running {
+                replies.push(soon(send(*address, photo("ALL"))).await);
+            }
+        }
+        replies
+    }
+}
+
+fn confirmed() -> Step {
+    confirms(r#"{"visibility":{"profile":"all"}}"#)
+}
+
+/// How many calls succeeded; every other one was told when to come again.
+#[track_caller]
+fn succeeded(replies: &[Reply]) -> usize {
+    let is_refused = |reply: &&Reply| !reply.is_success();
+    for reply in replies.iter().filter(is_refused) {
+        reply.assert_failure(429, "TOO_MANY_REQUESTS");
+        let seconds: u32 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=70).contains(&seconds), "{seconds}");
+    }
+    replies.iter().filter(|reply| reply.is_success()).count()
+}
+
+#[tokio::test]
+async fn four_gateways_have_one_budget() {
+    let redis = Redis::start_with(&["--requirepass", "hunter2"]).await;
+    let url = format!("redis://:hunter2@{}/1", redis.address);
+    let gateways = Gateways::start(&url, confirmed()).await;
+    let replies = gateways.call(20).await;
+    assert_eq!(replies.len(), 80);
+    assert_eq!(succeeded(&replies), LIMIT);
+    assert_eq!(gateways.ryze.seen().len(), LIMIT);
+}
+
+#[tokio::test]
+async fn a_killed_gateway_does_not_have_its_slots_again() {
+    let redis = Redis::start().await;
+    let mut gateways = Gateways::start(&redis.url(), Step::Hang).await;
+    let mut callers = Vec::new();
+    for round in 0..LIMIT {
+        let (_, address) = gateways.running[round % REPLICAS];
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+        callers.push(caller);
+        soon(async {
+            while gateways.ryze.seen().len() <= round {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        gateways.restart(round % REPLICAS).await;
+    }
+    assert_eq!(succeeded(&gateways.call(2).await), 0);
+    assert_eq!(gateways.ryze.seen().len(), LIMIT);
+}
+
+#[tokio::test]
+async fn without_redis_every_call_is_answered_and_nothing_is_sent() {
+    let mut redis = Redis::start_with(&["--requirepass", "hunter2"]).await;
+    let url = format!("redis://:hunter2@{}", redis.address);
+    let mut gateways = Gateways::start(&url, confirmed()).await;
+    assert_eq!(succeeded(&gateways.call(2).await), 8);
+    redis.signal("STOP");
+    let asked = Instant::now();
+    assert_eq!(succeeded(&gateways.call(1).await), 0);
+    assert!(asked.elapsed() < Duration::from_secs(6));
+    assert_eq!(succeeded(&gateways.call(2).await), 0);
+    redis.signal("CONT");
+    assert_eq!(succeeded(&gateways.call(2).await), 0);
+    redis.stop();
+    assert_eq!(succeeded(&gateways.call(2).await), 0);
+    redis.start_again().await;
+    gateways.restart(0).await;
+    for _ in 0..10 {
+        assert_eq!(succeeded(&gateways.call(1).await), 0);
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(gateways.ryze.seen().len(), 8);
+    let (gateway, _) = gateways.running.pop().unwrap();
+    gateway.signal("TERM");
+    let log = gateway.ended().await.stderr;
+    let losses = log.matches("Redis is lost").count();
+    assert!((1..=2).contains(&losses), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}

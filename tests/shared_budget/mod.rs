@@ -1,0 +1,79 @@
+//! One budget for several gateways, with a real Redis.
+//!
+//! `redis` is that Redis; `slots` is about the library's own type with times of a few seconds,
+//! `absence` about what it does without Redis, and `gateways` about whole processes.
+
+mod absence;
+mod gateways;
+mod redis;
+mod slots;
+
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use tokio::time::{Instant, sleep_until};
+use zapi_to_ryze::budget::shared::{Lease, Shared, Taken, Terms};
+
+/// How long slots are held in these tests.
+const HOLD: Duration = Duration::from_secs(2);
+
+/// The longest request in these tests.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// `limit` slots and no pace to speak of.
+fn slots(limit: u32) -> Terms {
+    Terms {
+        hold: HOLD,
+        margin: Duration::from_millis(500),
+        grace: Duration::ZERO,
+        interval: Duration::from_millis(1),
+        ..Terms::new(limit, limit, 1, LONGEST)
+    }
+}
+
+/// A process that shares a budget.
+fn process(url: &str, terms: Terms) -> Shared {
+    Shared::new(url, "test", terms, RootCertStore::empty()).unwrap()
+}
+
+/// Takes a slot that must be there.
+#[track_caller]
+fn lease(taken: Taken) -> Lease {
+    match taken {
+        Taken::Lease(lease) => lease,
+        other => panic!("no slot: {other:?}"),
+    }
+}
+
+/// The time to wait for a slot that must not be there yet.
+#[track_caller]
+fn wait(taken: Taken) -> Duration {
+    match taken {
+        Taken::NotBefore(time) => time.saturating_duration_since(Instant::now()),
+        other => panic!("not to be waited for: {other:?}"),
+    }
+}
+
+/// The time for which Redis must be lost.
+#[track_caller]
+fn silence(taken: Taken) -> Duration {
+    match taken {
+        Taken::Unavailable { until } => until.saturating_duration_since(Instant::now()),
+        other => panic!("not lost: {other:?}"),
+    }
+}
+
+/// Takes the next slot, however long that takes.
+async fn next(process: &Shared) -> Lease {
+    loop {
+        match process.take().await {
+            Taken::Lease(lease) => return lease,
+            Taken::NotBefore(time) | Taken::Unavailable { until: time } => sleep_until(time).await,
+        }
+    }
+}
+
+/// Whether a time is what it should be, give or take what a busy machine needs.
+fn is_about(time: Duration, expected: Duration) -> bool {
+    time <= expected + Duration::from_millis(10) && time + Duration::from_secs(1) > expected
+}

@@ -1,0 +1,155 @@
+//! Slots and pace of the limit while Redis is there. Losing it belongs in `absence`.
+
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use tokio::time::{Instant, sleep};
+use zapi_to_ryze::budget::shared::{Shared, Taken, Terms};
+
+use super::{HOLD, LONGEST, is_about, lease, next, process, redis::Redis, silence, slots, wait};
+use crate::harness::soon;
+
+#[tokio::test]
+async fn all_processes_share_one_limit() {
+    let redis = Redis::start().await;
+    let processes = [(); 4].map(|()| process(&redis.url(), slots(6)));
+    let mut leases = Vec::new();
+    for turn in 0..20 {
+        match processes[turn % 4].take().await {
+            Taken::Lease(lease) => leases.push(lease),
+            Taken::NotBefore(time) => {
+                // A slot in flight is free when it was held, and that could begin now.
+                let wait = time - Instant::now();
+                assert!(is_about(wait, HOLD), "{wait:?}");
+            }
+            Taken::Unavailable { .. } => panic!("Redis is there"),
+        }
+    }
+    assert_eq!(leases.len(), 6);
+    let other = Shared::new(&redis.url(), "other", slots(6), RootCertStore::empty()).unwrap();
+    let _ = lease(other.take().await);
+}
+
+#[tokio::test]
+async fn a_slot_is_free_when_it_was_held_long_enough_or_given_back() {
+    let redis = Redis::start().await;
+    let [one, other] = [(); 2].map(|()| process(&redis.url(), slots(2)));
+    let [first, second] = [lease(one.take().await), lease(one.take().await)];
+    assert!(is_about(wait(other.take().await), HOLD));
+    one.give_back(first);
+    let third = soon(async {
+        loop {
+            if let Taken::Lease(lease) = other.take().await {
+                break lease;
+            }
+        }
+    })
+    .await;
+    let over = Instant::now();
+    one.hold(second);
+    let _ = soon(next(&other)).await;
+    let waited = over.elapsed();
+    assert!(waited >= HOLD && is_about(HOLD, waited), "{waited:?}");
+    other.hold(third);
+}
+
+#[tokio::test]
+async fn the_pace_is_that_of_all_processes() {
+    // Shorter than a lease, as it always is.
+    const INTERVAL: Duration = Duration::from_millis(2_500);
+    let redis = Redis::start().await;
+    let terms = Terms {
+        burst: 2,
+        interval: INTERVAL,
+        ..slots(100)
+    };
+    let [one, other] = [(); 2].map(|()| process(&redis.url(), terms));
+    let first = lease(one.take().await);
+    let _ = lease(other.take().await);
+    assert!(is_about(wait(one.take().await), INTERVAL));
+    let given_back = Instant::now();
+    one.give_back(first);
+    soon(async { while !matches!(other.take().await, Taken::Lease(_)) {} }).await;
+    assert!(given_back.elapsed() < INTERVAL / 2);
+    assert!(is_about(wait(one.take().await), INTERVAL));
+}
+
+#[tokio::test]
+async fn the_slots_of_a_killed_process_come_back_when_no_request_of_it_can_count() {
+    let redis = Redis::start().await;
+    let [killed, other] = [(); 2].map(|()| process(&redis.url(), slots(1)));
+    let taken = Instant::now();
+    let _ = lease(killed.take().await);
+    drop(killed);
+    let _ = soon(next(&other)).await;
+    let waited = taken.elapsed();
+    let lease = LONGEST + HOLD;
+    assert!(waited >= lease && is_about(lease, waited), "{waited:?}");
+}
+
+#[tokio::test]
+async fn nothing_stays_in_redis_for_ever() {
+    let redis = Redis::start().await;
+    let one = process(&redis.url(), slots(2));
+    let expires = async || {
+        let time = redis.tell("PTTL zapi-to-ryze:test").await;
+        let time: i64 = time.trim_start_matches(':').parse().unwrap();
+        assert!((1..=3_000).contains(&time), "{time}");
+    };
+    let [first, second] = [lease(one.take().await), lease(one.take().await)];
+    expires().await;
+    one.hold(first);
+    one.give_back(second);
+    sleep(Duration::from_millis(100)).await;
+    expires().await;
+    assert_eq!(redis.tell("DBSIZE").await, ":1");
+    sleep(LONGEST + HOLD).await;
+    assert_eq!(redis.tell("DBSIZE").await, ":0");
+    // Nothing was lost: it is as unused as a new one.
+    let _ = lease(one.take().await);
+}
+
+#[tokio::test]
+async fn a_password_lets_in() {
+    let redis = Redis::start_with(&["--requirepass", "p@ss/word"]).await;
+    let with = |login: &str| {
+        let url = format!("redis://{login}{}/3", redis.address);
+        process(&url, slots(1))
+    };
+    for wrong in ["", ":wrong@", "nobody:p%40ss%2Fword@"] {
+        assert!(is_about(silence(with(wrong).take().await), HOLD));
+    }
+    let _ = lease(with(":p%40ss%2Fword@").take().await);
+    assert!(is_about(
+        wait(with("default:p%40ss%2Fword@").take().await),
+        HOLD
+    ));
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_a_server_that_is_trusted() {
+    let (redis, url, roots) = Redis::start_with_tls().await;
+    let trusting = Shared::new(&url, "test", slots(1), roots.clone()).unwrap();
+    let _ = lease(trusting.take().await);
+    let other_name = url.replace("localhost", "127.0.0.1");
+    for (url, roots) in [(&url, RootCertStore::empty()), (&other_name, roots)] {
+        let wary = Shared::new(url, "test", slots(1), roots).unwrap();
+        assert!(is_about(silence(wary.take().await), HOLD));
+    }
+    let plain = process(&redis.url(), slots(1));
+    assert!(is_about(wait(plain.take().await), HOLD));
+}
+
+#[test]
+fn what_is_no_url_of_redis_is_refused() {
+    for url in [
+        "",
+        "redis",
+        "http://localhost",
+        "redis+unix:///socket",
+        "unix:///x",
+    ] {
+        let shared = Shared::new(url, "test", slots(1), RootCertStore::empty());
+        assert!(shared.is_err(), "{url}");
+    }
+}
