@@ -1,0 +1,191 @@
+//! What happened: every call, and every exchange on the wire. Whether that is right is said in
+//! `check.rs`.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use zapi_to_ryze::{
+    privacy::{Change, Outcome, Settings},
+    ryze::wire,
+};
+
+use super::link::settings_of;
+use crate::harness::Message;
+
+/// Times are counted from the start of the schedule.
+#[derive(Default)]
+pub struct History {
+    /// In the order in which they joined their lanes.
+    pub calls: Vec<Call>,
+    /// In the order in which they were sent.
+    pub exchanges: Vec<Exchange>,
+    /// How many gateway processes there were.
+    pub processes: usize,
+    /// What Ryze holds of each instance in the end.
+    pub held: Vec<Settings>,
+    /// How long each patient caller had to wait in the end.
+    pub waits: Vec<Duration>,
+    /// What should be gone in the end and is not.
+    pub left: Vec<String>,
+}
+
+pub struct Call {
+    pub process: usize,
+    pub instance: String,
+    pub change: Change,
+    pub start: Duration,
+    pub deadline: Duration,
+    pub end: Option<(Duration, End)>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum End {
+    Answered(Outcome),
+    HungUp,
+    /// The gateway was killed.
+    Killed,
+}
+
+pub struct Exchange {
+    pub process: usize,
+    pub instance: String,
+    /// What an update asks for; empty for a read.
+    pub asked: Settings,
+    pub sent: Duration,
+    pub arrived: Option<Duration>,
+    pub answer: Option<Answer>,
+    /// When the answer was in or the connection closed.
+    pub over: Option<Duration>,
+    /// Whether it was the gateway that closed the connection.
+    pub given_up: bool,
+}
+
+impl Exchange {
+    /// Whether it arrived and got no answer: nobody can tell when it is carried out.
+    pub fn is_lost(&self) -> bool {
+        self.arrived.is_some() && self.answer.is_none()
+    }
+}
+
+pub struct Answer {
+    pub at: Duration,
+    pub status: u16,
+    pub body: String,
+    /// What it confirms, if it is a success.
+    pub confirmed: Option<Settings>,
+    /// What Ryze held when it answered.
+    pub store: Settings,
+}
+
+impl Answer {
+    pub fn new(message: &Message, store: Settings, at: Duration) -> Self {
+        let status = message.first_line().split(' ').nth(1);
+        let status = status.unwrap().parse().unwrap();
+        let confirmed = wire::settings(message.body.as_bytes());
+        Self {
+            at,
+            status,
+            confirmed: confirmed.filter(|_| status == 200),
+            body: message.body.clone(),
+            store,
+        }
+    }
+}
+
+/// The history while it is made.
+#[derive(Clone)]
+pub struct Shared {
+    start: Instant,
+    history: Arc<Mutex<History>>,
+}
+
+impl Shared {
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            history: Arc::default(),
+        }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap()
+    }
+
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Takes a new call down and gives it a number.
+    pub fn call(&self, process: usize, instance: &str, change: Change, time: Duration) -> usize {
+        let start = self.now();
+        let calls = &mut self.lock().calls;
+        calls.push(Call {
+            process,
+            instance: instance.into(),
+            change,
+            start,
+            deadline: start + time,
+            end: None,
+        });
+        calls.len() - 1
+    }
+
+    pub fn end(&self, call: usize, end: End) {
+        let now = self.now();
+        let call = &mut self.lock().calls[call];
+        assert!(call.end.is_none(), "a second end");
+        call.end = Some((now, end));
+    }
+
+    /// Whoever still waited for this process waits no more.
+    pub fn kill(&self, process: usize) {
+        let now = self.now();
+        for call in self
+            .lock()
+            .calls
+            .iter_mut()
+            .filter(|call| call.process == process)
+        {
+            call.end.get_or_insert((now, End::Killed));
+        }
+    }
+
+    /// Takes a request down that is on the wire, and gives it a number.
+    pub fn send(&self, process: usize, request: &Message) -> usize {
+        let path = request.first_line().split(' ').nth(1).unwrap();
+        let sent = self.now();
+        let exchanges = &mut self.lock().exchanges;
+        exchanges.push(Exchange {
+            process,
+            instance: path.rsplit('/').next().unwrap().into(),
+            asked: settings_of(&request.body),
+            sent,
+            arrived: None,
+            answer: None,
+            over: None,
+            given_up: false,
+        });
+        exchanges.len() - 1
+    }
+
+    /// The exchange is over, if it was not already.
+    pub fn over(&self, number: usize) {
+        self.exchange(number, |it, now| {
+            it.over.get_or_insert(now);
+        });
+    }
+
+    /// The gateway closed the connection.
+    pub fn give_up(&self, number: usize) {
+        self.over(number);
+        self.exchange(number, |it, _| it.given_up = true);
+    }
+
+    pub fn exchange(&self, number: usize, change: impl FnOnce(&mut Exchange, Duration)) {
+        let now = self.now();
+        change(&mut self.lock().exchanges[number], now);
+    }
+}

@@ -1,0 +1,196 @@
+//! The wire between one gateway process and the in-memory Ryze: it takes down every exchange, lets
+//! requests travel for a while, and breaks when it is told to.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use fastrand::Rng;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+use zapi_to_ryze::{
+    privacy::Settings,
+    ryze::{Connect, Stream, wire},
+    sandbox::Sandbox,
+};
+
+use super::history::{Answer, Shared};
+use crate::harness::Message;
+
+const BUFFER: usize = 16 * 1024;
+/// How long after the closing of a connection the network may deliver what was sent on it: less than
+/// the guard of the slots.
+const STILL_DELIVERED: Duration = Duration::from_millis(900);
+
+/// The connector of one process. A clone is the same.
+#[derive(Clone)]
+pub struct Link {
+    process: usize,
+    sandbox: Sandbox,
+    history: Shared,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    connections: JoinSet<()>,
+    reachable: bool,
+    longest_transit: Duration,
+    rng: Rng,
+}
+
+impl Link {
+    pub fn new(
+        process: usize,
+        sandbox: &Sandbox,
+        history: &Shared,
+        longest_transit: Duration,
+    ) -> Self {
+        let state = State {
+            connections: JoinSet::new(),
+            reachable: true,
+            longest_transit,
+            rng: Rng::with_seed(process as u64),
+        };
+        Self {
+            process,
+            sandbox: sandbox.clone(),
+            history: history.clone(),
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    pub fn set_reachable(&self, reachable: bool) {
+        self.state().reachable = reachable;
+    }
+
+    /// From now on it works, and at once.
+    pub fn calm_down(&self) {
+        let mut state = self.state();
+        state.reachable = true;
+        state.longest_transit = Duration::ZERO;
+    }
+
+    /// Breaks every connection. What has not arrived yet is lost.
+    pub fn reset(&self) {
+        self.state().connections.abort_all();
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        let connections = &mut self.state().connections;
+        while let Some(ended) = connections.try_join_next() {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+        connections.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Moves messages until either side closes its end.
+    async fn relay(self, near: DuplexStream) {
+        let (far, sandboxs) = duplex(BUFFER);
+        let sandbox = self.sandbox.clone();
+        tokio::select! {
+            biased;
+            () = sandbox.serve_connection(TokioIo::new(sandboxs)) => (),
+            () = self.exchanges(near, far) => (),
+        }
+    }
+
+    async fn exchanges(&self, mut near: DuplexStream, mut far: DuplexStream) {
+        while let Some(request) = Message::read(&mut near).await {
+            let number = self.history.send(self.process, &request);
+            let _over = Over(&self.history, number);
+            let transit = {
+                let mut state = self.state();
+                let longest = state.longest_transit.as_millis() as u64;
+                Duration::from_millis(state.rng.u64(0..=longest))
+            };
+            let arrival = Instant::now() + transit;
+            tokio::select! {
+                () = sleep_until(arrival) => (),
+                _ = near.read_u8() => {
+                    self.history.give_up(number);
+                    sleep_until(arrival.min(Instant::now() + STILL_DELIVERED)).await;
+                }
+            }
+            self.history
+                .exchange(number, |it, now| it.arrived = Some(now));
+            let bytes = format!("{}\r\n\r\n{}", request.head, request.body);
+            far.write_all(bytes.as_bytes()).await.unwrap();
+            let answer = tokio::select! {
+                biased;
+                answer = Message::read(&mut far) => answer,
+                _ = near.read_u8() => {
+                    self.history.give_up(number);
+                    // What arrived is carried out all the same.
+                    return sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let Some(answer) = answer else { return };
+            let store = self.store(number);
+            self.history.exchange(number, |it, now| {
+                it.answer = Some(Answer::new(&answer, store, now));
+            });
+            let bytes = format!("{}\r\n\r\n{}", answer.head, answer.body);
+            if near.write_all(bytes.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What Ryze holds now of the exchange's instance.
+    fn store(&self, number: usize) -> Settings {
+        let mut name = String::new();
+        self.history
+            .exchange(number, |it, _| name.clone_from(&it.instance));
+        store(&self.sandbox, &name)
+    }
+}
+
+/// What Ryze holds now.
+pub fn store(sandbox: &Sandbox, instance: &str) -> Settings {
+    sandbox
+        .settings(instance)
+        .map(|settings| settings_of(&settings.to_string()))
+        .unwrap_or_default()
+}
+
+/// The settings in Ryze's words.
+pub fn settings_of(text: &str) -> Settings {
+    let answer = format!("{{\"success\":true,\"settings\":{text}}}");
+    wire::settings(answer.as_bytes()).unwrap_or_default()
+}
+
+/// Takes down when an exchange is over, however it ends.
+struct Over<'history>(&'history Shared, usize);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.over(self.1);
+    }
+}
+
+impl Connect for Link {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let mut state = self.state();
+        if !state.reachable {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (gateways, near) = duplex(BUFFER);
+        state.connections.spawn(self.clone().relay(near));
+        Ok(Box::new(gateways))
+    }
+}

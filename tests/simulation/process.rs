@@ -1,0 +1,97 @@
+//! One gateway process of a schedule, without its sockets, and who calls it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use zapi_to_ryze::{
+    alarm::Alarm,
+    budget::{Budget, Terms},
+    lane::Lanes,
+    privacy::Outcome,
+    ryze::{Client, Target},
+    sandbox::Sandbox,
+};
+
+use super::{
+    history::{End, Shared},
+    link::Link,
+    schedule::{Caller, Schedule},
+};
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+pub struct Process {
+    pub number: usize,
+    pub link: Link,
+    pub lanes: Arc<Lanes<Link>>,
+    pub callers: JoinSet<()>,
+    history: Shared,
+    deadline: Duration,
+}
+
+impl Process {
+    pub fn new(number: usize, schedule: &Schedule, sandbox: &Sandbox, history: &Shared) -> Self {
+        let link = Link::new(number, sandbox, history, schedule.longest_transit);
+        let budget = Budget::new(Terms {
+            share: schedule.share,
+            burst: schedule.burst,
+            max_wait: schedule.max_wait,
+        });
+        let client = Client::new(link.clone(), schedule.request_timeout);
+        Self {
+            number,
+            link,
+            lanes: Lanes::new(budget, client, schedule.deadline),
+            callers: JoinSet::new(),
+            history: history.clone(),
+            deadline: schedule.deadline,
+        }
+    }
+
+    pub fn caller(&self, target: &Arc<Target>, caller: &Caller) -> Calling {
+        Calling {
+            history: self.history.clone(),
+            process: self.number,
+            lanes: Arc::clone(&self.lanes),
+            target: Arc::clone(target),
+            deadline: self.deadline,
+            caller: caller.clone(),
+        }
+    }
+
+    /// From now on nothing of it reaches anybody: neither its callers nor Ryze.
+    pub fn kill(self) {
+        self.link.set_reachable(false);
+        self.link.reset();
+        self.history.kill(self.number);
+    }
+}
+
+/// A caller of one process.
+pub struct Calling {
+    history: Shared,
+    process: usize,
+    lanes: Arc<Lanes<Link>>,
+    target: Arc<Target>,
+    deadline: Duration,
+    caller: Caller,
+}
+
+impl Calling {
+    /// Calls, and returns the outcome unless the caller hung up.
+    pub async fn call(&self) -> Option<Outcome> {
+        let (history, target, deadline) = (&self.history, &self.target, self.deadline);
+        let change = self.caller.change;
+        let number = history.call(self.process, target.name(), change, deadline);
+        let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
+        let outcome = self.lanes.carry_out(target, change, until, &mut alarm);
+        let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
+        let outcome = timeout(patience, outcome).await.ok();
+        history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));
+        outcome
+    }
+}

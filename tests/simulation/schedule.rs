@@ -1,0 +1,204 @@
+//! What happens when: a schedule is made from its seed alone. Playing it belongs in `world.rs`.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use fastrand::Rng;
+use zapi_to_ryze::{
+    privacy::{Audience, Change, Setting},
+    sandbox::{Call, Fault, Window},
+};
+
+use super::fault;
+
+#[derive(Debug)]
+pub struct Schedule {
+    pub seed: u64,
+    pub share: u32,
+    pub burst: u32,
+    pub max_wait: Duration,
+    pub deadline: Duration,
+    pub request_timeout: Duration,
+    /// Ryze's limit for each token, and how it counts.
+    pub limit: u32,
+    pub window: Window,
+    /// What WhatsApp takes for one setting.
+    pub stanza: Duration,
+    /// From sending to arrival.
+    pub longest_transit: Duration,
+    /// The number of each instance's token.
+    pub tokens: Vec<usize>,
+    /// In their order.
+    pub steps: Vec<(Duration, Step)>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Call(Caller),
+    /// An update of the instance will meet this.
+    Fault(Fault),
+    /// Somebody else makes so many requests with this token.
+    Foreign(usize, u32),
+    /// An instance loses or finds its connection to WhatsApp.
+    Connected(usize, bool),
+    /// Connections to Ryze are refused, or possible again.
+    Reachable(bool),
+    /// Every connection to Ryze breaks.
+    Reset,
+    /// The gateway is killed, and another one started.
+    Restart,
+}
+
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub instance: usize,
+    pub change: Change,
+    pub hangs_up_after: Option<Duration>,
+}
+
+impl Schedule {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let share = match rng.u32(0..3) {
+            0 => rng.u32(1..=5),
+            1 => rng.u32(6..=20),
+            _ => rng.u32(21..=100),
+        };
+        let max_wait = match rng.u32(0..3) {
+            0 => Duration::ZERO,
+            1 => millis(&mut rng, 1..=10_000),
+            _ => millis(&mut rng, 10_001..=120_000),
+        };
+        let tokens_in_use = rng.usize(1..=2);
+        let instances = rng.usize(1..=8);
+        let mut schedule = Self {
+            seed,
+            share,
+            burst: rng.u32(1..=share.min(20)),
+            max_wait,
+            deadline: millis(&mut rng, 4_000..=40_000),
+            request_timeout: millis(&mut rng, 1_500..=60_000),
+            limit: match rng.u32(0..4) {
+                0 => rng.u32(1..=share),
+                _ => share + rng.u32(0..=30),
+            },
+            window: if rng.bool() {
+                Window::Fixed
+            } else {
+                Window::Sliding
+            },
+            stanza: millis(&mut rng, 0..=400),
+            longest_transit: millis(&mut rng, 0..=[200, 1_000, 8_000][seed as usize % 3]),
+            tokens: (0..instances)
+                .map(|_| rng.usize(0..tokens_in_use))
+                .collect(),
+            steps: Vec::new(),
+        };
+        let length = rng.u64(5_000..=240_000);
+        schedule.add_callers(&mut rng, length);
+        schedule.add_faults(&mut rng, length);
+        schedule.add_events(&mut rng, length);
+        schedule.steps.sort_by_key(|(at, _)| *at);
+        schedule
+    }
+
+    fn add_callers(&mut self, rng: &mut Rng, length: u64) {
+        let crowds = rng.u32(0..=4);
+        let leaving = rng.u32(0..=50);
+        for crowd in 0..=crowds {
+            // The first crowd are those who come singly.
+            let callers = if crowd == 0 {
+                rng.u32(1..=60)
+            } else {
+                rng.u32(5..=40)
+            };
+            let start = rng.u64(0..length);
+            let gap = [0, 1, 50, 500][rng.usize(0..4)];
+            let one_instance = rng.bool().then(|| rng.usize(0..self.tokens.len()));
+            for number in 0..u64::from(callers) {
+                let at = match crowd {
+                    0 => rng.u64(0..length),
+                    _ => start + number * gap,
+                };
+                let instance = one_instance.filter(|_| crowd > 0);
+                let caller = Caller {
+                    instance: instance.unwrap_or_else(|| rng.usize(0..self.tokens.len())),
+                    change: change(rng),
+                    hangs_up_after: (rng.u32(0..100) < leaving)
+                        .then(|| millis(rng, 0..=self.deadline.as_millis() as u64)),
+                };
+                self.steps
+                    .push((Duration::from_millis(at), Step::Call(caller)));
+            }
+        }
+    }
+
+    /// Each schedule has its own few kinds of faults, so that none hides behind another.
+    fn add_faults(&mut self, rng: &mut Rng, length: u64) {
+        let kinds: Vec<u32> = (0..fault::KINDS).filter(|_| rng.u32(0..3) == 0).collect();
+        if kinds.is_empty() {
+            return;
+        }
+        for _ in 0..rng.u32(0..=30) {
+            let kind = kinds[rng.usize(0..kinds.len())];
+            let mut fault = fault::fault(rng, self, kind);
+            fault.instance = Some(name(rng.usize(0..self.tokens.len())));
+            if rng.u32(0..4) > 0 {
+                fault.call = Some(Call::Update);
+            }
+            let at = millis(rng, 0..=length);
+            self.steps.push((at, Step::Fault(fault)));
+        }
+    }
+
+    fn add_events(&mut self, rng: &mut Rng, length: u64) {
+        let kinds: Vec<u32> = (0..5).filter(|_| rng.u32(0..3) == 0).collect();
+        for kind in kinds {
+            for _ in 0..rng.u32(1..=3) {
+                let at = millis(rng, 0..=length);
+                let until = at + millis(rng, 1..=40_000);
+                let instance = rng.usize(0..self.tokens.len());
+                match kind {
+                    0 => {
+                        let requests = rng.u32(1..=self.limit);
+                        self.steps
+                            .push((at, Step::Foreign(self.tokens[instance], requests)));
+                    }
+                    1 => {
+                        self.steps.push((at, Step::Connected(instance, false)));
+                        self.steps.push((until, Step::Connected(instance, true)));
+                    }
+                    2 => {
+                        self.steps.push((at, Step::Reachable(false)));
+                        self.steps.push((until, Step::Reachable(true)));
+                    }
+                    3 => self.steps.push((at, Step::Reset)),
+                    _ => self.steps.push((at, Step::Restart)),
+                }
+            }
+        }
+    }
+}
+
+/// What the instance is called at Ryze.
+pub fn name(instance: usize) -> String {
+    format!("instance-{instance}")
+}
+
+pub fn change(rng: &mut Rng) -> Change {
+    use Audience::{Contacts, ContactsExcept, Everyone, Nobody, SameAsLastSeen};
+    let setting = Setting::ALL[rng.usize(0..Setting::ALL.len())];
+    let audiences: &[Audience] = match setting {
+        Setting::ProfilePhoto | Setting::LastSeen | Setting::About => {
+            &[Everyone, Contacts, ContactsExcept, Nobody]
+        }
+        Setting::Online => &[Everyone, SameAsLastSeen],
+        Setting::GroupAdd => &[Everyone, Contacts, ContactsExcept],
+        Setting::ReadReceipts => &[Everyone, Nobody],
+    };
+    let audience = audiences[rng.usize(0..audiences.len())];
+    Change { setting, audience }
+}
+
+pub fn millis(rng: &mut Rng, range: RangeInclusive<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
