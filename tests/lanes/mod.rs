@@ -1,5 +1,8 @@
 //! One instance's changes, on a paused clock: their order, what is folded, who is answered what and
-//! when. The number of requests in a minute belongs in `budget.rs`.
+//! when. Limits that Ryze or WhatsApp set are in `throttled`; the number of requests in a minute belongs
+//! in `budget`.
+
+mod throttled;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +14,7 @@ use zapi_to_ryze::{
     alarm::Alarm,
     budget::Budget,
     lane::Lanes,
-    privacy::{Audience, Change, Failure, Limiter, Outcome, Setting},
+    privacy::{Audience, Change, Failure, Outcome, Setting},
     ryze::{Client, Target},
 };
 
@@ -345,89 +348,5 @@ async fn callers_who_are_too_late_leave_the_queue_of_the_budget() {
         in_time.await.unwrap(),
         (Ok(()), 10),
         "the turn of the late one"
-    );
-}
-
-const MINUTE: &str = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
-    X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291215\r\n";
-
-/// The endings of the requests that arrive, the last one for all that follow.
-fn in_turn(endings: &'static [Ending]) -> Pipes {
-    Pipes::new(move |number| Fate {
-        transit: Duration::ZERO,
-        work: Duration::ZERO,
-        ending: *endings.get(number).or(endings.last()).unwrap(),
-    })
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_change_that_ryze_sent_away_is_tried_again_when_the_limit_is_lifted() {
-    let bench = Bench::new(in_turn(&[Ending::Answer(429, MINUTE, ""), Ending::Confirm]));
-    let (one, other) = (target("one"), target("other"));
-    let first = bench.call(&one, photo(Audience::Everyone)).await;
-    sleep(Duration::from_secs(1)).await;
-    let joins = bench.call(&one, online()).await;
-    let refused = bench.call(&other, online()).await;
-    let (outcome, seconds) = refused.await.unwrap();
-    let Err(Failure::Throttled { by, retry_after }) = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert_eq!((by, seconds), (Limiter::Upstream, 0));
-    // 15 s to the reset, 1 s of them over, and 10 s that a change may wait.
-    assert_eq!(retry_after.as_millis(), 4000);
-    assert_eq!(first.await.unwrap(), (Ok(()), 15));
-    assert_eq!(joins.await.unwrap(), (Ok(()), 14));
-    assert_eq!(bench.pipes.bodies().len(), 2, "both in one");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_limit_that_lasts_too_long_is_told_at_once() {
-    let bench = Bench::new(in_turn(&[Ending::Answer(429, "", "")]));
-    let one = target("one");
-    let (outcome, seconds) = bench.call(&one, online()).await.await.unwrap();
-    let Err(Failure::Throttled { by, retry_after }) = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert_eq!((by, seconds), (Limiter::Upstream, 0));
-    assert_eq!(retry_after, Duration::from_secs(60));
-    let next = bench.call(&one, online()).await.await.unwrap();
-    assert!(matches!(next.0, Err(Failure::Throttled { .. })), "{next:?}");
-    assert_eq!(bench.pipes.bodies().len(), 1, "the gate is closed");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
-    const THROTTLED: Ending = Ending::Answer(
-        500,
-        "",
-        r#"{"error":{"message":"failed to update online privacy: info query returned status 429: rate-overlimit"}}"#,
-    );
-    let bench = Bench::new(in_turn(&[THROTTLED, THROTTLED, Ending::Confirm, THROTTLED]));
-    let (one, other) = (target("one"), target("other"));
-    let mut pauses = Vec::new();
-    for requests in [1, 2] {
-        for _ in 0..3 {
-            let (outcome, _) = bench.call(&one, online()).await.await.unwrap();
-            let Err(Failure::Throttled { by, retry_after }) = outcome else {
-                panic!("{outcome:?}");
-            };
-            assert_eq!(by, Limiter::WhatsApp);
-            pauses.push(retry_after.as_secs());
-            assert_eq!(bench.pipes.bodies().len(), requests, "it is left alone");
-            sleep(Duration::from_secs(2)).await;
-        }
-        sleep(Duration::from_secs(10 * requests as u64)).await;
-    }
-    assert_eq!(pauses, [10, 8, 6, 20, 18, 16]);
-    assert_eq!(bench.call(&other, online()).await.await.unwrap().0, Ok(()));
-    sleep(Duration::from_secs(10)).await;
-    let (outcome, _) = bench.call(&one, online()).await.await.unwrap();
-    let Err(Failure::Throttled { retry_after, .. }) = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert_eq!(
-        retry_after,
-        Duration::from_secs(40),
-        "its own success has not come yet"
     );
 }
