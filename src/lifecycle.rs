@@ -64,22 +64,7 @@ pub struct Bound {
 pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let stop = Stop::new()?;
     let client = Client::new(ryze::network(&config.ryze)?, config.ryze.request_timeout);
-    let budget = &config.budget;
-    let deadline = config.server.deadline;
-    let max_wait = budget.max_wait.min(longest_wait(deadline));
-    let terms = Terms {
-        share: budget.share,
-        burst: budget.burst.min(budget.share),
-        max_wait,
-    };
-    let mut budget = match config.budget.scope {
-        Scope::Gateway => Budget::new(terms),
-        Scope::Token => Budget::per_token(terms),
-    };
-    if let Some(redis) = &config.budget.redis {
-        budget = budget.shared_through(shared(config, redis)?);
-    }
-    let lanes = Lanes::new(budget, client, deadline);
+    let lanes = Lanes::new(budget(config)?, client, config.server.deadline);
     let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes))?);
     let socket = bind(config.server.listen).await?;
     let address = socket.local_addr()?;
@@ -93,6 +78,29 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
         drain: config.server.drain.clone(),
         stop,
         address,
+    })
+}
+
+/// The budget, of which nobody waits for longer than would leave time for the answer.
+fn budget(config: &Config) -> Result<Budget, LifecycleError> {
+    let config::Budget {
+        share,
+        burst,
+        max_wait,
+        ..
+    } = config.budget;
+    let terms = Terms {
+        share,
+        burst: burst.min(share),
+        max_wait: max_wait.min(longest_wait(config.server.deadline)),
+    };
+    let budget = match config.budget.scope {
+        Scope::Gateway => Budget::new(terms),
+        Scope::Token => Budget::per_token(terms),
+    };
+    Ok(match &config.budget.redis {
+        None => budget,
+        Some(redis) => budget.shared_through(shared(config, redis)?),
     })
 }
 
