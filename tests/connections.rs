@@ -19,8 +19,9 @@ use tokio::{
 };
 use zapi_to_ryze::{
     config::Secret,
+    network::{Connect, Network, Stream},
     privacy::{Audience, Change, Setting, Settings},
-    ryze::{Client, Connect, Error, Network, Stream, Target},
+    ryze::{Client, Error, Target},
 };
 
 use crate::{

@@ -1,5 +1,6 @@
 //! An upstream at the other end of in-memory pipes, for tests on a paused clock: sockets and a
-//! paused clock do not mix. It confirms whatever it is asked, in the way and time it is told.
+//! paused clock do not mix. It confirms whatever it is asked, and shows the last update to who reads, in
+//! the way and time it is told.
 
 use std::{
     io,
@@ -13,7 +14,8 @@ use tokio::{
 };
 use zapi_to_ryze::{
     budget::{Budget, Terms},
-    ryze::{Connect, Stream, Target},
+    network::{Connect, Stream},
+    ryze::Target,
 };
 
 use crate::harness::{Message, answer};
@@ -86,7 +88,7 @@ impl Pipes {
             .collect()
     }
 
-    /// The bodies that arrived.
+    /// The bodies that arrived; that of a read is empty.
     pub fn bodies(&self) -> Vec<String> {
         let arrivals = self.arrivals.lock().unwrap();
         arrivals
@@ -100,12 +102,16 @@ impl Pipes {
             let number = self.arrivals.lock().unwrap().len();
             let fate = (self.fate)(number);
             sleep(fate.transit).await;
-            let body = format!("{{\"success\":true,\"settings\":{}}}", request.body);
             self.arrivals
                 .lock()
                 .unwrap()
                 .push((Instant::now(), request));
             sleep(fate.work).await;
+            let mut bodies = self.bodies();
+            bodies.truncate(number + 1);
+            let settings = bodies.iter().rfind(|body| !body.is_empty());
+            let settings = settings.map_or("{}", String::as_str);
+            let body = format!("{{\"success\":true,\"settings\":{settings}}}");
             let bytes = match fate.ending {
                 Ending::Confirm | Ending::ConfirmAndClose => answer(200, "", &body),
                 Ending::Answer(status, headers, body) => answer(status, headers, body),

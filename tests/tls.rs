@@ -25,10 +25,10 @@ use crate::{
 const CONFIRMED: &str = r#"{"visibility":{"profile":"contacts"}}"#;
 
 /// A private certificate authority.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -36,14 +36,14 @@ impl Authority {
     }
 
     /// What makes a gateway trust it: a file, and the line that names it.
-    fn trusted(&self) -> (NamedTempFile, String) {
+    pub fn trusted(&self) -> (NamedTempFile, String) {
         let file = file(&self.0.pem());
         let line = format!("ca_file = {:?}", file.path());
         (file, line)
     }
 
     /// A server with a certificate of this authority.
-    fn certify(&self, certificate: &CertificateParams) -> ServerConfig {
+    pub fn certify(&self, certificate: &CertificateParams) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let certificate = certificate.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -57,13 +57,13 @@ impl Authority {
 }
 
 /// A certificate for these names and addresses.
-fn certificate(names: &[&str]) -> CertificateParams {
+pub fn certificate(names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     CertificateParams::new(names).unwrap()
 }
 
 /// Speaks TLS in front of the upstream. Returns the port.
-async fn terminate_tls(server: ServerConfig, upstream: &Upstream) -> u16 {
+pub async fn terminate_tls(server: ServerConfig, upstream: &Upstream) -> u16 {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(server));

@@ -1,15 +1,10 @@
-//! Connections to Ryze: how one is made and what can be said of a request on it. Which request
-//! belongs in `client.rs`.
+//! Connections to Ryze: what can be said of a request on one. How a stream is opened belongs in
+//! `network.rs`, which request is sent in `client.rs`.
 //!
 //! They are kept by hand, not by a pooling client, because two things must be known exactly:
 //! whether a request was sent, and when its connection was closed. The budget rests on both.
 
-use std::{
-    future::{Future, poll_fn},
-    io,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, response::Parts};
@@ -19,89 +14,13 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
-use tokio_rustls::TlsConnector;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
-use crate::alarm::Alarm;
+use crate::{alarm::Alarm, network::Connect};
 
 /// Bytes that the head and the body of an answer may have, each.
 const LARGEST_ANSWER: usize = 64 * 1024;
-
-/// A byte stream, plain or with TLS, or a pipe in a test.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
-
-/// Opens streams to the upstream.
-pub trait Connect: Send + Sync + 'static {
-    /// Opens one. Dropping the future abandons it.
-    ///
-    /// # Errors
-    /// Whatever kept it from being opened, a broken TLS handshake included.
-    fn connect(&self) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
-}
-
-/// Opens TCP connections, with TLS where the base URL says `https`.
-pub struct Network {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// The name to expect in the certificate, and how to check it.
-    pub tls: Option<(ServerName<'static>, Arc<rustls::ClientConfig>)>,
-    /// Time to connect, TLS included.
-    pub timeout: Duration,
-}
-
-impl Network {
-    /// Tries the host's addresses one after the other. Each gets its part of the time, so that one
-    /// that does not answer does not use up all of it.
-    async fn dial(&self) -> io::Result<TcpStream> {
-        let deadline = Instant::now() + self.timeout;
-        let addresses: Vec<_> = lookup_host((self.host.as_str(), self.port))
-            .await?
-            .collect();
-        let mut last = io::ErrorKind::NotFound.into();
-        for (tried, address) in addresses.iter().enumerate() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let part = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-            match timeout(part, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(last)
-    }
-}
-
-impl Connect for Network {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let connect = async {
-            let stream = self.dial().await?;
-            stream.set_nodelay(true)?;
-            // Closing throws away what was not delivered: else the system would go on delivering a
-            // request that was given up, and it could arrive after its slot was given back.
-            stream.set_zero_linger()?;
-            Ok(match &self.tls {
-                None => Box::new(stream) as Box<dyn Stream>,
-                Some((name, config)) => {
-                    let connector = TlsConnector::from(Arc::clone(config));
-                    Box::new(connector.connect(name.clone(), stream).await?)
-                }
-            })
-        };
-        timeout(self.timeout, connect)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
 
 /// One connection. Dropping it closes it.
 pub(super) struct Connection {
@@ -135,6 +54,7 @@ impl Connection {
             Error::Unreachable(match error.kind() {
                 io::ErrorKind::ConnectionRefused => "connection refused",
                 io::ErrorKind::TimedOut => "no connection in time",
+                io::ErrorKind::NotFound => "its host is not known",
                 io::ErrorKind::InvalidData => "its certificate or TLS handshake is not right",
                 _ => "no connection",
             })

@@ -5,11 +5,8 @@ mod client;
 mod connection;
 mod error;
 mod limit;
-mod tls;
 pub mod wire;
 
 pub use client::{Client, Reply, Target};
-pub use connection::{Connect, Network, Stream};
 pub use error::Error;
 pub use limit::RateLimit;
-pub use tls::{TlsError, network};

@@ -15,8 +15,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zapi_to_ryze::{
+    network::{Connect, Stream},
     privacy::Settings,
-    ryze::{Connect, Stream, wire},
+    ryze::wire,
     sandbox::Sandbox,
 };
 
@@ -126,8 +127,11 @@ impl Link {
                     sleep_until(arrival.min(Instant::now() + STILL_DELIVERED)).await;
                 }
             }
-            self.history
-                .exchange(number, |it, now| it.arrived = Some(now));
+            let found = self.store(number);
+            self.history.exchange(number, |it, now| {
+                it.arrived = Some(now);
+                it.found = found;
+            });
             let bytes = format!("{}\r\n\r\n{}", request.head, request.body);
             far.write_all(bytes.as_bytes()).await.unwrap();
             let answer = tokio::select! {
