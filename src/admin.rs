@@ -13,7 +13,6 @@ use http_body_util::Full;
 use crate::{
     alarm::Alarm,
     server::{CallerBody, Handler},
-    zapi::response::Answer,
 };
 
 /// Whether new requests are welcome: from the start until the gateway begins to stop.
@@ -59,7 +58,9 @@ impl Admin {
 }
 
 impl Handler for Admin {
-    async fn answer(&self, request: Request<&mut CallerBody>, _alarm: &mut Alarm) -> Answer {
+    type Body = Full<Bytes>;
+
+    async fn answer(&self, request: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
         let status = self.status(request.method(), request.uri().path());
         let text = match status {
             StatusCode::OK => "ok\n",

@@ -3,6 +3,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::Future,
     mem,
     pin::{Pin, pin},
@@ -11,40 +12,47 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     head::AmbiguousLength,
-    stream::{Progress, Timeouts, Watched},
+    progress::{Half, Progress},
+    stream::{Timeouts, Watched},
 };
-use crate::{alarm::Alarm, zapi::response::Answer};
+use crate::alarm::Alarm;
 
-/// Bytes of a request's head; hyper answers a longer one with 431.
+/// Bytes of a request's head; hyper answers a longer one with 431. Also the most that is read ahead of
+/// a body.
 const LARGEST_HEAD: usize = 32 * 1024;
 
 /// Answers the requests of callers.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one. Its body is read only if the handler reads it. The alarm is for the time limits
-    /// of this request, and stays with its connection.
+    /// What its answers carry.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers one. Its body is read only if the handler reads it, which may go on after the answer
+    /// has begun. The alarm is for the time limits of this request, and stays with its connection.
     fn answer(
         &self,
-        request: Request<&mut CallerBody>,
+        request: Request<CallerBody>,
         alarm: &mut Alarm,
-    ) -> impl Future<Output = Answer> + Send;
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// The body of a request, which remembers whether it was read to its end.
+/// The body of a request. Dropping it ends the reading of it.
 #[derive(Debug)]
 pub struct CallerBody {
     incoming: Incoming,
     has_ended: bool,
+    half: Half,
 }
 
 impl Body for CallerBody {
@@ -56,7 +64,10 @@ impl Body for CallerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        self.has_ended |= frame.is_none();
+        // Nothing comes after trailers.
+        let is_last =
+            |frame: &Result<Frame<Bytes>, _>| frame.as_ref().is_ok_and(Frame::is_trailers);
+        self.has_ended |= frame.as_ref().is_none_or(is_last);
         Poll::Ready(frame)
     }
 
@@ -69,9 +80,46 @@ impl Body for CallerBody {
     }
 }
 
+impl Drop for CallerBody {
+    fn drop(&mut self) {
+        if !self.is_end_stream() {
+            self.half.leaves_unread();
+        }
+    }
+}
+
+pin_project! {
+    /// The body of an answer.
+    struct AnswerBody<B> {
+        #[pin]
+        body: B,
+        half: Half,
+    }
+}
+
+impl<B: Body> Body for AnswerBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Serves a connection until the caller or a time limit ends it, or `stop` is ready and what was
 /// begun is answered.
-pub(super) async fn serve<S, H>(
+pub(crate) async fn serve<S, H>(
     stream: S,
     handler: Arc<H>,
     timeouts: Timeouts,
@@ -88,21 +136,25 @@ pub(super) async fn serve<S, H>(
         let progress = progress.clone();
         let shared_alarm = Arc::clone(&alarm);
         async move {
-            if progress.begin() {
+            let (is_ambiguous, [of_request, of_answer]) = progress.begin();
+            if is_ambiguous {
                 request.extensions_mut().insert(AmbiguousLength);
             }
-            let (parts, incoming) = request.into_parts();
-            let mut body = CallerBody {
+            let request = request.map(|incoming| CallerBody {
                 incoming,
                 has_ended: false,
-            };
+                half: of_request,
+            });
             let mut alarm = mem::take(&mut *lock(&shared_alarm));
-            let request = Request::from_parts(parts, &mut body);
-            let answer = handler.answer(request, &mut alarm).await;
+            let mut answer = handler.answer(request, &mut alarm).await;
             *lock(&shared_alarm) = alarm;
-            let has_unread = !body.is_end_stream();
-            progress.end(has_unread);
-            Ok::<_, Infallible>(if has_unread { close(answer) } else { answer })
+            if progress.has_unread() {
+                close(&mut answer);
+            }
+            Ok::<_, Infallible>(answer.map(|body| AnswerBody {
+                body,
+                half: of_answer,
+            }))
         }
     });
     let mut connection = pin!(
@@ -127,8 +179,7 @@ fn lock(alarm: &Mutex<Alarm>) -> MutexGuard<'_, Alarm> {
 }
 
 /// Tells the caller, and hyper, that this was the last answer of the connection.
-pub(super) fn close(mut answer: Answer) -> Answer {
+pub(super) fn close<B>(answer: &mut Response<B>) {
     let close = HeaderValue::from_static("close");
     answer.headers_mut().insert(header::CONNECTION, close);
-    answer
 }

@@ -28,13 +28,19 @@ pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), String> {
 /// One pass for all of them.
 fn check_headers(headers: &HeaderMap, once: &HeaderName, version: Version) -> Result<(), String> {
     let mut host = None;
+    let mut coding = None;
     let mut other = None;
     for (name, value) in headers {
         let is_repeated = (*name == header::HOST && host.replace(value).is_some())
+            || (*name == header::TRANSFER_ENCODING && coding.replace(value).is_some())
             || (name == once && other.replace(value).is_some());
         if is_repeated {
             return Err(format!("the header {name} stands twice"));
         }
+    }
+    // hyper takes the chunks off and leaves any other coding on (RFC 9112, 6.1).
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err("the only Transfer-Encoding that is understood is chunked".into());
     }
     match host.map(|host| Authority::try_from(host.as_bytes())) {
         Some(Ok(host)) if is_host_and_port(&host) => Ok(()),

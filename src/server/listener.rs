@@ -3,7 +3,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -18,7 +20,7 @@ use super::{
 use crate::{
     alarm::Alarm,
     config::Server,
-    zapi::response::{self, Answer, Refusal},
+    zapi::response::{self, Refusal},
 };
 
 /// Connections over the limit that are told so at once. With these taken as well, others wait in
@@ -86,7 +88,7 @@ impl<H: Handler> Listener<H> {
             }
             Ok(place) = Arc::clone(&self.turning_away).acquire_owned() => {
                 tracing::warn!("max_connections is reached; a connection is turned away");
-                self.serve(stream, Arc::new(Full), TURNED_AWAY, place);
+                self.serve(stream, Arc::new(TurnedAway), TURNED_AWAY, place);
             }
             else => (),
         }
@@ -116,12 +118,16 @@ impl<H: Handler> Listener<H> {
 }
 
 /// Answers whoever came over the limit.
-struct Full;
+struct TurnedAway;
 
-impl Handler for Full {
-    async fn answer(&self, _request: Request<&mut CallerBody>, _alarm: &mut Alarm) -> Answer {
+impl Handler for TurnedAway {
+    type Body = Full<Bytes>;
+
+    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
         let message = "the gateway has too many connections";
-        close(response::refusal(&Refusal::Unavailable(message)))
+        let mut answer = response::refusal(&Refusal::Unavailable(message));
+        close(&mut answer);
+        answer
     }
 }
 

@@ -5,7 +5,9 @@ mod connection;
 mod framing;
 pub(crate) mod head;
 mod listener;
+mod progress;
 mod stream;
 
 pub use connection::{CallerBody, Handler};
 pub use listener::{Listener, bind};
+pub(crate) use {connection::serve, stream::Timeouts};

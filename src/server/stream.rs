@@ -4,9 +4,8 @@
 //! limits of bodies and answers belong in `zapi::request` and `lane`.
 
 use std::{
-    io, mem,
+    io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::framing::Framing;
+use super::progress::Progress;
 use crate::alarm::Alarm;
 
 /// Reads of a caller that is not listened to any more, before others have their turn.
@@ -24,96 +23,11 @@ const READS_AT_ONCE: usize = 16;
 
 /// How long a caller may take over what is its part.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timeouts {
-    pub(super) header: Duration,
-    pub(super) idle: Duration,
-}
-
-/// Where a connection is between its first byte and its last, as the stream and the handler of its
-/// requests tell each other.
-#[derive(Clone, Debug)]
-pub(super) struct Progress(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    framing: Framing,
-    /// Whether the caller may still be sending what nobody will read.
-    has_unread: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    /// A request's head is being read.
-    Head { since: Instant },
-    /// A request is with its handler, or its body is being read.
-    Busy,
-    /// Its answer is on the way.
-    Answered,
-    /// Nothing is under way.
-    Idle { since: Instant },
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            phase: Phase::Head {
-                since: Instant::now(),
-            },
-            framing: Framing::default(),
-            has_unread: false,
-        })))
-    }
-
-    /// A head is complete and goes to its handler. Tells whether its length is ambiguous.
-    pub(super) fn begin(&self) -> bool {
-        self.with(|state| {
-            state.phase = Phase::Busy;
-            mem::take(&mut state.framing).is_ambiguous()
-        })
-    }
-
-    /// The handler has answered, and perhaps left some of the body.
-    pub(super) fn end(&self, has_unread: bool) {
-        self.with(|state| {
-            state.phase = Phase::Answered;
-            state.has_unread = has_unread;
-        });
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn read(&self, bytes: &[u8]) {
-        self.with(|state| {
-            if let Phase::Answered | Phase::Idle { .. } = state.phase {
-                state.framing = Framing::default();
-                state.phase = Phase::Head {
-                    since: Instant::now(),
-                };
-            }
-            if let Phase::Head { .. } = state.phase {
-                state.framing.watch(bytes);
-            }
-        });
-    }
-
-    /// When the caller's time is up if not a byte comes; not while the next step is ours.
-    fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        self.with(|state| {
-            if let Phase::Answered = state.phase {
-                state.phase = Phase::Idle {
-                    since: Instant::now(),
-                };
-            }
-            match state.phase {
-                Phase::Head { since } => Some(since + timeouts.header),
-                Phase::Idle { since } => Some(since + timeouts.idle),
-                Phase::Busy | Phase::Answered => None,
-            }
-        })
-    }
+pub(crate) struct Timeouts {
+    /// Over a request's head, and over what nobody reads of a body.
+    pub(crate) header: Duration,
+    /// Between requests, and while the caller does not read its answer.
+    pub(crate) idle: Duration,
 }
 
 /// The stream.
@@ -226,13 +140,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(context);
-        self.watch_write(result, context)
+        ready!(self.watch_write(result, context))?;
+        // This may have been the end of an answer, and hyper need not read again before the next
+        // request comes, so the time until then is armed here.
+        if let Some(deadline) = self.progress.deadline(&self.timeouts) {
+            let _ = self.alarm.poll(deadline, context);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_shutdown(context);
         ready!(self.watch_write(result, context))?;
-        if self.progress.with(|state| state.has_unread) {
+        if self.progress.has_unread() {
             return self.linger(context);
         }
         Poll::Ready(Ok(()))

@@ -71,6 +71,16 @@ async fn an_unsound_head() {
             "exclude each other",
         ),
         (
+            "another coding under the chunks",
+            both("Transfer-Encoding: gzip, chunked\r\n", ""),
+            "only Transfer-Encoding",
+        ),
+        (
+            "chunks of chunks",
+            both(chunked, chunked),
+            "transfer-encoding stands twice",
+        ),
+        (
             "not ASCII",
             target("POST /instances/I1/token/T1/privacy/ph\u{f6}to"),
             "ASCII",
@@ -90,7 +100,7 @@ async fn an_unknown_path() {
     let paths = [
         "/",
         "/instances",
-        "/instances/I1/token/T1/privacy",
+        "/instances/I1/token/T1",
         "/instances/I1/token/T1/privacy/",
         "/instances/I1/token/T1/privacy/photo/",
         "/instances/I1/token/T1/privacy/photo/x",

@@ -1,0 +1,130 @@
+//! Where a connection is between its first byte and its last, as its stream and the handler of its
+//! requests tell each other. What follows from it, such as a time limit, belongs in `stream.rs`.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use super::{framing::Framing, stream::Timeouts};
+
+/// Where one connection is. Clones tell of the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Progress(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    framing: Framing,
+    requests_so_far: u64,
+    /// Whether the caller may still be sending what nobody will read.
+    has_unread: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// A request's head is being read.
+    Head { since: Instant },
+    /// A request is with its handler, or as many of its two halves are under way.
+    Busy { halves: u8 },
+    /// Its answer is on the way.
+    Answered,
+    /// Nothing is under way.
+    Idle { since: Instant },
+}
+
+/// The body of a request or that of its answer, for as long as it is under way.
+#[derive(Debug)]
+pub(super) struct Half {
+    progress: Progress,
+    /// The request's number.
+    number: u64,
+}
+
+impl Half {
+    /// The request's body will not be read to its end.
+    pub(super) fn leaves_unread(&self) {
+        self.progress.lock().has_unread = true;
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        let mut state = self.progress.lock();
+        if let Phase::Busy { halves } = state.phase
+            && state.requests_so_far == self.number
+        {
+            state.phase = match halves {
+                2.. => Phase::Busy { halves: 1 },
+                _ => Phase::Answered,
+            };
+        }
+    }
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            phase: Phase::Head {
+                since: Instant::now(),
+            },
+            framing: Framing::default(),
+            requests_so_far: 0,
+            has_unread: false,
+        })))
+    }
+
+    /// A head is complete and goes to its handler. Tells whether its length is ambiguous, and gives
+    /// the halves that are under way from now on: the request's and the answer's.
+    pub(super) fn begin(&self) -> (bool, [Half; 2]) {
+        let mut state = self.lock();
+        state.phase = Phase::Busy { halves: 2 };
+        let is_ambiguous = mem::take(&mut state.framing).is_ambiguous();
+        state.requests_so_far += 1;
+        let half = || Half {
+            progress: self.clone(),
+            number: state.requests_so_far,
+        };
+        (is_ambiguous, [half(), half()])
+    }
+
+    /// Whether the caller may still be sending what nobody will read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.lock().has_unread
+    }
+
+    /// The caller sent these bytes.
+    pub(super) fn read(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        if let Phase::Answered | Phase::Idle { .. } = state.phase {
+            state.framing = Framing::default();
+            state.phase = Phase::Head {
+                since: Instant::now(),
+            };
+        }
+        if let Phase::Head { .. } = state.phase {
+            state.framing.watch(bytes);
+        }
+    }
+
+    /// When the caller's time is up if not a byte comes; not while the next step is ours.
+    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+        let mut state = self.lock();
+        if let Phase::Answered = state.phase {
+            state.phase = Phase::Idle {
+                since: Instant::now(),
+            };
+        }
+        match state.phase {
+            Phase::Head { since } => Some(since + timeouts.header),
+            Phase::Idle { since } => Some(since + timeouts.idle),
+            Phase::Busy { .. } | Phase::Answered => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
