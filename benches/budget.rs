@@ -20,8 +20,9 @@ use zapi_to_ryze::{
     budget::{Budget, Terms},
     config::Secret,
     lane::Lanes,
-    privacy::{Audience, Change, Outcome, Setting},
-    ryze::{Client, Connect, Stream, Target},
+    network::{Connect, Stream},
+    privacy::{Audience, Change, Operation, Outcome, Setting},
+    ryze::{Client, Target},
     sandbox::{Answer, Fault, Options, Sandbox, Window},
 };
 
@@ -94,7 +95,12 @@ impl Gateway {
             };
             let deadline = Instant::now() + LONG;
             lanes
-                .carry_out(&target, change, deadline, &mut Alarm::default())
+                .carry_out(
+                    &target,
+                    Operation::Change(change),
+                    deadline,
+                    &mut Alarm::default(),
+                )
                 .await
         });
     }

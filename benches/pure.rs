@@ -13,7 +13,7 @@ use tokio::{runtime::Builder, time::Instant};
 use zapi_to_ryze::{
     budget::{Budget, Terms},
     config::ContactsBlacklist,
-    privacy::{Audience, Change, Setting, Settings},
+    privacy::{Audience, Change, Operation, Setting, Settings},
     ryze::wire,
     zapi::{
         request::{self, Limits},
@@ -49,7 +49,9 @@ fn benches(criterion: &mut Criterion) {
         let deadline = Instant::now() + limits.body_timeout;
         bench.iter(|| {
             let body = Full::new(Bytes::from_static(black_box(CALL)));
-            runtime.block_on(request::change(call.route, &parts, body, &limits, deadline))
+            runtime.block_on(request::operation(
+                call.route, &parts, body, &limits, deadline,
+            ))
         });
     });
     criterion.bench_function("write an update", |bench| {
@@ -65,7 +67,12 @@ fn benches(criterion: &mut Criterion) {
         bench.iter(|| wire::settings(black_box(ANSWER)));
     });
     criterion.bench_function("write a success", |bench| {
-        bench.iter(|| response::outcome(black_box(&Ok(()))));
+        let operation = Operation::Change(Change {
+            setting: Setting::ProfilePhoto,
+            audience: Audience::Contacts,
+        });
+        let confirmed = Ok(Settings::default());
+        bench.iter(|| response::outcome(&operation, black_box(&confirmed)));
     });
     criterion.bench_function("admit a request and give its slot back", |bench| {
         let budget = Budget::new(Terms {

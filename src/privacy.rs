@@ -1,4 +1,4 @@
-//! The domain: what a caller wants changed and what became of it.
+//! The domain: what a caller wants done and what became of it.
 //!
 //! Pure: no HTTP, no JSON, no clock and no vendor's word belongs here. Each vendor's module
 //! translates between its own language and these types.
@@ -59,6 +59,15 @@ pub struct Change {
     pub audience: Audience,
 }
 
+/// What a caller wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// One setting is to be changed.
+    Change(Change),
+    /// The settings are to be told as they are.
+    Read,
+}
+
 /// One value per setting, or none: an update that touches some settings, or a snapshot in which
 /// some could not be understood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,8 +110,8 @@ impl FromIterator<Change> for Settings {
     }
 }
 
-/// Why a change is not said to be made. Every variant but [`Failure::Unknown`] and
-/// [`Failure::Upstream`] promises that this change was not carried out.
+/// Why an operation is not said to be done. Every variant but [`Failure::Unknown`] and
+/// [`Failure::Upstream`] promises that a change was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The budget would have let it out too late. Nothing was sent.
@@ -144,5 +153,6 @@ pub enum Limiter {
     WhatsApp,
 }
 
-/// What became of a change: confirmed, or why not.
-pub type Outcome = Result<(), Failure>;
+/// What became of an operation: the settings as they are now, in which a change is confirmed, or why
+/// they are not known.
+pub type Outcome = Result<Settings, Failure>;

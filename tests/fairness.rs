@@ -11,7 +11,7 @@ use zapi_to_ryze::{
     alarm::Alarm,
     budget::{Budget, Terms},
     lane::Lanes,
-    privacy::{Audience, Change, Setting},
+    privacy::{Audience, Change, Operation, Setting},
     ryze::{Client, Target},
 };
 
@@ -41,7 +41,7 @@ async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
         audience: Audience::Everyone,
     };
     let (deadline, mut alarm) = (start + DEADLINE, Alarm::default());
-    let outcome = lanes.carry_out(&target, change, deadline, &mut alarm);
+    let outcome = lanes.carry_out(&target, Operation::Change(change), deadline, &mut alarm);
     outcome.await.unwrap();
     start.elapsed()
 }

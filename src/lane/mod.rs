@@ -1,11 +1,12 @@
-//! The only place that orders the steps of a change: wait for the budget, fold, send, judge.
+//! The only place that orders the steps of an operation: wait for the budget, fold, send, judge.
 //!
-//! One lane per Ryze instance, and at most one update of an instance in flight, so that an older
-//! value cannot overtake a newer one and Ryze's snapshot is not torn. Changes that arrive meanwhile
-//! wait. When the permit is granted, not before, the next update is folded from the callers who
-//! still wait: of the same setting the latest value, different settings in one request. Every
-//! caller is judged by its own setting. A lane runs in a task of its own, for hyper drops the
-//! handler of a caller who hangs up, and what was sent is to be carried to its end.
+//! One lane per Ryze instance, and at most one request for an instance in flight, so that an older
+//! value cannot overtake a newer one and Ryze's snapshot is not torn. Operations that arrive meanwhile
+//! wait. When the permit is granted, not before, the next request is folded from the callers who
+//! still wait: an update has of the same setting the latest value, and different settings together;
+//! a read is for all who want to read. Every caller is judged by its own setting. A lane runs in a task
+//! of its own, for hyper drops the handler of a caller who hangs up, and what was sent is to be carried
+//! to its end.
 //!
 //! Here callers come and go; what a lane does with them is in `run.rs`, and which accounts are left
 //! alone in `pause.rs`.
@@ -30,8 +31,9 @@ use self::{pause::Pauses, run::Running};
 use crate::{
     alarm::Alarm,
     budget::Budget,
-    privacy::{Change, Failure, Outcome},
-    ryze::{Client, Connect, Target},
+    network::Connect,
+    privacy::{Failure, Operation, Outcome},
+    ryze::{Client, Target},
 };
 
 /// The part of its time that a caller must still have to be sent: with less it would hardly see the
@@ -73,7 +75,7 @@ struct Lane {
 
 struct Caller {
     number: u64,
-    change: Change,
+    operation: Operation,
     /// Until then it may be sent.
     latest: Instant,
     outcome: oneshot::Sender<Outcome>,
@@ -93,19 +95,18 @@ impl<C: Connect> Lanes<C> {
         })
     }
 
-    /// Carries a change out, or says by `deadline` why not; the alarm is the caller's own. Dropping
-    /// the future before the change was folded takes it back; afterwards it is carried to its end
-    /// unseen.
+    /// Carries an operation out, or says by `deadline` why not; the alarm is the caller's own. Dropping
+    /// the future before it was folded takes it back; afterwards it is carried to its end unseen.
     pub async fn carry_out(
         self: &Arc<Self>,
         target: &Arc<Target>,
-        change: Change,
+        operation: Operation,
         deadline: Instant,
         alarm: &mut Alarm,
     ) -> Outcome {
         let (outcome, answer) = oneshot::channel();
         let latest = deadline.checked_sub(self.margin).unwrap_or(deadline);
-        let mut place = self.join(target, change, latest, outcome)?;
+        let mut place = self.join(target, operation, latest, outcome)?;
         let answer = tokio::select! {
             biased;
             answer = alarm.limit(deadline, answer) => answer,
@@ -143,7 +144,7 @@ impl<C: Connect> Lanes<C> {
     fn join<'l>(
         self: &'l Arc<Self>,
         target: &'l Arc<Target>,
-        change: Change,
+        operation: Operation,
         latest: Instant,
         outcome: oneshot::Sender<Outcome>,
     ) -> Result<Place<'l, C>, Failure> {
@@ -153,7 +154,7 @@ impl<C: Connect> Lanes<C> {
         let number = waiting.callers_so_far;
         let caller = Caller {
             number,
-            change,
+            operation,
             latest,
             outcome,
         };

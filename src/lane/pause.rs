@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    privacy::{Failure, Limiter, Outcome},
+    privacy::{Failure, Limiter},
     ryze::Target,
 };
 
@@ -25,7 +25,7 @@ struct Pause {
 
 impl Pauses {
     /// Fails where the instance is to be left alone.
-    pub(super) fn check(&self, target: &Target, now: Instant) -> Outcome {
+    pub(super) fn check(&self, target: &Target, now: Instant) -> Result<(), Failure> {
         let Some(pause) = self.0.get(target) else {
             return Ok(());
         };

@@ -11,8 +11,9 @@ use tokio::{
 use super::{Caller, Lanes};
 use crate::{
     budget::{Allowance, Permit, Refused},
-    privacy::{Failure, Limiter, Outcome, Setting, Settings},
-    ryze::{Connect, Error, RateLimit, Reply, Target},
+    network::Connect,
+    privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    ryze::{Error, RateLimit, Reply, Target},
 };
 
 /// A lane at work. It ends when nobody waits in it.
@@ -114,17 +115,43 @@ impl<C: Connect> Running<C> {
         }
     }
 
-    /// Sends one update for all who wait. Where Ryze throttled it and there are callers with time
-    /// for another try, it returns how long the next permit may be waited for.
+    /// Those whom the next request is for: all who want what the first of them wants, a change or to
+    /// read.
+    fn take_next(&self) -> Vec<Caller> {
+        let mut waiting = self.lanes.lock();
+        let Some(lane) = waiting.lanes.get_mut(&self.target) else {
+            return Vec::new();
+        };
+        let reads = |caller: &Caller| caller.operation == Operation::Read;
+        let Some(first_reads) = lane.callers.first().map(reads) else {
+            return Vec::new();
+        };
+        let next = lane
+            .callers
+            .extract_if(.., |caller| reads(caller) == first_reads);
+        next.collect()
+    }
+
+    /// Sends one request for as many as wait for the same. Where Ryze throttled it and there are
+    /// callers with time for another try, it returns how long the next permit may be waited for.
     async fn send(&self, mut permit: Permit) -> Option<Duration> {
         self.refuse_late();
-        let callers = self.take_callers();
-        let update: Settings = callers.iter().map(|caller| caller.change).collect();
-        if update.is_empty() {
+        let callers = self.take_next();
+        let changes = |caller: &Caller| match caller.operation {
+            Operation::Change(change) => Some(change),
+            Operation::Read => None,
+        };
+        let update: Settings = callers.iter().filter_map(changes).collect();
+        let client = &self.lanes.client;
+        let Reply { result, limit } = if callers.is_empty() {
             return None;
-        }
-        permit.sent();
-        let Reply { result, limit } = self.lanes.client.update(&self.target, &update).await;
+        } else if update.is_empty() {
+            permit.sent();
+            client.read(&self.target).await
+        } else {
+            permit.sent();
+            client.update(&self.target, &update).await
+        };
         match result {
             Err(Error::Unreachable(_)) => permit.not_sent(),
             Err(Error::Unknown(_)) => (),
@@ -135,11 +162,12 @@ impl<C: Connect> Running<C> {
         match limiter(&result) {
             Some((Limiter::Upstream, until)) => return self.put_back(callers, until),
             Some((Limiter::WhatsApp, _)) => pause = Some(self.pause()),
-            None if result.is_ok() => self.end_pause(),
+            // A read need not have reached WhatsApp.
+            None if result.is_ok() && !update.is_empty() => self.end_pause(),
             None => (),
         }
         for caller in callers {
-            let mut outcome = judge(&result, &update, caller.change.setting);
+            let mut outcome = judge(&result, &update, caller.operation);
             if let (Some(pause), Err(Failure::Throttled { retry_after, .. })) =
                 (pause, &mut outcome)
             {
@@ -150,11 +178,11 @@ impl<C: Connect> Running<C> {
         None
     }
 
-    /// Ryze sent them away for `pause`: who has the time waits again, before all others. Returns how
+    /// Ryze sent them away for `pause`: who has the time waits again, in its old place. Returns how
     /// long they may wait.
     fn put_back(&self, callers: Vec<Caller>, pause: Duration) -> Option<Duration> {
         let now = Instant::now();
-        let (mut again, late): (Vec<_>, Vec<_>) = callers
+        let (again, late): (Vec<_>, Vec<_>) = callers
             .into_iter()
             .filter(|caller| !caller.outcome.is_closed())
             .partition(|caller| now + pause <= caller.latest);
@@ -167,8 +195,8 @@ impl<C: Connect> Running<C> {
         let latest = again.iter().map(|caller| caller.latest).max()?;
         let mut waiting = self.lanes.lock();
         let lane = waiting.lanes.entry(Arc::clone(&self.target)).or_default();
-        again.append(&mut lane.callers);
-        lane.callers = again;
+        lane.callers.extend(again);
+        lane.callers.sort_unstable_by_key(|caller| caller.number);
         Some(latest - now)
     }
 
@@ -222,15 +250,19 @@ fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
     }
 }
 
-/// What the answer to an update means for one of its settings. The value that was sent counts, not
-/// the caller's own: where they differ, a later caller replaced it while both were under way, and
+/// What an answer means for one of those whom the request was for. The value that was sent counts,
+/// not the caller's own: where they differ, a later caller replaced it while both were under way, and
 /// both orders are true.
-fn judge(result: &Result<Settings, Error>, update: &Settings, setting: Setting) -> Outcome {
-    match result {
-        Ok(settings) if settings.get(setting) == update.get(setting) => Ok(()),
-        Ok(_) => Err(Failure::Upstream {
+fn judge(result: &Result<Settings, Error>, update: &Settings, operation: Operation) -> Outcome {
+    let setting = match operation {
+        Operation::Change(change) => Some(change.setting),
+        Operation::Read => None,
+    };
+    let settings = result.as_ref().map_err(|error| error.failure(setting))?;
+    match setting {
+        Some(setting) if settings.get(setting) != update.get(setting) => Err(Failure::Upstream {
             reason: "Ryze did not confirm the change".into(),
         }),
-        Err(error) => Err(error.failure(setting)),
+        _ => Ok(*settings),
     }
 }

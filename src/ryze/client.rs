@@ -14,12 +14,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest;
 
 use super::{
-    connection::{Connect, Connection, Unanswered},
+    connection::{Connection, Unanswered},
     error::{self, Error},
     limit::{self, RateLimit},
     wire,
 };
-use crate::{config::Secret, privacy::Settings};
+use crate::{config::Secret, network::Connect, privacy::Settings};
 
 /// Connections kept open while nothing is in flight on them.
 const MOST_IDLE: usize = 64;
@@ -38,7 +38,9 @@ const OUTSIDE_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Target {
     name: String,
     token: Secret,
-    path: Uri,
+    path_to_update: Uri,
+    path_to_read: Uri,
+    /// Of an update.
     headers: HeaderMap,
     token_digest: [u8; 32],
     /// Of name and token, made once, for a lane is looked up several times for each change.
@@ -53,7 +55,7 @@ impl Target {
     pub fn new(base_url: &Uri, name: &str, token: &Secret) -> Result<Self, http::Error> {
         let prefix = base_url.path().trim_end_matches('/');
         let segment = utf8_percent_encode(name, OUTSIDE_SEGMENT);
-        let path = uri::PathAndQuery::try_from(format!("{prefix}/api/profile/privacy/{segment}"))?;
+        let path = |call| uri::PathAndQuery::try_from(format!("{prefix}{call}{segment}"));
         let host = base_url.authority().map_or("", uri::Authority::as_str);
         let mut secret = HeaderValue::from_str(token.expose())?;
         secret.set_sensitive(true);
@@ -79,7 +81,8 @@ impl Target {
         Ok(Self {
             name: name.into(),
             token: token.clone(),
-            path: path.into(),
+            path_to_update: path("/api/profile/privacy/")?.into(),
+            path_to_read: path("/api/profile/getPrivacy/")?.into(),
             headers,
             token_digest,
             hash: hasher.finish(),
@@ -101,8 +104,16 @@ impl Target {
     fn update(&self, settings: &Settings) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(wire::update(settings)));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.path.clone();
+        *request.uri_mut() = self.path_to_update.clone();
         *request.headers_mut() = self.headers.clone();
+        request
+    }
+
+    fn read(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = self.path_to_read.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().remove(header::CONTENT_TYPE);
         request
     }
 }
@@ -121,7 +132,7 @@ impl Hash for Target {
     }
 }
 
-/// What became of an update.
+/// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The settings as they are now, or why they are not known.
@@ -150,7 +161,16 @@ impl<C: Connect> Client<C> {
     /// Has an instance's settings changed, and returns what they are now. When this returns, the
     /// request is answered or its connection closed. Dropping the future closes it soon.
     pub async fn update(&self, target: &Target, settings: &Settings) -> Reply {
-        match self.exchange(target, settings).await {
+        self.call(target, target.update(settings)).await
+    }
+
+    /// Reads an instance's settings, otherwise as [`update`](Self::update).
+    pub async fn read(&self, target: &Target) -> Reply {
+        self.call(target, target.read()).await
+    }
+
+    async fn call(&self, target: &Target, request: Request<Full<Bytes>>) -> Reply {
+        match self.exchange(request).await {
             Err(error) => Reply {
                 result: Err(error),
                 limit: None,
@@ -163,12 +183,7 @@ impl<C: Connect> Client<C> {
         }
     }
 
-    async fn exchange(
-        &self,
-        target: &Target,
-        settings: &Settings,
-    ) -> Result<(Parts, Bytes), Error> {
-        let mut request = target.update(settings);
+    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<(Parts, Bytes), Error> {
         loop {
             let (connection, is_new) = match self.take_idle() {
                 Some(connection) => (connection, false),

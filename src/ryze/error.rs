@@ -30,7 +30,7 @@ const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
     retry_after: Duration::ZERO,
 };
 
-/// Why an update is not known to be carried out.
+/// Why the settings are not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Not a byte of the request was sent.
@@ -64,18 +64,18 @@ impl Error {
         })
     }
 
-    /// What it means for a caller who asked for `setting`.
+    /// What it means for a caller who asked for `setting`, or with none for all of them.
     #[must_use]
-    pub fn failure(&self, setting: Setting) -> Failure {
+    pub fn failure(&self, setting: Option<Setting>) -> Failure {
         match self {
             Self::Unreachable(_) => Failure::Upstream {
                 reason: self.to_string(),
             },
             Self::Unknown(_) => Failure::Unknown,
             Self::Answered {
-                setting: Some(failed),
+                setting: failed @ Some(_),
                 ..
-            } if *failed != setting => Failure::Upstream {
+            } if setting.is_some() && *failed != setting => Failure::Upstream {
                 reason: "Ryze failed at another setting of the same update".into(),
             },
             Self::Answered { failure, .. } => failure.clone(),
@@ -89,8 +89,9 @@ pub(super) fn read(parts: &Parts, body: &[u8], token: &Secret) -> Result<Setting
         if parts.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(Error::malformed("Ryze's answer is encoded"));
         }
-        return wire::settings(body)
-            .ok_or_else(|| Error::malformed("Ryze's answer does not confirm the change"));
+        return wire::settings(body).ok_or_else(|| {
+            Error::malformed("Ryze did not confirm it: its answer shows no settings")
+        });
     }
     let message = wire::message(body).unwrap_or_default();
     let reason = safe(&message, parts.status, token);

@@ -1,4 +1,4 @@
-//! Reads what a Z-API call wants changed, once its caller is known. Which calls there are is in
+//! Reads what a Z-API call wants done, once its caller is known. Which calls there are is in
 //! `route.rs`, who may make them in `accounts.rs`.
 
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     response::Refusal,
-    route::{Call, Route, Words},
+    route::{Call, Input, Route, Words},
 };
 use crate::{
     config::ContactsBlacklist,
     json,
-    privacy::{Audience, Change},
+    privacy::{Audience, Change, Operation},
 };
 
 /// What a body may take, and what becomes of a list of contacts.
@@ -31,47 +31,68 @@ pub struct Limits {
     pub contacts_blacklist: ContactsBlacklist,
 }
 
-/// Reads the change that a call asks for, by `deadline`. A body is read where the call has one, and
+/// Reads the operation that a call asks for, by `deadline`. A body is read where the call has one, and
 /// not before its content type is right.
 ///
 /// # Errors
 /// What the caller has to mend.
-pub async fn change<B>(
+pub async fn operation<B>(
     route: &Route,
     parts: &Parts,
     body: B,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Change, Refusal>
+) -> Result<Operation, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match route.call {
-        Call::Body {
+    let (setting, audience) = match route.call {
+        Call::Change {
             setting,
-            field,
             values,
+            input: Input::Body(field),
+            ..
         } => {
             check_content_type(&parts.headers)?;
             let body = read_body(body, limits, deadline).await?;
             let audience = read_object(&body, field, values, limits.contacts_blacklist)?;
-            Ok(Change { setting, audience })
+            (setting, audience)
         }
-        Call::Query {
+        Call::Change {
             setting,
-            parameter,
             values,
+            input: Input::Query(parameter),
+            ..
         } => {
             let query = parts.uri.query().unwrap_or_default();
             let audience = read_query(query, parameter, values)?;
-            // Ignored, but taken, so that the connection can be used again.
-            let _ = read_body(body, limits, deadline).await;
-            Ok(Change { setting, audience })
+            pass_over(body, limits, deadline).await?;
+            (setting, audience)
         }
-        Call::Untranslatable { what } => Err(Refusal::Unprocessable(format!(
-            "Ryze has no call to {what}. Nothing was changed."
-        ))),
+        Call::Read => {
+            pass_over(body, limits, deadline).await?;
+            return Ok(Operation::Read);
+        }
+        Call::Untranslatable { what } => {
+            return Err(Refusal::Unprocessable(format!(
+                "Ryze has no call to {what}. Nothing was changed."
+            )));
+        }
+    };
+    Ok(Operation::Change(Change { setting, audience }))
+}
+
+/// Takes a body that means nothing, so that the connection can be used again. A request that broke off
+/// is none all the same.
+async fn pass_over<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Refusal>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match read_body(body, limits, deadline).await {
+        Ok(_) | Err(Refusal::BodyTooLarge { .. }) => Ok(()),
+        Err(refusal) => Err(refusal),
     }
 }
 

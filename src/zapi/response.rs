@@ -9,7 +9,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::privacy::{Failure, Limiter, Outcome};
+use super::route::{self, Call, ROUTES};
+use crate::privacy::{Failure, Limiter, Operation, Outcome, Settings};
 
 /// An answer, ready to be sent.
 pub type Answer = Response<Full<Bytes>>;
@@ -17,14 +18,14 @@ pub type Answer = Response<Full<Bytes>>;
 /// When somebody who found the instance busy, or the gateway full or stopping, may try again.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Why a request was not even tried. All but [`Refusal::Unavailable`] are the caller's to mend.
+/// Why a request was not tried on Ryze, and has no answer of the fallback either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Something is wrong with it; says what.
     BadRequest(String),
     /// No such call.
     UnknownPath {
-        /// The name that the caller probably meant.
+        /// The path below the instance that the caller probably meant.
         instead: Option<&'static str>,
     },
     /// The call takes another method.
@@ -51,6 +52,10 @@ pub enum Refusal {
     Unprocessable(String),
     /// The gateway is full or stopping; says which.
     Unavailable(&'static str),
+    /// The fallback cannot be reached or its answer is broken; says which.
+    BadGateway(&'static str),
+    /// The fallback does not answer; says so.
+    GatewayTimeout(&'static str),
 }
 
 /// The body of every answer that is not a success: Z-API's two shapes, and `success` for the
@@ -63,13 +68,46 @@ struct Body<'text> {
     message: Option<&'text str>,
 }
 
-/// The answer to a change.
+/// The answer to an operation.
 #[must_use]
-pub fn outcome(outcome: &Outcome) -> Answer {
-    let Err(failure) = outcome else {
-        let body = Bytes::from_static(br#"{"success":true}"#);
-        return answer(StatusCode::OK, body);
-    };
+pub fn outcome(operation: &Operation, outcome: &Outcome) -> Answer {
+    match (operation, outcome) {
+        (Operation::Change(_), Ok(_)) => {
+            let body = Bytes::from_static(br#"{"success":true}"#);
+            answer(StatusCode::OK, body)
+        }
+        (Operation::Read, Ok(settings)) => with(
+            answer(StatusCode::OK, shown(settings).into()),
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ),
+        (_, Err(failure)) => failed(operation, failure),
+    }
+}
+
+/// The settings in Z-API's words, `null` for a value that it has no word for. Z-API has no such call;
+/// the keys are its own.
+fn shown(settings: &Settings) -> String {
+    let mut fields = Vec::with_capacity(ROUTES.len());
+    for route in &ROUTES {
+        if let Call::Change {
+            setting,
+            values,
+            key,
+            ..
+        } = route.call
+        {
+            let audience = settings.get(setting);
+            fields.push(match audience.and_then(|it| route::word(values, it)) {
+                Some(word) => format!("\"{key}\":\"{word}\""),
+                None => format!("\"{key}\":null"),
+            });
+        }
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+fn failed(operation: &Operation, failure: &Failure) -> Answer {
     match failure {
         Failure::Budget { retry_after } => too_many_requests(
             *retry_after,
@@ -84,21 +122,22 @@ pub fn outcome(outcome: &Outcome) -> Answer {
             retry_after,
         } => too_many_requests(
             *retry_after,
-            "WhatsApp limits how often the account may change this",
+            "WhatsApp limits how often this may be asked of the account",
         ),
         Failure::NotConnected => sentence(StatusCode::BAD_REQUEST, "You are not connected."),
         Failure::Refused { reason } => {
             framework(StatusCode::FAILED_DEPENDENCY, "FAILED_DEPENDENCY", reason)
         }
-        Failure::Upstream { reason } => framework(StatusCode::BAD_GATEWAY, "BAD_GATEWAY", reason),
+        Failure::Upstream { reason } => bad_gateway(reason),
         Failure::NotSent => {
-            unavailable("the change could not be sent in time; nothing was changed")
+            unavailable("it could not be sent to Ryze in time; nothing was changed")
         }
-        Failure::Unknown => framework(
-            StatusCode::GATEWAY_TIMEOUT,
-            "GATEWAY_TIMEOUT",
-            "the change was sent and not confirmed in time; it may still take effect",
-        ),
+        Failure::Unknown => gateway_timeout(match operation {
+            Operation::Change(_) => {
+                "the change was sent and not confirmed in time; it may still take effect"
+            }
+            Operation::Read => "Ryze did not answer in time",
+        }),
     }
 }
 
@@ -110,7 +149,7 @@ pub fn refusal(refusal: &Refusal) -> Answer {
         Refusal::UnknownPath { instead } => {
             let message = "Unable to find matching target resource method";
             let message = match instead {
-                Some(name) => Cow::from(format!("{message}; use /privacy/{name}")),
+                Some(path) => Cow::from(format!("{message}; use /{path}")),
                 None => message.into(),
             };
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
@@ -154,6 +193,8 @@ pub fn refusal(refusal: &Refusal) -> Answer {
             message,
         ),
         Refusal::Unavailable(message) => unavailable(message),
+        Refusal::BadGateway(message) => bad_gateway(message),
+        Refusal::GatewayTimeout(message) => gateway_timeout(message),
     }
 }
 
@@ -168,6 +209,14 @@ fn framework(status: StatusCode, error: &str, message: &str) -> Answer {
 fn too_many_requests(retry_after: Duration, message: &str) -> Answer {
     let status = StatusCode::TOO_MANY_REQUESTS;
     later(framework(status, "TOO_MANY_REQUESTS", message), retry_after)
+}
+
+fn bad_gateway(message: &str) -> Answer {
+    framework(StatusCode::BAD_GATEWAY, "BAD_GATEWAY", message)
+}
+
+fn gateway_timeout(message: &str) -> Answer {
+    framework(StatusCode::GATEWAY_TIMEOUT, "GATEWAY_TIMEOUT", message)
 }
 
 fn unavailable(message: &str) -> Answer {

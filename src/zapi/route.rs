@@ -1,5 +1,6 @@
 //! The one table of the Z-API calls that the gateway knows: a call is a row here and a test case.
-//! How a row's input is read belongs in `request.rs`. Source: the vendor's pages on privacy.
+//! How a row's input is read belongs in `request.rs`, who answers it in `router.rs`. Source: the
+//! vendor's pages on privacy; that settings can be shown is the gateway's own.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -10,33 +11,40 @@ use crate::privacy::{Audience, Setting};
 /// A call that callers make.
 #[derive(Debug)]
 pub struct Route {
-    /// The last segment of its path.
-    name: &'static str,
-    /// The path without what is particular to a caller, for logs.
+    /// Its path below the instance.
+    path: &'static str,
+    /// The whole path without what is particular to a caller, for logs.
     pub template: &'static str,
     /// The only method it takes.
     method: Method,
-    /// Where its input is and what becomes of it.
+    /// What becomes of it.
     pub(super) call: Call,
 }
 
-/// Where a call's input is and what becomes of it.
+/// What becomes of a call.
 #[derive(Debug)]
 pub(super) enum Call {
-    /// A JSON body has the value in `field`.
-    Body {
+    /// It changes a setting.
+    Change {
         setting: Setting,
-        field: &'static str,
         values: Words,
+        input: Input,
+        /// The setting's name where all are shown.
+        key: &'static str,
     },
-    /// The query has the value in `parameter`; a body is ignored.
-    Query {
-        setting: Setting,
-        parameter: &'static str,
-        values: Words,
-    },
+    /// It shows the settings. A body is ignored.
+    Read,
     /// Ryze has no such call.
     Untranslatable { what: &'static str },
+}
+
+/// Where the value of a call is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Input {
+    /// In this field of a JSON body.
+    Body(&'static str),
+    /// In this parameter of the query; a body is ignored.
+    Query(&'static str),
 }
 
 /// Z-API's words for the values that a setting takes.
@@ -63,57 +71,71 @@ const SWITCH: Words = &[
 ];
 
 macro_rules! route {
-    ($method:ident $name:literal, $call:expr) => {
+    ($method:ident $path:literal, $call:expr) => {
         Route {
-            name: $name,
-            template: concat!("/instances/{id}/token/{token}/privacy/", $name),
+            path: $path,
+            template: concat!("/instances/{id}/token/{token}/", $path),
             method: Method::$method,
             call: $call,
         }
     };
 }
 
-static ROUTES: [Route; 8] = [
-    route!(POST "photo", Call::Body {
+pub(super) static ROUTES: [Route; 9] = [
+    route!(POST "privacy/photo", Call::Change {
         setting: Setting::ProfilePhoto,
-        field: "visualizationType",
         values: VISUALIZATION,
+        input: Input::Body("visualizationType"),
+        key: "photo",
     }),
-    route!(POST "last-seen", Call::Body {
+    route!(POST "privacy/last-seen", Call::Change {
         setting: Setting::LastSeen,
-        field: "visualizationType",
         values: VISUALIZATION,
+        input: Input::Body("visualizationType"),
+        key: "lastSeen",
     }),
-    route!(POST "description", Call::Body {
+    route!(POST "privacy/description", Call::Change {
         setting: Setting::About,
-        field: "visualizationType",
         values: VISUALIZATION,
+        input: Input::Body("visualizationType"),
+        key: "description",
     }),
-    route!(POST "online", Call::Body {
+    route!(POST "privacy/online", Call::Change {
         setting: Setting::Online,
-        field: "visualizationType",
         values: ONLINE,
+        input: Input::Body("visualizationType"),
+        key: "online",
     }),
-    route!(POST "group-add", Call::Body {
+    route!(POST "privacy/group-add", Call::Change {
         setting: Setting::GroupAdd,
-        field: "type",
         values: GROUP_ADD,
+        input: Input::Body("type"),
+        key: "groupAdd",
     }),
-    route!(POST "read-receipts", Call::Query {
+    route!(POST "privacy/read-receipts", Call::Change {
         setting: Setting::ReadReceipts,
-        parameter: "value",
         values: SWITCH,
+        input: Input::Query("value"),
+        key: "readReceipts",
     }),
-    route!(POST "messages-duration", Call::Untranslatable {
+    route!(POST "privacy/messages-duration", Call::Untranslatable {
         what: "set how long messages last",
     }),
-    route!(GET "disallowed-contacts", Call::Untranslatable {
+    route!(GET "privacy/disallowed-contacts", Call::Untranslatable {
         what: "list the contacts that a setting leaves out",
     }),
+    route!(GET "privacy", Call::Read),
 ];
 
-/// Names that callers take for those of the table, and the right one.
-const MISTAKEN: [(&str, &str); 1] = [("photo-visualization", "photo")];
+/// The method and the [`template`](Route::template) of every call.
+pub fn calls() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.method.as_str(), route.template))
+}
+
+/// Paths that callers take for those of the table, and the right one.
+const MISTAKEN: [(&str, &str); 1] = [("privacy/photo-visualization", "privacy/photo")];
 
 /// A call and whom it says to come from, percent-encoded as it was sent.
 #[derive(Clone, Copy)]
@@ -136,21 +158,22 @@ impl<'path> Matched<'path> {
         let mut next = || segments.next().ok_or_else(unknown);
         let (instances, id) = (next()?, next()?);
         let (token_word, token) = (next()?, next()?);
-        let (privacy, name) = (next()?, next()?);
-        if segments.next().is_some()
-            || path.ends_with('/')
-            || !is(instances, "instances")
-            || !is(token_word, "token")
-            || !is(privacy, "privacy")
-        {
+        if path.ends_with('/') || !is(instances, "instances") || !is(token_word, "token") {
             return Err(unknown());
         }
-        match ROUTES.iter().find(|route| is(name, route.name)) {
+        let means = |known: &str| {
+            let mut rest = segments.clone();
+            let begins = known
+                .split('/')
+                .all(|word| rest.next().is_some_and(|segment| is(segment, word)));
+            begins && rest.next().is_none()
+        };
+        match ROUTES.iter().find(|route| means(route.path)) {
             Some(route) => Ok(Self { route, id, token }),
             None => Err(Refusal::UnknownPath {
                 instead: MISTAKEN
                     .iter()
-                    .find_map(|(mistaken, right)| is(name, mistaken).then_some(*right)),
+                    .find_map(|(mistaken, right)| means(mistaken).then_some(*right)),
             }),
         }
     }
@@ -168,6 +191,13 @@ impl<'path> Matched<'path> {
             })
         }
     }
+}
+
+/// The word for a value, where there is one.
+pub(super) fn word(values: Words, audience: Audience) -> Option<&'static str> {
+    values
+        .iter()
+        .find_map(|(word, known)| (*known == audience).then_some(*word))
 }
 
 fn is(segment: &str, word: &str) -> bool {

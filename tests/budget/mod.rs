@@ -15,7 +15,7 @@ use tokio::{
 use zapi_to_ryze::{
     alarm::Alarm,
     lane::Lanes,
-    privacy::{Audience, Change, Setting},
+    privacy::{Audience, Change, Operation, Setting},
     ryze::Client,
 };
 
@@ -135,7 +135,7 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
         callers.spawn(async move {
             let target = target(&caller.instance.to_string());
             let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
-            let outcome = lanes.carry_out(&target, ALL, until, &mut alarm);
+            let outcome = lanes.carry_out(&target, Operation::Change(ALL), until, &mut alarm);
             match caller.hangs_up_after {
                 Some(patience) => drop(timeout(patience, outcome).await),
                 None => drop(outcome.await),

@@ -1,7 +1,8 @@
 //! One instance's changes, on a paused clock: their order, what is folded, who is answered what and
-//! when. Limits that Ryze or WhatsApp set are in `throttled`; the number of requests in a minute belongs
-//! in `budget`.
+//! when. Who reads is in `reading`, and limits that Ryze or WhatsApp set are in `throttled`; the number
+//! of requests in a minute belongs in `budget`.
 
+mod reading;
 mod throttled;
 
 use std::{sync::Arc, time::Duration};
@@ -14,13 +15,20 @@ use zapi_to_ryze::{
     alarm::Alarm,
     budget::Budget,
     lane::Lanes,
-    privacy::{Audience, Change, Failure, Outcome, Setting},
+    privacy::{Audience, Change, Failure, Operation, Setting, Settings},
     ryze::{Client, Target},
 };
 
 use crate::pipes::{Ending, Fate, Pipes, budget, target};
 
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Bodies that arrive.
+const ALL: &str = r#"{"visibility":{"profile":"all"}}"#;
+const NONE: &str = r#"{"visibility":{"profile":"none"}}"#;
+const ONLINE: &str = r#"{"visibility":{"online":"match_last_seen"}}"#;
+const BOTH: &str = r#"{"visibility":{"profile":"none","online":"match_last_seen"}}"#;
+const READ: &str = "";
 
 fn photo(audience: Audience) -> Change {
     Change {
@@ -67,21 +75,36 @@ impl Bench {
 
     /// Starts a call, and returns when it waits or is under way. It yields its outcome and when.
     async fn call(&self, target: &Arc<Target>, change: Change) -> Call {
+        self.start(target, Operation::Change(change), drop).await
+    }
+
+    /// The same for a read.
+    async fn read(&self, target: &Arc<Target>) -> Call<Settings> {
+        self.start(target, Operation::Read, |settings| settings)
+            .await
+    }
+
+    async fn start<T: Send + 'static>(
+        &self,
+        target: &Arc<Target>,
+        operation: Operation,
+        told: fn(Settings) -> T,
+    ) -> Call<T> {
         let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(target));
         let start = Instant::now();
         let call = tokio::spawn(async move {
             let mut alarm = Alarm::default();
             let outcome = lanes
-                .carry_out(&target, change, start + DEADLINE, &mut alarm)
+                .carry_out(&target, operation, start + DEADLINE, &mut alarm)
                 .await;
-            (outcome, start.elapsed().as_secs())
+            (outcome.map(told), start.elapsed().as_secs())
         });
         yield_now().await;
         call
     }
 }
 
-type Call = JoinHandle<(Outcome, u64)>;
+type Call<T = ()> = JoinHandle<(Result<T, Failure>, u64)>;
 
 fn slow(seconds: u64) -> Pipes {
     Pipes::new(move |_| Fate::confirmed_after(Duration::from_secs(seconds)))
@@ -99,7 +122,7 @@ async fn at_most_one_update_of_an_instance_is_in_flight_and_others_are_not_held_
     assert_eq!(bench.pipes.bodies().len(), 2);
     assert_eq!(second.await.unwrap(), (Ok(()), 10));
     let bodies = bench.pipes.bodies();
-    assert_eq!(bodies[2], r#"{"visibility":{"profile":"none"}}"#);
+    assert_eq!(bodies[2], NONE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,10 +225,7 @@ async fn who_could_not_see_the_answer_any_more_is_not_sent() {
     assert!(matches!(outcome, Err(Failure::NotSent)), "{outcome:?}");
     assert_eq!(seconds, 23, "it is told at once");
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(
-        bench.pipes.bodies()[1..],
-        [r#"{"visibility":{"online":"match_last_seen"}}"#]
-    );
+    assert_eq!(bench.pipes.bodies()[1..], [ONLINE]);
     in_time.abort();
 }
 
@@ -232,10 +252,7 @@ async fn a_change_joins_one_that_waits_for_the_budget_and_else_is_refused_at_onc
     assert_eq!(seconds, 0);
     assert_eq!(waits.await.unwrap(), (Ok(()), 1));
     assert_eq!(joins.await.unwrap(), (Ok(()), 1));
-    assert_eq!(
-        bench.pipes.bodies()[1..],
-        [r#"{"visibility":{"profile":"none"}}"#]
-    );
+    assert_eq!(bench.pipes.bodies()[1..], [NONE]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,7 +305,7 @@ async fn a_cut_answers_everybody_at_once() {
 }
 
 /// Folds a photo and an online change into one update that ends so, and returns their outcomes.
-async fn folded(status: u16, body: &'static str) -> [Outcome; 2] {
+async fn folded(status: u16, body: &'static str) -> [Result<(), Failure>; 2] {
     let bench = Bench::new(Pipes::new(move |number| Fate {
         transit: Duration::ZERO,
         work: Duration::from_secs(1),
@@ -303,10 +320,7 @@ async fn folded(status: u16, body: &'static str) -> [Outcome; 2] {
     let online = bench.call(&one, online()).await;
     first.await.unwrap().0.unwrap();
     let outcomes = [photo.await.unwrap().0, online.await.unwrap().0];
-    assert_eq!(
-        bench.pipes.bodies()[1..],
-        [r#"{"visibility":{"profile":"none","online":"match_last_seen"}}"#]
-    );
+    assert_eq!(bench.pipes.bodies()[1..], [BOTH]);
     outcomes
 }
 

@@ -1,12 +1,12 @@
-//! Changes that Ryze or WhatsApp send away for their own limits: when they are tried again, and who is
-//! left alone for how long.
+//! Changes and reads that Ryze or WhatsApp send away for their own limits: when they are tried again, and
+//! who is left alone for how long.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 use zapi_to_ryze::privacy::{Audience, Failure, Limiter};
 
-use super::{Bench, online, photo};
+use super::{ALL, BOTH, Bench, NONE, ONLINE, READ, online, photo};
 use crate::pipes::{Ending, Fate, Pipes, target};
 
 const MINUTE: &str = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
@@ -91,4 +91,113 @@ async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
         Duration::from_secs(40),
         "its own success has not come yet"
     );
+}
+
+/// Answers the first request after a second with Ryze's 429, and confirms the others.
+fn throttled_once() -> Pipes {
+    Pipes::new(|number| Fate {
+        transit: Duration::ZERO,
+        work: Duration::from_secs(1),
+        ending: match number {
+            0 => Ending::Answer(429, MINUTE, ""),
+            _ => Ending::Confirm,
+        },
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ryze_sent_away_waits_again_in_its_old_place() {
+    let bench = Bench::new(throttled_once());
+    let one = target("one");
+    let read = bench.read(&one).await;
+    let change = bench.call(&one, photo(Audience::Nobody)).await;
+    let joins = bench.read(&one).await;
+    assert_eq!(read.await.unwrap().1, 17, "1 s, 15 s to the reset, and 1 s");
+    assert_eq!(joins.await.unwrap().1, 17);
+    assert_eq!(change.await.unwrap(), (Ok(()), 18));
+    assert_eq!(bench.pipes.bodies(), [READ, READ, NONE]);
+
+    let bench = Bench::new(throttled_once());
+    let change = bench.call(&one, photo(Audience::Nobody)).await;
+    let read = bench.read(&one).await;
+    let joins = bench.call(&one, online()).await;
+    assert_eq!(change.await.unwrap(), (Ok(()), 17));
+    assert_eq!(joins.await.unwrap(), (Ok(()), 17));
+    assert_eq!(read.await.unwrap().1, 18);
+    assert_eq!(bench.pipes.bodies(), [NONE, BOTH, READ]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_sent_away_can_leave_from_its_old_place() {
+    let bench = Bench::new(throttled_once());
+    let one = target("one");
+    let leaves = bench.call(&one, photo(Audience::Everyone)).await;
+    let read = bench.read(&one).await;
+    let change = bench.call(&one, online()).await;
+    sleep(Duration::from_secs(2)).await;
+    leaves.abort();
+    assert_eq!(read.await.unwrap().1, 17);
+    assert_eq!(change.await.unwrap(), (Ok(()), 18));
+    assert_eq!(bench.pipes.bodies(), [ALL, READ, ONLINE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatsapps_limit_on_a_read_pauses_the_lane_and_only_an_update_ends_it() {
+    const THROTTLED: Ending = Ending::Answer(
+        429,
+        "",
+        r#"{"error":{"message":"info query returned status 429: rate-overlimit"}}"#,
+    );
+    let bench = Bench::new(in_turn(&[
+        THROTTLED,
+        Ending::Confirm,
+        THROTTLED,
+        Ending::Confirm,
+        THROTTLED,
+    ]));
+    let one = target("one");
+    let pause = async || match bench.read(&one).await.await.unwrap() {
+        (
+            Err(Failure::Throttled {
+                by: Limiter::WhatsApp,
+                retry_after,
+            }),
+            0,
+        ) => retry_after.as_secs(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(pause().await, 10);
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(pause().await, 6);
+    let (outcome, _) = bench.call(&one, online()).await.await.unwrap();
+    assert!(
+        matches!(outcome, Err(Failure::Throttled { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(bench.pipes.bodies(), [READ], "it is left alone");
+    sleep(Duration::from_secs(6)).await;
+    bench.read(&one).await.await.unwrap().0.unwrap();
+    assert_eq!(pause().await, 20, "a read does not end it");
+    sleep(Duration::from_secs(20)).await;
+    bench.call(&one, online()).await.await.unwrap().0.unwrap();
+    assert_eq!(pause().await, 10, "an update does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatsapps_limit_is_told_to_who_waits_beside_a_read() {
+    let bench = Bench::new(Pipes::new(|_| Fate {
+        transit: Duration::ZERO,
+        work: Duration::from_secs(1),
+        ending: Ending::Answer(429, "", r#"{"error":{"message":"rate-overlimit"}}"#),
+    }));
+    let one = target("one");
+    let read = bench.read(&one).await;
+    let change = bench.call(&one, online()).await;
+    let throttled = Failure::Throttled {
+        by: Limiter::WhatsApp,
+        retry_after: Duration::from_secs(10),
+    };
+    assert_eq!(read.await.unwrap(), (Err(throttled.clone()), 1));
+    assert_eq!(change.await.unwrap(), (Err(throttled), 1));
+    assert_eq!(bench.pipes.bodies(), [READ]);
 }

@@ -142,6 +142,17 @@ async fn a_query_that_does_not_say_what_to_do() {
         "?value=enable&value=enable",
         "?value=enable&value=disable",
         "?Value=enable",
+        "?value=enabled",
+        "?value=%45nable",
+        "?value=+enable",
+        "?value=enable%20",
+        "?value=enable%00",
+        "?value=%ff",
+        "?value=enable;x",
+        "?value=enable&%76alue=disable",
+        "?value[]=enable",
+        "?+value=enable",
+        "?type=enable",
     ];
     let paths = queries.map(|query| format!("/instances/I1/token/T1/privacy/read-receipts{query}"));
     let cases: Vec<_> = paths

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use http::StatusCode;
 use zapi_to_ryze::{
     privacy::Setting,
-    sandbox::{Answer, Fault},
+    sandbox::{Answer, Call, Fault},
 };
 
 use super::schedule::{Schedule, millis};
@@ -70,6 +70,8 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
             fault.apply_after = millis(rng, 0..=latest);
             fault.answer_after = millis(rng, 0..=500);
         }
+        // To who reads it would be a lie.
+        12 => fault.call = Some(Call::Update),
         // Slow answers, many of them after the gateway gave up.
         13 => fault.apply_after = millis(rng, 0..=(timeout * 5 / 4).min(latest)),
         14 => fault.answer_after = millis(rng, 0..=timeout * 5 / 4),

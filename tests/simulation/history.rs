@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 use zapi_to_ryze::{
-    privacy::{Change, Outcome, Settings},
+    privacy::{Change, Operation, Outcome, Settings},
     ryze::wire,
 };
 
@@ -35,10 +35,20 @@ pub struct History {
 pub struct Call {
     pub process: usize,
     pub instance: String,
-    pub change: Change,
+    pub operation: Operation,
     pub start: Duration,
     pub deadline: Duration,
     pub end: Option<(Duration, End)>,
+}
+
+impl Call {
+    /// What is to be changed, unless it reads.
+    pub fn change(&self) -> Option<Change> {
+        match self.operation {
+            Operation::Change(change) => Some(change),
+            Operation::Read => None,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -56,6 +66,8 @@ pub struct Exchange {
     pub asked: Settings,
     pub sent: Duration,
     pub arrived: Option<Duration>,
+    /// What Ryze held when it arrived.
+    pub found: Settings,
     pub answer: Option<Answer>,
     /// When the answer was in or the connection closed.
     pub over: Option<Duration>,
@@ -119,13 +131,19 @@ impl Shared {
     }
 
     /// Takes a new call down and gives it a number.
-    pub fn call(&self, process: usize, instance: &str, change: Change, time: Duration) -> usize {
+    pub fn call(
+        &self,
+        process: usize,
+        instance: &str,
+        operation: Operation,
+        time: Duration,
+    ) -> usize {
         let start = self.now();
         let calls = &mut self.lock().calls;
         calls.push(Call {
             process,
             instance: instance.into(),
-            change,
+            operation,
             start,
             deadline: start + time,
             end: None,
@@ -164,6 +182,7 @@ impl Shared {
             asked: settings_of(&request.body),
             sent,
             arrived: None,
+            found: Settings::default(),
             answer: None,
             over: None,
             given_up: false,

@@ -85,10 +85,10 @@ impl Calling {
     /// Calls, and returns the outcome unless the caller hung up.
     pub async fn call(&self) -> Option<Outcome> {
         let (history, target, deadline) = (&self.history, &self.target, self.deadline);
-        let change = self.caller.change;
-        let number = history.call(self.process, target.name(), change, deadline);
+        let operation = self.caller.operation;
+        let number = history.call(self.process, target.name(), operation, deadline);
         let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
-        let outcome = self.lanes.carry_out(target, change, until, &mut alarm);
+        let outcome = self.lanes.carry_out(target, operation, until, &mut alarm);
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

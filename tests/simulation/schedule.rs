@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use fastrand::Rng;
 use zapi_to_ryze::{
-    privacy::{Audience, Change, Setting},
+    privacy::{Audience, Change, Operation, Setting},
     sandbox::{Call, Fault, Window},
 };
 
@@ -34,7 +34,7 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 pub enum Step {
     Call(Caller),
-    /// An update of the instance will meet this.
+    /// A request for the instance will meet this.
     Fault(Fault),
     /// Somebody else makes so many requests with this token.
     Foreign(usize, u32),
@@ -51,7 +51,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub instance: usize,
-    pub change: Change,
+    pub operation: Operation,
     pub hangs_up_after: Option<Duration>,
 }
 
@@ -104,6 +104,7 @@ impl Schedule {
     fn add_callers(&mut self, rng: &mut Rng, length: u64) {
         let crowds = rng.u32(0..=4);
         let leaving = rng.u32(0..=50);
+        let reading = rng.u32(0..=60);
         for crowd in 0..=crowds {
             // The first crowd are those who come singly.
             let callers = if crowd == 0 {
@@ -122,7 +123,11 @@ impl Schedule {
                 let instance = one_instance.filter(|_| crowd > 0);
                 let caller = Caller {
                     instance: instance.unwrap_or_else(|| rng.usize(0..self.tokens.len())),
-                    change: change(rng),
+                    operation: if rng.u32(0..100) < reading {
+                        Operation::Read
+                    } else {
+                        Operation::Change(change(rng))
+                    },
                     hangs_up_after: (rng.u32(0..100) < leaving)
                         .then(|| millis(rng, 0..=self.deadline.as_millis() as u64)),
                 };
@@ -142,9 +147,11 @@ impl Schedule {
             let kind = kinds[rng.usize(0..kinds.len())];
             let mut fault = fault::fault(rng, self, kind);
             fault.instance = Some(name(rng.usize(0..self.tokens.len())));
-            if rng.u32(0..4) > 0 {
-                fault.call = Some(Call::Update);
-            }
+            fault.call = fault.call.or(match rng.u32(0..6) {
+                0 => None,
+                1 => Some(Call::Read),
+                _ => Some(Call::Update),
+            });
             let at = millis(rng, 0..=length);
             self.steps.push((at, Step::Fault(fault)));
         }

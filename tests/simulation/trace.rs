@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zapi_to_ryze::privacy::Failure;
+use zapi_to_ryze::privacy::{Failure, Operation};
 
 use super::history::{End, History};
 
@@ -11,10 +11,9 @@ impl fmt::Display for History {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = Vec::new();
         for (number, call) in self.calls.iter().enumerate() {
-            let (process, instance, change) = (call.process, &call.instance, call.change);
-            let (setting, audience) = (change.setting, change.audience);
-            let call_is = format!("call {number} in process {process}: {instance} {setting:?}");
-            lines.push((call.start, format!("{call_is} to be {audience:?}")));
+            let (process, instance) = (call.process, &call.instance);
+            let call_is = format!("call {number} in process {process}: {instance}");
+            lines.push((call.start, format!("{call_is} {:?}", call.operation)));
             if let Some((at, end)) = &call.end {
                 lines.push((*at, format!("{call_is} {end:?}")));
             }
@@ -64,7 +63,10 @@ impl History {
     /// How often what happened, to see that the schedules reach what they are for.
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
         let ends = self.calls.iter().map(|call| match &call.end {
-            Some((_, End::Answered(Ok(())))) => "confirmed",
+            Some((_, End::Answered(Ok(_)))) => match call.operation {
+                Operation::Change(_) => "confirmed",
+                Operation::Read => "read",
+            },
             Some((_, End::Answered(Err(failure)))) => match failure {
                 Failure::Budget { .. } => "refused by the budget",
                 Failure::Throttled { .. } => "throttled",

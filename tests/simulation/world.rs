@@ -16,7 +16,7 @@ use tokio::{
 use zapi_to_ryze::{
     config::Secret,
     lane::Lanes,
-    privacy::Failure,
+    privacy::{Failure, Operation},
     ryze::Target,
     sandbox::{Options, Sandbox},
 };
@@ -125,14 +125,20 @@ impl<'schedule> World<'schedule> {
         self.now.lanes.idle().await;
     }
 
-    /// One caller of each instance, who calls again whenever it was told to.
+    /// For each instance one caller with a change and one who reads. They call again whenever they
+    /// were told to.
     async fn serve_the_patient(&self) {
         let mut rng = Rng::with_seed(!self.schedule.seed);
         let mut patient = JoinSet::new();
-        for instance in 0..self.targets.len() {
+        let instances = 0..self.targets.len();
+        let wanted = instances.flat_map(|instance| {
+            let change = Operation::Change(change(&mut rng));
+            [(instance, change), (instance, Operation::Read)]
+        });
+        for (number, (instance, operation)) in wanted.enumerate() {
             let caller = Caller {
                 instance,
-                change: change(&mut rng),
+                operation,
                 hangs_up_after: None,
             };
             let begin = Instant::now();
@@ -146,7 +152,7 @@ impl<'schedule> World<'schedule> {
                     };
                     sleep(pause.max(Duration::from_secs(1))).await;
                 }
-                (instance, begin.elapsed())
+                (number, begin.elapsed())
             });
         }
         let mut waits = patient.join_all().await;

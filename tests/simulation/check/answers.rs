@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zapi_to_ryze::privacy::{Change, Failure, Limiter, Setting};
+use zapi_to_ryze::privacy::{Change, Failure, Limiter, Operation, Setting};
 
 use super::{SLACK, is_of, numbered, outcome, same_setting, waited};
 use crate::simulation::{
@@ -25,11 +25,11 @@ pub fn everybody_is_answered_in_time(history: &History) -> Vec<String> {
     numbered(&history.calls, late, "answer: none in time")
 }
 
-/// A success is backed by an answer that shows the caller's value, or one that replaced it before it
-/// was sent, and Ryze held that value.
+/// A change's success is backed by an answer that shows the caller's value, or one that replaced it
+/// before it was sent, and Ryze held that value.
 pub fn success_is_confirmed(history: &History) -> Vec<String> {
     let is_lie = |call: &Call| {
-        let is_success = matches!(outcome(call), Some((_, Ok(()))));
+        let is_success = call.change().is_some() && matches!(outcome(call), Some((_, Ok(_))));
         let mut exchanges = history.exchanges.iter().filter(|it| is_of(it, call));
         is_success && !exchanges.any(|it| confirms(history, it, call) == Some(true))
     };
@@ -39,15 +39,16 @@ pub fn success_is_confirmed(history: &History) -> Vec<String> {
 fn confirms(history: &History, exchange: &Exchange, call: &Call) -> Option<bool> {
     let (end, _) = outcome(call)?;
     let answer = exchange.answer.as_ref()?;
-    let setting = call.change.setting;
+    let Change { setting, audience } = call.change()?;
     let shown = answer.confirmed?.get(setting)?;
     let update = history.exchanges.iter().rfind(|update| {
         is_of(update, call)
             && (call.start..=exchange.sent).contains(&update.sent)
             && update.asked.get(setting) == Some(shown)
     })?;
-    let is_wanted = shown == call.change.audience
-        || replaced_by(history, call, update).any(|it| it.change.audience == shown);
+    let wants_it = |change: Change| change.audience == shown;
+    let is_wanted = audience == shown
+        || replaced_by(history, call, update).any(|it| it.change().is_some_and(wants_it));
     let is_in_time = answer.at <= end && answer.at + SLACK >= end;
     let held = answer.store.get(setting);
     // A slow answer shows what was true before one of these landed.
@@ -80,12 +81,14 @@ pub fn not_changed_is_true(history: &History) -> Vec<String> {
         if !outcome(call).is_some_and(|(_, outcome)| outcome.as_ref().is_err_and(says_so)) {
             return false;
         }
-        let Change { setting, audience } = call.change;
+        let Operation::Change(Change { setting, audience }) = call.operation else {
+            return false;
+        };
         let explained = |update: &Exchange| {
             history.calls.iter().any(|it| {
                 !std::ptr::eq(it, call)
                     && same_setting(it, call)
-                    && it.change == call.change
+                    && it.operation == call.operation
                     && waited(it, update.sent)
             })
         };
@@ -118,11 +121,11 @@ fn is_refusal(answer: &Answer, setting: Setting) -> bool {
     }
 }
 
-/// When everything works, each instance is served soon after the budget and Ryze's window allow it,
-/// and after WhatsApp's longest pause.
+/// When everything works, who changes and who reads is served soon after the budget and Ryze's window
+/// allow it, and after WhatsApp's longest pause.
 pub fn nobody_starves(schedule: &Schedule, history: &History) -> Vec<String> {
     let instances = u32::try_from(schedule.tokens.len()).unwrap();
-    let rounds = 2 + instances.div_ceil(schedule.share.min(schedule.limit));
+    let rounds = 2 + (2 * instances).div_ceil(schedule.share.min(schedule.limit));
     let whatsapp = Limiter::WhatsApp;
     let is_paused = history.calls.iter().any(|call| {
         matches!(outcome(call), Some((_, Err(Failure::Throttled { by, .. }))) if *by == whatsapp)
@@ -136,6 +139,6 @@ pub fn nobody_starves(schedule: &Schedule, history: &History) -> Vec<String> {
     let waits = history.waits.iter().enumerate();
     waits
         .filter(|(_, wait)| **wait > longest)
-        .map(|(instance, wait)| format!("starved: {instance} for {wait:?}, not {longest:?}"))
+        .map(|(caller, wait)| format!("starved: {caller} for {wait:?}, not {longest:?}"))
         .collect()
 }

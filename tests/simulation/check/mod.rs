@@ -1,6 +1,7 @@
 //! What must hold of every history. Each function is one promise, and returns how it was broken.
 
 mod answers;
+mod reads;
 mod requests;
 
 use std::time::Duration;
@@ -21,7 +22,9 @@ pub fn violations(schedule: &Schedule, history: &History) -> Vec<String> {
     broken.extend(answers::everybody_is_answered_in_time(history));
     broken.extend(answers::success_is_confirmed(history));
     broken.extend(answers::not_changed_is_true(history));
-    broken.extend(requests::updates_do_not_overtake(schedule, history));
+    broken.extend(reads::they_are_fresh_and_true(schedule, history));
+    broken.extend(requests::requests_do_not_overtake(schedule, history));
+    broken.extend(requests::who_waits_longest_is_next(history));
     broken.extend(requests::the_last_acknowledged_holds(history));
     broken.extend(answers::nobody_starves(schedule, history));
     broken.extend(
@@ -45,8 +48,8 @@ fn is_of(exchange: &Exchange, call: &Call) -> bool {
 }
 
 fn same_setting(one: &Call, other: &Call) -> bool {
-    let key = |it: &Call| (it.process, it.instance.clone(), it.change.setting);
-    key(one) == key(other)
+    let key = |it: &Call| it.change().map(|change| change.setting);
+    (one.process, &one.instance, key(one)) == (other.process, &other.instance, key(other))
 }
 
 /// Whether the call was there at that time.

@@ -1,0 +1,68 @@
+//! What readers were told: whether it was asked for them, and whether it was true.
+
+use std::time::Duration;
+
+use zapi_to_ryze::privacy::{Audience, Setting, Settings};
+
+use super::{SLACK, is_of, numbered, outcome, requests::Acknowledged};
+use crate::simulation::{
+    fault::LATEST_LANDING,
+    history::{Call, Exchange, History},
+    schedule::Schedule,
+};
+
+/// A reader is told what Ryze answered to a read that was sent after it called, and each value is
+/// one that the setting had meanwhile, none older than what was acknowledged before the call.
+pub fn they_are_fresh_and_true(schedule: &Schedule, history: &History) -> Vec<String> {
+    let acknowledged = Acknowledged::new(history);
+    let is_lie = |call: &Call| {
+        let (None, Some((end, Ok(shown)))) = (call.change(), outcome(call)) else {
+            return false;
+        };
+        let mut reads = history
+            .exchanges
+            .iter()
+            .filter(|it| is_of(it, call) && it.asked.is_empty() && it.sent >= call.start);
+        let Some(read) = reads.find(|it| answers(it, shown, end)) else {
+            return true;
+        };
+        let is_true = |setting, value| {
+            had(schedule, history, read, setting, value)
+                && acknowledged.may_hold(&call.instance, setting, value, call.start)
+        };
+        !shown.iter().all(|it| is_true(it.setting, it.audience))
+    };
+    numbered(&history.calls, is_lie, "read: stale or not true")
+}
+
+/// Whether a reader was told at `end` what this read was answered.
+fn answers(read: &Exchange, shown: &Settings, end: Duration) -> bool {
+    read.answer.as_ref().is_some_and(|answer| {
+        answer.confirmed.as_ref() == Some(shown) && answer.at <= end && answer.at + SLACK >= end
+    })
+}
+
+/// Whether a setting had this value between the arrival of a read and its answer. No update of the
+/// instance is under way then but those that got no answer: they may land at any time.
+fn had(
+    schedule: &Schedule,
+    history: &History,
+    read: &Exchange,
+    setting: Setting,
+    value: Audience,
+) -> bool {
+    let (Some(arrived), Some(answer)) = (read.arrived, &read.answer) else {
+        return false;
+    };
+    let held = [read.found, answer.store].map(|settings| settings.get(setting));
+    let may_land = |it: &Exchange| {
+        let latest = LATEST_LANDING + schedule.stanza * 7;
+        it.instance == read.instance
+            && it.asked.get(setting) == Some(value)
+            && it.is_lost()
+            && it
+                .arrived
+                .is_some_and(|at| at <= answer.at && at + latest >= arrived)
+    };
+    held.contains(&Some(value)) || history.exchanges.iter().any(may_land)
+}
