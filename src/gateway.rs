@@ -5,28 +5,31 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Request;
-use hyper::body::Body;
-use tokio::time::Instant;
+use http::{Request, Response, request::Parts};
+use http_body_util::{Either, Full};
 
 use crate::{
+    access_log::{Line, Logged},
     alarm::Alarm,
     config::Config,
+    fallback::{Download, Fallback},
     lane::Lanes,
-    privacy::{Change, Failure, Outcome},
-    ryze::{Connect, Target},
+    network::Connect,
+    privacy::{Failure, Outcome},
+    ryze::Target,
     server::{CallerBody, Handler, head},
     zapi::{
         accounts::{Accounts, CLIENT_TOKEN},
         request::{self, Limits},
         response::{self, Answer, Refusal},
-        route::Matched,
+        route::Route,
+        router::{Destination, Router},
     },
 };
 
-/// What stands between the callers and Ryze.
+/// What stands between the callers and the vendors.
 pub struct Gateway<C> {
-    accounts: Accounts,
+    router: Router<Fallback<C>>,
     /// In the order of the configuration, which is that of [`Accounts`].
     targets: Vec<Arc<Target>>,
     lanes: Arc<Lanes<C>>,
@@ -34,12 +37,22 @@ pub struct Gateway<C> {
     deadline: Duration,
 }
 
+/// Who ends an answer that is passed on: the old vendor with it, or before it is complete.
+const FALLBACK: [&str; 2] = ["fallback", "fallback, cut short"];
+
+/// The body of an answer: the gateway's own, or the old vendor's as it comes.
+pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
+
 impl<C: Connect> Gateway<C> {
-    /// Serves the instances of the configuration through the lanes.
+    /// Serves the instances of the configuration through the lanes, and passes on what is not theirs.
     ///
     /// # Errors
     /// An instance's name or token cannot stand in a request.
-    pub fn new(config: &Config, lanes: Arc<Lanes<C>>) -> Result<Self, http::Error> {
+    pub fn new(
+        config: &Config,
+        lanes: Arc<Lanes<C>>,
+        fallback: Option<Fallback<C>>,
+    ) -> Result<Self, http::Error> {
         let base_url = &config.ryze.base_url;
         let targets = config
             .instances
@@ -47,7 +60,7 @@ impl<C: Connect> Gateway<C> {
             .map(|instance| Target::new(base_url, &instance.ryze_instance, &instance.ryze_token))
             .map(|target| target.map(Arc::new));
         Ok(Self {
-            accounts: Accounts::new(&config.instances),
+            router: Router::new(Accounts::new(&config.instances), fallback),
             targets: targets.collect::<Result<_, _>>()?,
             lanes,
             limits: Limits {
@@ -59,93 +72,100 @@ impl<C: Connect> Gateway<C> {
         })
     }
 
-    /// Answers one request, whatever carries it.
-    pub async fn answer<B>(&self, request: Request<B>, alarm: &mut Alarm) -> Answer
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let mut line = Line::begin();
-        let deadline = line.started + self.deadline;
-        let answer = match self.read(request, deadline, &mut line).await {
-            Ok((target, change)) => {
-                let outcome = self.lanes.carry_out(target, change, deadline, alarm).await;
-                line.ended_by = ended_by(&outcome);
-                response::outcome(&outcome)
-            }
-            Err(refusal) => response::refusal(&refusal),
-        };
-        line.status = answer.status().as_u16();
-        answer
+    fn route(
+        &self,
+        parts: &Parts,
+        line: &mut Line,
+    ) -> Result<Destination<'_, Fallback<C>>, Refusal> {
+        head::check(parts, &CLIENT_TOKEN).map_err(Refusal::BadRequest)?;
+        let routed = self.router.route(parts);
+        if let Some(route) = routed.route {
+            line.route = route.template;
+        }
+        routed.destination
     }
 
-    async fn read<'s, B>(
-        &'s self,
-        request: Request<B>,
-        deadline: Instant,
-        line: &mut Line<'s>,
-    ) -> Result<(&'s Arc<Target>, Change), Refusal>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let (parts, body) = request.into_parts();
-        head::check(&parts, &CLIENT_TOKEN).map_err(Refusal::BadRequest)?;
-        let call = Matched::find(parts.uri.path())?;
-        line.route = call.route.template;
-        call.check_method(&parts.method)?;
-        let target = &self.targets[self.accounts.admit(&call, &parts.headers)?];
-        line.instance = target.name();
-        let change = request::change(call.route, &parts, body, &self.limits, deadline);
-        tokio::select! {
+    async fn carry_out(
+        &self,
+        (route, target): (&'static Route, &Arc<Target>),
+        parts: &Parts,
+        body: CallerBody,
+        line: &mut Line,
+        alarm: &mut Alarm,
+    ) -> Answer {
+        line.target = Some(Arc::clone(target));
+        let deadline = line.started + self.deadline;
+        let operation = request::operation(route, parts, body, &self.limits, deadline);
+        let operation = tokio::select! {
             biased;
-            change = change => Ok((target, change?)),
+            operation = operation => operation,
             () = self.lanes.until_cut() => {
                 line.ended_by = "gateway";
                 Err(Refusal::Unavailable("the gateway is stopping; nothing was changed"))
             }
+        };
+        match operation {
+            Ok(operation) => {
+                let lanes = &self.lanes;
+                let outcome = lanes.carry_out(target, operation, deadline, alarm).await;
+                line.ended_by = ended_by(&outcome);
+                response::outcome(&operation, &outcome)
+            }
+            Err(refusal) => response::refusal(&refusal),
+        }
+    }
+
+    async fn forward(
+        &self,
+        fallback: &Fallback<C>,
+        request: Request<CallerBody>,
+    ) -> Result<Response<Download>, Refusal> {
+        tokio::select! {
+            biased;
+            answer = fallback.forward(request) => answer,
+            () = self.lanes.until_cut() => Err(Refusal::GatewayTimeout(
+                "the gateway is stopping and the fallback has not answered; it may have carried \
+                 the call out",
+            )),
         }
     }
 }
 
 impl<C: Connect> Handler for Gateway<C> {
-    async fn answer(&self, request: Request<&mut CallerBody>, alarm: &mut Alarm) -> Answer {
-        Gateway::answer(self, request, alarm).await
-    }
-}
+    type Body = AnswerBody;
 
-/// The log line of a request, written when it is over, also for a caller who hung up: it then has
-/// the status 0. It holds neither the path nor anything that the caller wrote.
-struct Line<'s> {
-    started: Instant,
-    route: &'static str,
-    instance: &'s str,
-    status: u16,
-    ended_by: &'static str,
-}
-
-impl Line<'_> {
-    fn begin() -> Self {
-        Self {
-            started: Instant::now(),
-            route: "unknown",
-            instance: "",
-            status: 0,
-            ended_by: "caller",
-        }
-    }
-}
-
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        tracing::info!(
-            route = self.route,
-            instance = self.instance,
-            status = self.status,
-            ended_by = self.ended_by,
-            milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "request"
-        );
+    async fn answer(
+        &self,
+        request: Request<CallerBody>,
+        alarm: &mut Alarm,
+    ) -> Response<AnswerBody> {
+        let mut line = Line::begin();
+        let (parts, body) = request.into_parts();
+        let answer = match self.route(&parts, &mut line) {
+            Ok(Destination::Ryze { route, instance }) => {
+                let call = (route, &self.targets[instance]);
+                self.carry_out(call, &parts, body, &mut line, alarm).await
+            }
+            Ok(Destination::Fallback(fallback)) => {
+                let request = Request::from_parts(parts, body);
+                // Boxed, for it is large, and most calls have no use for it.
+                match Box::pin(self.forward(fallback, request)).await {
+                    Ok(answer) => {
+                        line.status = answer.status().as_u16();
+                        return answer.map(|body| Either::Right(Logged::new(body, FALLBACK, line)));
+                    }
+                    Err(refusal) => {
+                        if let Refusal::BadGateway(_) | Refusal::GatewayTimeout(_) = refusal {
+                            line.ended_by = "fallback";
+                        }
+                        response::refusal(&refusal)
+                    }
+                }
+            }
+            Err(refusal) => response::refusal(&refusal),
+        };
+        line.status = answer.status().as_u16();
+        answer.map(Either::Left)
     }
 }
 
@@ -153,7 +173,7 @@ impl Drop for Line<'_> {
 fn ended_by(outcome: &Outcome) -> &'static str {
     match outcome {
         Err(Failure::Budget { .. } | Failure::NotSent) => "gateway",
-        Ok(())
+        Ok(_)
         | Err(
             Failure::Throttled { .. }
             | Failure::NotConnected

@@ -16,9 +16,11 @@ use crate::{
         shared::{self, Shared, SharedError},
     },
     config::{self, Config, Scope},
+    fallback::Fallback,
     gateway::Gateway,
     lane::{Lanes, longest_wait},
-    ryze::{self, Client, Network},
+    network::{Network, NetworkError},
+    ryze::Client,
     server::{Listener, bind},
 };
 
@@ -32,14 +34,17 @@ pub enum LifecycleError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// There is no way to Ryze.
-    #[error(transparent)]
-    Tls(#[from] ryze::TlsError),
+    #[error("ryze.{0}")]
+    Ryze(#[source] NetworkError),
+    /// There is no way to the old vendor.
+    #[error("fallback.{0}")]
+    Fallback(#[source] NetworkError),
     /// There is no way to Redis.
     #[error("budget.redis: {0}")]
     Redis(#[from] SharedError),
-    /// An instance cannot be called.
-    #[error("an instance's name or token cannot stand in a request: {0}")]
-    Instance(#[from] http::Error),
+    /// An instance or an upstream cannot be called.
+    #[error("a host, or an instance's name or token, cannot stand in a request: {0}")]
+    Request(#[from] http::Error),
     /// What was in flight took longer than `server.drain.limit`, or a second signal came.
     #[error("stopped before everything in flight was answered by Ryze")]
     Cut,
@@ -63,9 +68,11 @@ pub struct Bound {
 /// [`LifecycleError`], with nothing left open.
 pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let stop = Stop::new()?;
-    let client = Client::new(ryze::network(&config.ryze)?, config.ryze.request_timeout);
-    let lanes = Lanes::new(budget(config)?, client, config.server.deadline);
-    let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes))?);
+    let deadline = config.server.deadline;
+    let max_wait = config.budget.max_wait.min(longest_wait(deadline));
+    let lanes = Lanes::new(budget(config, max_wait)?, client(config)?, deadline);
+    let fallback = fallback(config)?;
+    let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes), fallback)?);
     let socket = bind(config.server.listen).await?;
     let address = socket.local_addr()?;
     let readiness = Readiness::default();
@@ -81,18 +88,35 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     })
 }
 
-/// The budget, of which nobody waits for longer than would leave time for the answer.
-fn budget(config: &Config) -> Result<Budget, LifecycleError> {
-    let config::Budget {
-        share,
-        burst,
-        max_wait,
-        ..
-    } = config.budget;
+pub(crate) fn client(config: &Config) -> Result<Client<Network>, LifecycleError> {
+    let config::Ryze {
+        base_url,
+        connect_timeout,
+        request_timeout,
+        ca_file,
+    } = &config.ryze;
+    let network = Network::new(base_url, *connect_timeout, ca_file.as_deref())
+        .map_err(LifecycleError::Ryze)?;
+    Ok(Client::new(network, *request_timeout))
+}
+
+fn fallback(config: &Config) -> Result<Option<Fallback<Network>>, LifecycleError> {
+    let Some(config) = &config.fallback else {
+        return Ok(None);
+    };
+    let ca_file = config.ca_file.as_deref();
+    let network = Network::new(&config.base_url, config.connect_timeout, ca_file)
+        .map_err(LifecycleError::Fallback)?;
+    Ok(Some(Fallback::new(config, network)?))
+}
+
+/// The budget, for which nobody waits longer than `max_wait`.
+pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, LifecycleError> {
+    let config::Budget { share, burst, .. } = config.budget;
     let terms = Terms {
         share,
         burst: burst.min(share),
-        max_wait: max_wait.min(longest_wait(config.server.deadline)),
+        max_wait,
     };
     let budget = match config.budget.scope {
         Scope::Gateway => Budget::new(terms),

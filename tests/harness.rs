@@ -37,14 +37,20 @@ pub struct Setup {
     pub budget: &'static str,
     pub policy: &'static str,
     pub instance: &'static str,
+    /// The table `fallback`, which there is only where this is not empty.
+    pub fallback: String,
 }
 
 impl Setup {
     pub fn toml(&self, base_url: &str) -> String {
+        let fallback = match self.fallback.as_str() {
+            "" => String::new(),
+            fallback => format!("[fallback]\n{fallback}\n"),
+        };
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
              [ryze]\nbase_url = \"{base_url}\"\n{}\n[budget]\n{}\n[policy]\n{}\n\
-             [[instances]]\nzapi_instance = \"I1\"\nzapi_token = \"T1\"\nryze_instance = \"main\"\n\
+             {fallback}[[instances]]\nzapi_instance = \"I1\"\nzapi_token = \"T1\"\nryze_instance = \"main\"\n\
              ryze_token = \"ryze-secret\"\n{}\n",
             self.server, self.ryze, self.budget, self.policy, self.instance
         )
@@ -113,6 +119,18 @@ pub struct Message {
 impl Message {
     /// Reads one, or `None` where the stream ends before it begins.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
+        let mut message = Self::read_head(stream).await?;
+        let length = message
+            .header("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.expect("a whole body");
+        message.body = String::from_utf8(body).unwrap();
+        Some(message)
+    }
+
+    /// Reads the head alone, or `None` where the stream ends before it begins.
+    pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"\r\n\r\n") {
             match stream.read_u8().await {
@@ -122,17 +140,10 @@ impl Message {
             }
         }
         let head = String::from_utf8(bytes).unwrap().trim_end().to_owned();
-        let mut message = Self {
+        Some(Self {
             head,
             body: String::new(),
-        };
-        let length = message
-            .header("content-length")
-            .map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await.expect("a whole body");
-        message.body = String::from_utf8(body).unwrap();
-        Some(message)
+        })
     }
 
     pub fn first_line(&self) -> &str {
@@ -165,6 +176,16 @@ pub struct Reply {
     pub message: Message,
 }
 
+impl From<Message> for Reply {
+    fn from(message: Message) -> Self {
+        let status = message.first_line().split(' ').nth(1).unwrap();
+        Self {
+            status: status.parse().unwrap(),
+            message,
+        }
+    }
+}
+
 impl Reply {
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
         Self::read_or_end(stream).await.expect("an answer")
@@ -172,15 +193,7 @@ impl Reply {
 
     /// `None` where the connection was closed without an answer.
     pub async fn read_or_end(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
-        let message = soon(Message::read(stream)).await?;
-        let status = message
-            .first_line()
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        Some(Self { status, message })
+        soon(Message::read(stream)).await.map(Self::from)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -14,8 +14,7 @@ use super::{
 };
 
 /// What the design has and this version has not. It is refused, lest it be ignored in silence.
-const UNSUPPORTED: [Unsupported; 3] = [
-    ("fallback", |_| true),
+const UNSUPPORTED: [Unsupported; 2] = [
     ("server.tls", |_| true),
     ("server.listen", |value| {
         value
@@ -100,6 +99,7 @@ fn config(root: &mut Table<'_>) -> Config {
     let (ryze, ryze_token) = root.table("ryze", sections::ryze);
     let budget = root.table("budget", |table| sections::budget(table, server.deadline));
     let policy = root.table("policy", sections::policy);
+    let fallback = root.optional("fallback", |table| sections::fallback(table, server.listen));
     let log = root.table("log", sections::log);
     let mut instances = Instances::new(client_token, ryze_token);
     let instances = root.tables("instances", |table| instances.read(table));
@@ -109,6 +109,7 @@ fn config(root: &mut Table<'_>) -> Config {
         ryze,
         budget,
         policy,
+        fallback: fallback.flatten(),
         log,
         instances,
     }

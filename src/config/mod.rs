@@ -36,6 +36,8 @@ pub struct Config {
     pub budget: Budget,
     /// `[policy]`
     pub policy: Policy,
+    /// `[fallback]`; with none, what is not translated is refused.
+    pub fallback: Option<Fallback>,
     /// `[log]`
     pub log: Log,
     /// `[[instances]]`, each with its secrets resolved and the defaults of `[zapi]` and `[ryze]` filled in.
@@ -146,6 +148,19 @@ pub enum ContactsBlacklist {
     Refuse,
     /// The mode is switched and the list is dropped.
     ModeOnly,
+}
+
+/// `[fallback]`: the old vendor.
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    /// As that of [`Ryze`].
+    pub base_url: Uri,
+    /// Time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// How long nothing may move on a connection, either way.
+    pub idle_timeout: Duration,
+    /// As that of [`Ryze`].
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[log]`

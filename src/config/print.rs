@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 use redis::parse_redis_url;
 
 use super::{
-    Admin, Budget, Config, Drain, Instance, Log, Policy, Redis, Ryze, Server,
+    Admin, Budget, Config, Drain, Fallback, Instance, Log, Policy, Redis, Ryze, Server,
     sections::{CONTACTS_BLACKLIST, LOG_FORMAT, SCOPE},
 };
 
@@ -24,6 +24,7 @@ pub fn print(config: &Config) -> String {
         ryze,
         budget,
         policy,
+        fallback,
         log,
         instances,
     } = config;
@@ -33,6 +34,9 @@ pub fn print(config: &Config) -> String {
     page.ryze(ryze);
     page.budget(budget);
     page.policy(policy);
+    if let Some(fallback) = fallback {
+        page.fallback(fallback);
+    }
     page.log(log);
     for instance in instances {
         page.instance(instance);
@@ -131,6 +135,22 @@ impl Page {
             &CONTACTS_BLACKLIST,
             contacts_blacklist,
         );
+    }
+
+    fn fallback(&mut self, fallback: &Fallback) {
+        let Fallback {
+            base_url,
+            connect_timeout,
+            idle_timeout,
+            ca_file,
+        } = fallback;
+        self.head("[fallback]");
+        self.quoted("base_url", base_url.to_string().trim_end_matches('/'));
+        self.time("connect_timeout", *connect_timeout);
+        self.time("idle_timeout", *idle_timeout);
+        if let Some(path) = ca_file {
+            self.quoted("ca_file", path.display());
+        }
     }
 
     fn log(&mut self, Log { level, format }: &Log) {

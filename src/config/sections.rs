@@ -2,15 +2,20 @@
 //!
 //! How a table is read and a value is written belongs in `table.rs` and `value.rs`.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use http::Uri;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Admin, Budget, ContactsBlacklist, Drain, Instance, Log, LogFormat, Policy, Redis, Ryze, Scope,
-    Secret, Server,
+    Admin, Budget, ContactsBlacklist, Drain, Fallback, Instance, Log, LogFormat, Policy, Redis,
+    Ryze, Scope, Secret, Server,
     table::{Key, Table},
 };
 
@@ -172,6 +177,37 @@ pub(super) fn policy(table: &mut Table<'_>) -> Policy {
     Policy {
         contacts_blacklist: contacts_blacklist.unwrap_or(ContactsBlacklist::Refuse),
     }
+}
+
+/// `[fallback]`, which must not lead back to where `server` listens.
+pub(super) fn fallback(table: &mut Table<'_>, server: SocketAddr) -> Option<Fallback> {
+    let base_key = table.required("base_url");
+    let mut key = |name| table.key(name);
+    let connect_timeout = key("connect_timeout").duration().unwrap_or(seconds(3));
+    let idle_timeout = key("idle_timeout").duration().unwrap_or(seconds(60));
+    let ca_file = certificates(&key("ca_file"));
+    let base_url = base_key.base_url()?;
+    if base_url.port_u16() == Some(server.port()) && is_at(&base_url, server.ip()) {
+        base_key.conflict(
+            &["server.listen"],
+            "is server.listen, so it leads back here; write the old vendor's",
+        );
+    }
+    Some(Fallback {
+        base_url,
+        connect_timeout,
+        idle_timeout,
+        ca_file,
+    })
+}
+
+/// Whether what listens on `listener` can be reached through the host of the URL.
+fn is_at(url: &Uri, listener: IpAddr) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<IpAddr>().ok();
+    let is_loopback = host == "localhost" || address.is_some_and(|ip| ip.is_loopback());
+    address == Some(listener)
+        || (is_loopback && (listener.is_loopback() || listener.is_unspecified()))
 }
 
 /// `[log]`.

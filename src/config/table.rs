@@ -73,6 +73,20 @@ impl<'f> Table<'f> {
         Self::read(key.file, key.path, key.at, entries, read)
     }
 
+    /// Reads the table `name`, if it is written.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let value = self.entries.get(name).map(Spanned::get_ref);
+        if matches!(value, Some(DeValue::Table(_))) {
+            return Some(self.table(name, read));
+        }
+        self.table(name, |_| ());
+        None
+    }
+
     /// Reads the array of tables `name`, which must hold at least one. `read` gives nothing for a
     /// table with a problem.
     pub(super) fn tables<T>(

@@ -1,7 +1,10 @@
 //! Who may call: the instances that are configured and the credentials of each. What their calls
 //! do belongs elsewhere.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use http::{HeaderMap, header::HeaderName};
 use percent_encoding::percent_decode_str;
@@ -16,6 +19,7 @@ pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
 #[derive(Debug)]
 pub struct Accounts {
     by_id: HashMap<Vec<u8>, Account>,
+    lower_case_ids: HashSet<Vec<u8>>,
     /// Compared with where the id is unknown, so that this takes as long as a wrong token.
     decoy: Secret,
 }
@@ -44,8 +48,23 @@ impl Accounts {
             .map(|instance| instance.zapi_token.clone());
         Self {
             by_id: instances.iter().enumerate().map(account).collect(),
+            lower_case_ids: instances
+                .iter()
+                .map(|instance| instance.zapi_instance.to_ascii_lowercase().into_bytes())
+                .collect(),
             decoy: decoy.unwrap_or_else(|| Secret::new("")),
         }
+    }
+
+    /// Whether there is an instance with this id, which may be percent-encoded.
+    pub(super) fn has(&self, id: &str) -> bool {
+        let id: Cow<'_, [u8]> = percent_decode_str(id).into();
+        self.by_id.contains_key(&*id)
+    }
+
+    /// Whether these bytes are an instance's id, but perhaps for the letter case.
+    pub(super) fn resembles(&self, id: &[u8]) -> bool {
+        self.lower_case_ids.contains(&id.to_ascii_lowercase())
     }
 
     /// The place in the configuration of the instance that a call comes from.

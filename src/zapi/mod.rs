@@ -5,3 +5,4 @@ pub mod accounts;
 pub mod request;
 pub mod response;
 pub mod route;
+pub mod router;

@@ -72,6 +72,29 @@ admin.listen = "127.0.0.1:99" #! admin.listen: is server.listen too; write anoth
 server.listen = "127.0.0.1:8421"
 [admin] #! admin.listen: is server.listen too
 ---
+[fallback] #! fallback.base_url: missing; write it
+---
+[fallback] #! fallback.base_url: missing; write it
+idle_timeout = 60 #! fallback.idle_timeout: a time
+base = "http://host" #! fallback.base: unknown key; remove it, or write one of base_url
+---
+fallback = "https://api.z-api.io" #! fallback: must be a table
+---
+[fallback]
+base_url = "api.z-api.io" #! fallback.base_url: must be a URL
+ca_file = "/nowhere/ca.pem" #! fallback.ca_file: cannot be read
+---
+[fallback]
+base_url = "http://127.0.0.1:8420" #! fallback.base_url: is server.listen, so it leads back here
+---
+server.listen = "0.0.0.0:99"
+[fallback]
+base_url = "http://localhost:99/x" #! fallback.base_url: is server.listen
+---
+server.listen = "[2001:db8::1]:99"
+[fallback]
+base_url = "https://[2001:db8::1]:99" #! fallback.base_url: is server.listen
+---
 server.listen = "unix:x" #! server.listen: not supported yet
 admin.listen = "127.0.0.1:8420"
 "#,
@@ -139,12 +162,6 @@ fn missing_keys() {
 fn what_is_not_supported_yet() {
     check_each(
         r#"
-[fallback] #! fallback: not supported yet; remove it
-base_url = "https://api.z-api.io"
----
-[[fallback]] #! fallback: not supported yet
-[[fallback]]
----
 [server.tls] #! server.tls: not supported yet
 cert_file = "x"
 ---

@@ -36,6 +36,10 @@ replicas = 4
 redis = "rediss://gateway:hunter2@redis.internal:6380/7"
 [policy]
 contacts_blacklist = "mode_only"
+[fallback]
+base_url = "https://old.internal:8443/z-api/"
+connect_timeout = "4s"
+idle_timeout = "5m"
 [log]
 level = "debug"
 format = "text"
@@ -78,6 +82,10 @@ fn every_key_reaches_its_place() {
         config.policy.contacts_blacklist,
         ContactsBlacklist::ModeOnly
     );
+    let fallback = config.fallback.as_ref().unwrap();
+    assert_eq!(fallback.base_url, "https://old.internal:8443/z-api");
+    assert_eq!(fallback.connect_timeout, Duration::from_secs(4));
+    assert_eq!(fallback.idle_timeout, Duration::from_secs(300));
     assert_eq!(config.log.level.to_string(), "debug");
     assert_eq!(config.log.format, LogFormat::Text);
     let [first, second] = &config.instances[..] else {
@@ -153,6 +161,7 @@ fn the_password_of_redis_is_masked() {
 fn no_client_token_means_that_none_is_asked_for() {
     let config = sound(INSTANCE).config;
     assert!(config.instances[0].client_token.is_none());
+    assert!(config.fallback.is_none());
     assert!(!config.admin.listen_is_explicit);
 }
 

@@ -1,0 +1,156 @@
+//! The way to the old vendor, for everything that is not done on Ryze: a reverse proxy (RFC 9110, 7.6
+//! and RFC 9112) that passes requests and answers on as they are. Which requests come here is decided
+//! in `zapi::router`.
+
+mod body;
+mod connector;
+mod headers;
+
+use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Response, StatusCode, Uri, header,
+    uri::{self, PathAndQuery},
+};
+use hyper::body::Body;
+use hyper_util::{
+    client::legacy::{Client, Error},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+pub use self::body::Download;
+use self::{
+    body::{BoxError, Exchange, Upload},
+    connector::Connector,
+};
+use crate::{config, network::Connect, zapi::response::Refusal};
+
+/// Connections kept open while nothing is under way on them, and for how long: the upstream is not to
+/// close one just when it is used again, for not every request may be sent twice. Node.js closes them
+/// after five seconds.
+const MOST_IDLE: usize = 32;
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
+/// About so many bytes are held of one body, each way, and an answer's head may have.
+const BUFFER: usize = 64 * 1024;
+
+/// The old vendor.
+pub struct Fallback<C> {
+    client: Client<Connector<C>, Upload>,
+    base_url: uri::Parts,
+    host: HeaderValue,
+}
+
+impl<C: Connect> Fallback<C> {
+    /// The vendor of the configuration, reached through `connector`.
+    ///
+    /// # Errors
+    /// Its host cannot stand in a header.
+    pub fn new(config: &config::Fallback, connector: C) -> Result<Self, http::Error> {
+        let base_url = config.base_url.clone().into_parts();
+        let host = base_url.authority.as_ref().map_or("", |host| host.as_str());
+        let host = HeaderValue::from_str(host)?;
+        let mut client = Client::builder(TokioExecutor::new());
+        client
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(LONGEST_IDLE)
+            .pool_max_idle_per_host(MOST_IDLE)
+            .http1_max_buf_size(BUFFER);
+        let client = client.build(Connector {
+            connect: Arc::new(connector),
+            idle_timeout: config.idle_timeout,
+        });
+        Ok(Self {
+            client,
+            base_url,
+            host,
+        })
+    }
+
+    /// Passes a request on and its answer back; the bodies follow as they come. Dropping the future, or
+    /// the answer's body before its end, gives the request up on the upstream's side too. A request is
+    /// sent once: again only where a connection was closed before a byte of it was sent.
+    ///
+    /// # Errors
+    /// The upstream gave no answer, or the request is none to be passed on.
+    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<Download>, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        headers::to_upstream(&mut parts, &self.host)?;
+        parts.uri = self.address(&parts.uri)?;
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            let chunked = HeaderValue::from_static("chunked");
+            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
+        }
+        let exchange = Exchange::default();
+        let body = Upload::new(body, &parts.headers, exchange.clone());
+        let mut request = Request::from_parts(parts, body);
+        let asked = exchange.clone();
+        hyper::ext::on_informational(&mut request, move |answer| {
+            if answer.status() == StatusCode::CONTINUE {
+                asked.proceed();
+            }
+        });
+        let answer = self.client.request(request).await;
+        let answer = answer.map_err(|error| refusal(&error, &exchange))?;
+        let (mut parts, body) = answer.into_parts();
+        headers::to_caller(&mut parts)?;
+        if !body.is_end_stream() {
+            // The body knows its length, which the header may tell twice, or wrong beside chunks
+            // (RFC 9112, 6.3).
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
+        if !exchange.answer() {
+            // What the caller still sends may be left unread.
+            let close = HeaderValue::from_static("close");
+            parts.headers.insert(header::CONNECTION, close);
+        }
+        let cut = parts.extensions.remove().unwrap_or_default();
+        let body = Download::new(body, parts.status, &parts.headers, exchange, cut);
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// The upstream's URL of what the caller asked for, whose path and query stay as they are.
+    fn address(&self, asked: &Uri) -> Result<Uri, Refusal> {
+        let asked = asked.path_and_query().cloned();
+        // Displayed, a query without a path has its slash.
+        let asked = asked.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let prefix = self.base_url.path_and_query.as_ref();
+        let prefix = prefix.map_or("", |prefix| prefix.path().trim_end_matches('/'));
+        let too_long = |_| Refusal::BadRequest("the request target is too long".into());
+        let path = PathAndQuery::try_from(format!("{prefix}{asked}")).map_err(too_long)?;
+        let mut url = uri::Parts::default();
+        url.scheme.clone_from(&self.base_url.scheme);
+        url.authority.clone_from(&self.base_url.authority);
+        url.path_and_query = Some(path);
+        Uri::from_parts(url)
+            .map_err(|_| Refusal::BadRequest("the request target cannot be passed on".into()))
+    }
+}
+
+/// Why there is no answer: the caller's doing, or the upstream's.
+fn refusal(error: &Error, exchange: &Exchange) -> Refusal {
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    let is_late = causes.any(|cause| {
+        let error = cause.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    });
+    if error.is_connect() {
+        Refusal::BadGateway("the fallback cannot be reached; nothing was sent to it")
+    } else if exchange.is_broken() {
+        Refusal::BadRequest("the body ended before it was complete".into())
+    } else if is_late && exchange.waits_for_caller() {
+        Refusal::BodyTooSlow
+    } else if is_late {
+        Refusal::GatewayTimeout(
+            "the fallback did not answer in time; it may have carried the call out",
+        )
+    } else {
+        Refusal::BadGateway(
+            "the fallback's connection or its answer broke; it may have carried the call out",
+        )
+    }
+}

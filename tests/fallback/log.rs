@@ -1,0 +1,71 @@
+//! What is told of a request that is passed on, and what is not: neither its path, nor a token, nor a
+//! phone number, of whichever vendor.
+
+use serde_json::{Value, json};
+
+use super::{After, Vendor, bytes};
+use crate::{
+    harness::Setup,
+    process::{Process, send},
+};
+
+/// No other text has this in it.
+const PLANTED: &str = "planted5544990001111";
+
+#[tokio::test]
+async fn a_request_is_told_of_by_its_template() {
+    let answer = format!(
+        "HTTP/1.1 299 {PLANTED}\r\nX-Echo: {PLANTED}\r\nContent-Length: 20\r\n\r\n{PLANTED}"
+    );
+    let rows = [
+        ("/send-text", "unknown"),
+        (
+            "/privacy/photo",
+            "/instances/{id}/token/{token}/privacy/photo",
+        ),
+        (
+            "/privacy/messages-duration",
+            "/instances/{id}/token/{token}/privacy/messages-duration",
+        ),
+    ];
+    let broken = format!("HTTP/1.1 200 OK\r\nX {PLANTED}\r\n\r\n");
+    let refused = format!("{PLANTED}\r\n\r\n");
+    for (answer, status) in [(answer, 299), (broken, 502), (refused, 502)] {
+        let vendor = Vendor::start(&answer, After::Close).await;
+        let setup = Setup {
+            fallback: format!("base_url = \"http://{}/{PLANTED}\"", vendor.authority),
+            server: "[log]\nlevel = \"trace\"",
+            ..Setup::default()
+        };
+        let (gateway, address) = Process::serve(&setup.toml("http://127.0.0.1:1")).await;
+        for (below, _) in rows {
+            let request = format!(
+                "POST /instances/{PLANTED}/token/{PLANTED}{below}?phone={PLANTED} HTTP/1.1\r\n\
+                 Host: {PLANTED}\r\nClient-Token: {PLANTED}\r\nContent-Length: 20\r\n\r\n{PLANTED}"
+            );
+            assert_eq!(send(address, bytes(&request)).await.status, status);
+        }
+        gateway.signal("TERM");
+        let ended = gateway.ended().await;
+        assert_eq!(ended.code, Some(0));
+        assert!(!ended.stderr.contains(PLANTED), "{}", ended.stderr);
+        let lines = ended.stderr.lines();
+        let told: Vec<Value> = lines
+            .filter(|line| line.contains("milliseconds"))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(told.len(), rows.len(), "{}", ended.stderr);
+        for (line, (_, route)) in told.iter().zip(rows) {
+            let fields = ["route", "instance", "status", "ended_by"].map(|key| &line[key]);
+            assert_eq!(
+                fields,
+                [
+                    &json!(route),
+                    &json!(""),
+                    &json!(status),
+                    &json!("fallback")
+                ]
+            );
+        }
+    }
+}
