@@ -17,21 +17,27 @@
 //! | [`budget`] | when a request may be sent |
 //! | [`ryze`] | Ryze's language and the way to it |
 //! | [`sandbox`] | an in-memory Ryze |
+//! | [`explain`] | what becomes of a request, told without any network |
 //! | [`admin`], [`telemetry`] | what the operator sees |
 //! | [`alarm`] | a timer that stays armed |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
 
+pub mod access_log;
 pub mod admin;
 pub mod alarm;
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod explain;
+pub mod fallback;
 pub mod gateway;
 mod json;
 pub mod lane;
 pub mod lifecycle;
+pub mod live;
+pub mod network;
 pub mod privacy;
 pub mod ryze;
 pub mod sandbox;

@@ -74,6 +74,14 @@ pub fn update(settings: &Settings) -> Bytes {
     body.into()
 }
 
+/// The body of an answer that confirms these settings, which are written as in an update.
+#[must_use]
+pub fn confirmation(settings: &[u8]) -> Bytes {
+    [br#"{"success":true,"settings":"#, settings, b"}"]
+        .concat()
+        .into()
+}
+
 /// The settings in an answer that says `success`; `None` if it is anything else. A value that is
 /// not in the vendor's list is left out: unknown, not wrong.
 #[must_use]

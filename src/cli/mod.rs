@@ -1,21 +1,29 @@
-//! The commands: what the user typed, what is answered on stdout, and the exit code. What a command
-//! does belongs in the module that does it.
+//! The commands: what is answered on stdout, what is told on stderr, and the exit code. What the user
+//! may type is in `arguments.rs`; what a command does belongs in the module that does it.
+
+mod arguments;
 
 use std::{
     env,
     fmt::Display,
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
+use http::Uri;
 
+use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
 use crate::{
     config::{self, Config, Problem},
+    explain::{
+        self,
+        request::{self, TypedError},
+    },
     lifecycle::{self, LifecycleError, Stop},
+    live,
     sandbox::{self, Sandbox, Window},
     server, telemetry,
 };
@@ -29,65 +37,6 @@ const CONFIG_VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
 /// Where `serve --sandbox` listens, or where that is taken, on any free port.
 const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
 
-/// Answers Z-API's privacy calls and does the work on Ryze.
-#[derive(Parser)]
-#[command(version, disable_help_subcommand = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run the gateway
-    Serve(Serve),
-    /// Run only an in-memory Ryze, to test an integration with
-    Sandbox(SandboxArgs),
-    /// Read the configuration and report every problem; opens no port and sends nothing
-    Check(Check),
-}
-
-#[derive(Args)]
-struct Serve {
-    #[command(flatten)]
-    file: File,
-    /// Use a built-in configuration in front of an embedded in-memory Ryze
-    #[arg(long, conflicts_with = "config")]
-    sandbox: bool,
-}
-
-#[derive(Args)]
-struct File {
-    /// The configuration file [default: what ZAPI_TO_RYZE_CONFIG names]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct SandboxArgs {
-    /// Where to listen
-    #[arg(long, value_name = "ADDR")]
-    listen: SocketAddr,
-    /// Requests of one token that are admitted in a minute
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    requests_per_minute: u32,
-    /// Count the minute back from each request, not in fixed windows
-    #[arg(long)]
-    sliding_window: bool,
-    /// Milliseconds that WhatsApp takes for each field, and to read the settings
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    latency_ms: u32,
-}
-
-#[derive(Args)]
-struct Check {
-    #[command(flatten)]
-    file: File,
-    /// Show the effective configuration, secrets masked
-    #[arg(long)]
-    print: bool,
-}
-
 /// Runs the command that the process was started with, to its end.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -100,7 +49,8 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Check(check) => self::check(check),
+        Command::Check(check) => block_on(self::check(check)),
+        Command::Explain(explain) => block_on(self::explain(explain)),
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
     };
@@ -139,13 +89,41 @@ fn block_on(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Fai
     result
 }
 
-fn check(check: Check) -> Result<(), Failed> {
+async fn check(check: Check) -> Result<(), Failed> {
     let config = check.file.load()?;
     if check.print {
         answer(config::print(&config).trim_end());
     } else {
         answer("the configuration is fine");
     }
+    if check.live && !live::check(&config, answer).await? {
+        return Err(Failed::Told(FAILURE));
+    }
+    Ok(())
+}
+
+async fn explain(command: Explain) -> Result<(), Failed> {
+    let request = request::read(&command.request, &command.headers, io::stdin().lock());
+    let request = request.map_err(|error| match error {
+        TypedError::Usage(_) => {
+            tell(format_args!("error: {error}"));
+            Failed::Told(USAGE)
+        }
+        TypedError::Stdin(_) => error.into(),
+    })?;
+    if let Some(warning) = request.warning {
+        tell(format_args!("warning: {warning}"));
+    }
+    let config = if command.sandbox {
+        let mut config = config::sandbox(SANDBOX_LISTEN, (Ipv4Addr::LOCALHOST, 80).into());
+        // Nothing is sent, so the real address shows more than that of a sandbox that does not run.
+        config.ryze.base_url = Uri::from_static("https://ryzeapi.cloud");
+        config
+    } else {
+        command.file.load()?
+    };
+    let explanation = explain::explain(&config, &request.bytes).await?;
+    answer(explanation.to_string().trim_end());
     Ok(())
 }
 

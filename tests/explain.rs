@@ -1,0 +1,439 @@
+//! `explain`: what it says becomes of a request, that this is what a gateway does, and that no secret
+//! is in it. What becomes of every documented call belongs in `compatibility.rs`.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use tempfile::NamedTempFile;
+
+use crate::{
+    harness::{Message, Upstream, confirms, photo, post},
+    process::{Ended, Process, file, program, send},
+};
+
+const PRIVACY: &str = "/instances/I1/token/planted-zapi/privacy";
+const PHOTO: &str = "/instances/I1/token/planted-zapi/privacy/photo";
+const ALL: &str = r#"{"visualizationType":"ALL"}"#;
+const CLIENT_TOKEN: [&str; 2] = ["-H", "Client-Token: planted-client"];
+
+/// A configuration with a fallback, whose secrets all have `planted` in them and whose limits would
+/// let hardly anything through.
+fn configuration(ryze: &str, fallback: &str) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\ndeadline = \"1s\"\nbody_timeout = \"100ms\"\n\
+         header_timeout = \"100ms\"\nidle_timeout = \"100ms\"\n\
+         [admin]\nlisten = \"127.0.0.1:0\"\n\
+         [ryze]\nbase_url = \"{ryze}\"\nrequest_timeout = \"1s\"\n\
+         [budget]\nrequests_per_minute = 7\nmax_wait = \"0s\"\n\
+         [fallback]\nbase_url = \"{fallback}\"\nidle_timeout = \"100ms\"\n\
+         [[instances]]\nzapi_instance = \"I1\"\nzapi_token = \"planted-zapi\"\n\
+         client_token = \"planted-client\"\nryze_instance = \"a b\"\nryze_token = \"planted-ryze\"\n"
+    )
+}
+
+fn example() -> NamedTempFile {
+    file(&configuration(
+        "https://ryze.test/base",
+        "https://zapi.test/old",
+    ))
+}
+
+/// Explains with these arguments, and with `stdin` where there is any.
+fn run(command: &mut Command, stdin: &[u8]) -> Ended {
+    let mut typed = NamedTempFile::new().unwrap();
+    typed.write_all(stdin).unwrap();
+    let stdin = Stdio::from(File::open(typed.path()).unwrap());
+    let output = command.stdin(stdin).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+fn command(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = program(["explain", "--config"]);
+    command.arg(config).args(arguments);
+    command
+}
+
+/// Explains with the example's configuration.
+fn explain(arguments: &[&str], stdin: &[u8]) -> Ended {
+    let ended = run(&mut command(example().path(), arguments), stdin);
+    let leaks = [&ended.stdout, &ended.stderr].map(|text| text.contains("planted"));
+    assert_eq!(leaks, [false; 2], "{arguments:?}: {ended:?}");
+    ended
+}
+
+/// What is explained, which is always a success.
+fn explained(arguments: &[&str], stdin: &[u8]) -> String {
+    let ended = explain(arguments, stdin);
+    assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+    assert_eq!(ended.stderr, "", "{arguments:?}");
+    ended.stdout
+}
+
+fn with_client_token<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, &CLIENT_TOKEN].concat()
+}
+
+#[test]
+fn a_change_becomes_a_request_to_ryze() {
+    let told = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
+    assert_eq!(
+        told,
+        format!(
+            "Ryze answers it. It gets this request:\n\n  \
+             POST https://ryze.test/base/api/profile/privacy/a%20b\n  \
+             host: ryze.test\n  \
+             token: ********\n  \
+             content-type: application/json\n  \
+             accept-encoding: identity\n  \
+             user-agent: zapi-to-ryze/{}\n  \
+             content-length: 32\n\n  \
+             {{\"visibility\":{{\"profile\":\"all\"}}}}\n\n\
+             Cost: 1 of 7 requests a minute; changes of one instance that wait are folded into one.\n\n\
+             Once Ryze has confirmed it, the caller gets:\n\n  \
+             200 OK\n  \
+             content-type: application/json\n\n  \
+             {{\"success\":true}}\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+}
+
+#[test]
+fn a_list_of_contacts_that_is_dropped_is_told_of() {
+    const DROPPED: &str = "Its list of contacts is dropped";
+    let list = r#","contactsBlacklist":[{"action":"add","phone":"5544"}]}"#;
+    let text = configuration("https://ryze.test", "https://zapi.test");
+    let mode_only = file(&format!(
+        "policy.contacts_blacklist = \"mode_only\"\n{text}"
+    ));
+    for (value, more, is_dropped) in [
+        ("CONTACT_BLACKLIST", list, true),
+        ("CONTACT_BLACKLIST", "}", false),
+        ("ALL", list, false),
+    ] {
+        let body = format!("{{\"visualizationType\":\"{value}\"{more}");
+        let mut arguments = vec!["POST", PHOTO, &body];
+        arguments.extend(CLIENT_TOKEN);
+        let ended = run(&mut command(mode_only.path(), &arguments), b"");
+        assert!(ended.stdout.starts_with("Ryze answers it"), "{ended:?}");
+        assert_eq!(ended.stdout.contains(DROPPED), is_dropped, "{ended:?}");
+    }
+}
+
+#[test]
+fn a_read_shows_an_example() {
+    let told = explained(&with_client_token(&["GET", PRIVACY]), b"");
+    for part in [
+        "\n  GET https://ryze.test/base/api/profile/getPrivacy/a%20b\n",
+        "\nCost: 1 of 7 requests a minute; reads ",
+        "an example",
+        "\n  200 OK\n",
+        "\n  {\"photo\":\"ALL\",\"lastSeen\":\"ALL\",",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+}
+
+#[test]
+fn what_is_refused_has_its_status_headers_and_body() {
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &["PUT", PHOTO],
+            "405 Method Not Allowed\n  content-type: application/json\n  allow: POST\n\n  \
+             {\"success\":false,\"error\":\"METHOD_NOT_ALLOWED\",",
+        ),
+        (
+            &["HEAD", PHOTO],
+            "405 Method Not Allowed\n  content-type: application/json\n  allow: POST\n\nCost",
+        ),
+        (
+            &["POST", "/instances/I1/token/planted-other/privacy/photo"],
+            "400 Bad Request\n  content-type: application/json\n\n  \
+             {\"success\":false,\"error\":\"Instance not found\"}\n",
+        ),
+        (
+            &["POST", PHOTO, ALL, "-H", "Client-Token: planted-other"],
+            "403 Forbidden\n  content-type: application/json\n\n  \
+             {\"success\":false,\"error\":\"Client-Token not allowed\"}\n",
+        ),
+        (&["TRACE", "/planted"], "405 Method Not Allowed\n"),
+    ];
+    for (arguments, answer) in cases {
+        let told = explained(arguments, b"");
+        let begin = format!("The gateway refuses it. The caller gets:\n\n  {answer}");
+        assert!(told.starts_with(&begin), "{arguments:?}: {told}");
+        assert!(told.ends_with("\nCost: none.\n"), "{told}");
+    }
+}
+
+#[test]
+fn the_fallback_gets_all_but_the_secrets_shown() {
+    let path = "/instances/I1/token/planted%2Dzapi/send-text?a=%20b&again=planted-zapi";
+    let body = r#"{"phone":"55","t":"planted-zapi","n":"\nplanted-ryze"}"#;
+    let headers = [
+        "Client-Token: planted",
+        "Authorization: Bearer planted",
+        "Cookie: a=planted",
+        "Referer: http://a/token/planted-client/x",
+        "X-Other: kept",
+    ];
+    let mut arguments = vec!["POST", path, body];
+    headers.iter().for_each(|it| arguments.extend(["-H", it]));
+    let told = explained(&arguments, b"");
+    assert_eq!(
+        told,
+        format!(
+            "The fallback answers it. It gets this request:\n\n  \
+             POST https://zapi.test/old/instances/I1/token/********/send-text?a=%20b&again=********\n  \
+             host: zapi.test\n  \
+             content-type: application/json\n  \
+             content-length: {}\n  \
+             client-token: ********\n  \
+             authorization: ********\n  \
+             cookie: ********\n  \
+             referer: http://a/token/********/x\n  \
+             x-other: kept\n  \
+             via: 1.1 zapi-to-ryze\n\n  \
+             {{\"phone\":\"55\",\"t\":\"********\",\"n\":\"\\n********\"}}\n\n\
+             Cost: none of Ryze's budget.\n\n\
+             Its answer comes back as it is, with its status, headers and body.\n",
+            body.len()
+        )
+    );
+}
+
+#[test]
+fn tokens_of_others_are_hidden_however_the_path_is_written() {
+    for path in [
+        "/instances/X/token/planted",
+        "//instances//X//token//planted//send-text",
+        "/instances/X/TOKEN/planted/send-text",
+        "/instances/X/t%6Fken/plante%64/send-text/planted",
+        "/instances/X%2Ftoken%2Fplanted%2Fsend-text",
+        "/instances/X/token/1%2Fplanted/send-text",
+    ] {
+        let told = explained(&["GET", path], b"");
+        assert!(told.starts_with("The fallback answers it."), "{told}");
+        assert!(told.contains("********"), "{told}");
+    }
+}
+
+/// What is shown of a request as an upstream saw it.
+fn shown(base: &str, request: &Message) -> String {
+    let mut lines = request.head.lines();
+    let mut first = lines.next().unwrap().split(' ');
+    let (method, path) = (first.next().unwrap(), first.next().unwrap());
+    let mut shown = format!("\n\n  {method} {base}{path}\n");
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        let is_secret = ["token", "client-token"].contains(&name);
+        let value = if is_secret { "********" } else { value };
+        shown += &format!("  {name}: {value}\n");
+    }
+    if !request.body.is_empty() {
+        shown += &format!("\n  {}\n", request.body);
+    }
+    shown.replace("planted-zapi", "********") + "\nCost: "
+}
+
+#[tokio::test]
+async fn what_is_shown_is_what_a_gateway_sends() {
+    let client_token = "Host: gateway\r\nclient-token: planted-client\r\n";
+    let ours = |call: String| {
+        call.replace("/T1/", "/planted-zapi/")
+            .replace("Host: gateway\r\n", client_token)
+    };
+    let path = |path: &str| format!("/instances/I1/token/T1/{path}");
+    let calls = [
+        ours(photo("CONTACTS")),
+        ours(post(&path("privacy/read-receipts?value=disable"), "")),
+        ours(post(&path("privacy"), "").replace("POST", "GET")),
+        ours(post(&path("send-text?x=%2f"), r#"{"a":"b"}"#)),
+        ours(post(&path("privacy/disallowed-contacts?type=photo"), "").replace("POST", "GET")),
+        "DELETE /other HTTP/1.1\r\nhost: a\r\nX-One: 1\r\nx-one: 2\r\n\r\n".to_owned(),
+    ];
+    for call in calls {
+        let settings = r#"{"visibility":{"profile":"contacts"},"privacy":{"readReceipts":"none"}}"#;
+        let upstream = Upstream::start(confirms(settings)).await;
+        let base = &upstream.base_url;
+        let text = configuration(&format!("{base}/ryze"), &format!("{base}/old"))
+            .replace("100ms", "10s")
+            .replace("\"1s\"", "\"10s\"");
+        let (_gateway, address) = Process::serve(&text).await;
+        assert!(send(address, &call).await.status == 200, "{call}");
+        let told = run(&mut command(file(&text).path(), &[]), call.as_bytes());
+        let [request] = &upstream.seen()[..] else {
+            panic!("{call}: {:?}", upstream.seen());
+        };
+        let request = shown(base, request);
+        assert!(told.stdout.contains(&request), "{request}: {told:?}");
+    }
+}
+
+#[test]
+fn a_raw_request_is_read_from_stdin() {
+    let told = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
+    let raw = post(PHOTO, ALL).replace(
+        "Host: gateway\r\n",
+        "Host: a\r\nclient-token: planted-client\r\n",
+    );
+    let long = raw.replace("Host:", &format!("X: {}\r\nHost:", "x".repeat(20_000)));
+    let chunked = format!("\r\nTransfer-Encoding: chunked\r\n\r\n1b\r\n{ALL}\r\n0\r\n\r\n");
+    let chunked = raw.replace(&format!("\r\nContent-Length: 27\r\n\r\n{ALL}"), &chunked);
+    let absolute = raw.replace("POST /", "POST https://api.z-api.io/");
+    for raw in [
+        raw.clone(),
+        raw.replace("\r\n", "\n"),
+        format!("\n{raw}\n"),
+        raw.replace("Host: a", "Host: a\r\nExpect: 100-continue"),
+        raw.repeat(2),
+        long,
+        chunked,
+        absolute,
+    ] {
+        assert_eq!(explained(&[], raw.as_bytes()), told, "{raw}");
+    }
+    let read = explained(&with_client_token(&["GET", PRIVACY]), b"");
+    let raw = format!("GET {PRIVACY} HTTP/1.1\nHost: a\nClient-Token: planted-client");
+    assert_eq!(explained(&[], raw.as_bytes()), read);
+}
+
+#[test]
+fn a_raw_request_that_is_not_whole() {
+    let raw = post(PHOTO, ALL).replace(
+        "Host: gateway\r\n",
+        "Host: a\r\nclient-token: planted-client\r\n",
+    );
+    let cut = explained(&[], &raw.as_bytes()[..raw.len() - 1]);
+    assert!(
+        cut.contains("400 Bad Request") && cut.contains("the body ended"),
+        "{cut}"
+    );
+    let cut = explained(&[], post("/other", ALL).trim_end_matches('}').as_bytes());
+    assert!(
+        cut.contains("400 Bad Request") && cut.contains("the body ended"),
+        "{cut}"
+    );
+    let unannounced = raw.replace("Content-Length: 27\r\n", "");
+    let ended = explain(&[], unannounced.as_bytes());
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.starts_with("warning: ") && ended.stderr.contains("Content-Length"));
+    assert!(ended.stdout.contains("400 Bad Request"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_head_that_is_none_is_explained_as_such() {
+    let long = format!(
+        "GET /{} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "planted".repeat(8000)
+    );
+    for (raw, status) in [
+        ("planted\r\n\r\n", "400 Bad Request"),
+        ("GET /planted HTTP/2\r\nHost: a\r\n\r\n", "400 Bad Request"),
+        (
+            "GET / HTTP/1.1\r\nHo st: planted\r\n\r\n",
+            "400 Bad Request",
+        ),
+        (long.as_str(), "431 Request Header Fields Too Large"),
+    ] {
+        let told = explained(&[], raw.as_bytes());
+        let answer = format!(
+            "The gateway refuses it. The caller gets:\n\n  {status}\n\n\
+             The head is not one of HTTP/1.1, or it is too long.\n\nCost: none.\n"
+        );
+        assert_eq!(told, answer);
+    }
+}
+
+#[test]
+fn a_target_is_a_path_or_a_url() {
+    let told = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
+    let url = format!("https://api.z-api.io/{PHOTO}#planted");
+    assert_eq!(
+        explained(&with_client_token(&["POST", &url, ALL]), b""),
+        told
+    );
+    let no_host = explained(&["GET", "http://:80/planted"], b"");
+    assert!(no_host.contains("host is malformed"), "{no_host}");
+    let form = ["-H", "content-type: application/x-www-form-urlencoded"];
+    let told = explained(
+        &[&with_client_token(&["POST", PHOTO, ALL])[..], &form].concat(),
+        b"",
+    );
+    assert!(told.contains("415 Unsupported Media Type\n"), "{told}");
+    assert!(told.contains("accept-post: application/json\n"), "{told}");
+}
+
+#[test]
+fn wrong_usage_is_told_without_what_was_typed() {
+    let large = vec![b'p'; 1024 * 1024 + 1];
+    let cases: [(&[&str], &[u8]); 9] = [
+        (&["POST"], b""),
+        (&["POST", PHOTO, ALL, "Client-Token: planted"], b""),
+        (&["POST", "planted"], b""),
+        (&["POST", "/planted planted"], b""),
+        (&["POST", "/planted\nplanted"], b""),
+        (&["POST", PHOTO, "-H", "planted"], b""),
+        (&["POST", PHOTO, "-H", "a: planted\r\nplanted"], b""),
+        (&[], b"\r\n"),
+        (&[], &large),
+    ];
+    for (arguments, stdin) in cases {
+        let ended = explain(arguments, stdin);
+        assert_eq!(ended.code, Some(64), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+        assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_configuration_is_that_of_serve() {
+    let broken = file("[budget]\nburts = 3\n");
+    let ended = run(&mut command(broken.path(), &["GET", "/"]), b"");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""));
+    assert!(
+        ended.stderr.contains("error: line 2: budget.burts: "),
+        "{}",
+        ended.stderr
+    );
+    let none = run(&mut program(["explain", "GET", "/"]), b"");
+    assert_eq!((none.code, none.stdout.as_str()), (Some(64), ""));
+    let example = example();
+    let mut by_variable = program(["explain", "GET", "/"]);
+    let ended = run(by_variable.env("ZAPI_TO_RYZE_CONFIG", example.path()), b"");
+    assert!(ended.stdout.contains("zapi.test"), "{ended:?}");
+    let path = "/instances/SANDBOX/token/sandbox/privacy/photo";
+    let ended = run(
+        &mut program(["explain", "--sandbox", "POST", path, ALL]),
+        b"",
+    );
+    assert!(ended.stdout.starts_with("Ryze answers it."), "{ended:?}");
+}
+
+#[test]
+fn it_needs_no_network() {
+    let sockets = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let [ryze, old] = sockets
+        .each_ref()
+        .map(|socket| format!("http://{}", socket.local_addr().unwrap()));
+    let file = file(&configuration(&ryze, &old));
+    for path in [PRIVACY, "/other"] {
+        let arguments = with_client_token(&["GET", path]);
+        let ended = run(&mut command(file.path(), &arguments), b"");
+        assert!(ended.stdout.contains("It gets this request"), "{ended:?}");
+    }
+    for socket in sockets {
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!(socket.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+}
