@@ -3,12 +3,14 @@
 //!
 //! What belongs here is what needs that client. Everything else about the answers is tested
 //! without Node.js.
+//!
+//! With `--nocapture` each test prints a table of what the client saw.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -22,43 +24,149 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENT_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zapi-client");
 
 #[test]
-fn each_photo_value_is_resolved_and_shows_at_ryze() {
-    let setup = Setup::start();
-    // The last one is what a new account has, so that the others have to be seen to change it.
-    let values = [
+fn each_value_of_each_call_is_resolved_and_shows_at_ryze() {
+    /// Values of Z-API and of Ryze. The last are what a new account has, so that the others have to
+    /// be seen to change it.
+    type Words = &'static [(&'static str, &'static str)];
+    let who: Words = &[
         ("NONE", "none"),
         ("CONTACTS", "contacts"),
         ("CONTACT_BLACKLIST", "contact_blacklist"),
         ("ALL", "all"),
     ];
-    for (asked, shown) in values {
-        let outcome = setup.set_profile_photo("client-token", asked);
-        assert_eq!(outcome, json!({"resolved": {"success": true}}), "{asked}");
-        assert_eq!(setup.photo_at_ryze(), shown, "{asked}");
+    let online: Words = &[("SAME_LAST_SEEN", "match_last_seen"), ("ALL", "all")];
+    let switch: Words = &[("disable", "none"), ("enable", "all")];
+    let (kind, group) = ("visualizationType", &who[1..]);
+    let mut setup = Setup::start("", "client-token");
+    let mut expected = setup.settings();
+    for (method, key, section, field, words) in [
+        ("setProfilePhoto", kind, "visibility", "profile", who),
+        ("setLastSeen", kind, "visibility", "lastSeen", who),
+        ("setDescription", kind, "visibility", "status", who),
+        ("setOnline", kind, "visibility", "online", online),
+        ("setGroupAdd", "type", "permissions", "groupAdd", group),
+        ("setReadReceipts", "", "privacy", "readReceipts", switch),
+    ] {
+        for (value, word) in words {
+            let argument = match key {
+                "" => json!(value),
+                _ => json!({key: value}),
+            };
+            let outcome = setup.call(method, &argument);
+            assert_eq!(
+                outcome,
+                json!({"requests": 1, "resolved": {"success": true}})
+            );
+            expected[section][field] = json!(word);
+            assert_eq!(setup.settings(), expected, "{method} {value}");
+        }
     }
 }
 
 #[test]
-fn a_wrong_client_token_is_rejected_in_z_apis_words() {
-    let setup = Setup::start();
-    let before = setup.photo_at_ryze();
-    let outcome = setup.set_profile_photo("another-token", "NONE");
-    let rejected = &outcome["rejected"];
-    assert_eq!(rejected["status"], 403);
-    assert_eq!(rejected["body"]["error"], "Client-Token not allowed");
-    // What the client shows to a person.
-    assert_eq!(rejected["message"], "403: Client-Token not allowed");
-    assert_eq!(setup.photo_at_ryze(), before);
+fn what_cannot_be_done_is_rejected_and_not_tried_again() {
+    let mut setup = Setup::start("", "client-token");
+    let before = setup.settings();
+    let duration = "Ryze has no call to set how long messages last. Nothing was changed.";
+    let contacts =
+        "Ryze has no call to list the contacts that a setting leaves out. Nothing was changed.";
+    let mut cases = Vec::new();
+    for value in ["days90", "days7", "hours24", "disable", "off"] {
+        cases.push(("setMessagesDuration", json!(value), duration));
+    }
+    for value in ["lastSeen", "photo", "description", "groupAdd"] {
+        cases.push(("getDisallowedContacts", json!(value), contacts));
+    }
+    for (method, argument, message) in cases {
+        let outcome = setup.call(method, &argument);
+        let error = "UNPROCESSABLE_ENTITY";
+        let body = json!({"success": false, "error": error, "message": message});
+        let message = format!("422: {message}");
+        let rejected = json!({"name": "UnprocessableEntityError", "status": 422, "body": body, "message": message});
+        assert_eq!(outcome, json!({"requests": 1, "rejected": rejected}));
+    }
+    let list = json!([{"action": "add", "phone": "554411111111"}]);
+    for (method, key) in [
+        ("setProfilePhoto", "visualizationType"),
+        ("setLastSeen", "visualizationType"),
+        ("setDescription", "visualizationType"),
+        ("setGroupAdd", "type"),
+    ] {
+        let argument = json!({key: "CONTACT_BLACKLIST", "contactsBlacklist": list});
+        check_rejected(&setup.call(method, &argument), 422, "Nothing was changed");
+    }
+    let wrong = json!({"visualizationType": "ALL"});
+    check_rejected(
+        &setup.call("setGroupAdd", &wrong),
+        400,
+        "not visualizationType",
+    );
+    check_rejected(
+        &setup.call("setReadReceipts", &json!("ALL")),
+        400,
+        "enable, disable",
+    );
+    setup.connect(false);
+    let argument = json!({"visualizationType": "NONE"});
+    check_rejected(
+        &setup.call("setLastSeen", &argument),
+        400,
+        "You are not connected.",
+    );
+    setup.connect(true);
+    assert_eq!(setup.settings(), before);
 }
 
-/// The sandbox and the gateway in front of it.
+#[test]
+fn a_wrong_client_token_is_rejected_in_z_apis_words() {
+    let mut setup = Setup::start("", "another-token");
+    let before = setup.settings();
+    let outcome = setup.call("setProfilePhoto", &json!({"visualizationType": "NONE"}));
+    check_rejected(&outcome, 403, "Client-Token not allowed");
+    assert_eq!(
+        outcome["rejected"]["body"]["error"],
+        "Client-Token not allowed"
+    );
+    assert_eq!(setup.settings(), before);
+}
+
+#[test]
+fn a_429_is_tried_again_until_the_budget_allows_it() {
+    // A turn every 3 s, and nobody may wait for it: the client comes again after 1 s and 3 s.
+    let budget = "requests_per_minute = 20\nburst = 1\nmax_wait = \"0s\"";
+    let mut setup = Setup::start(budget, "client-token");
+    let nobody = json!({"visualizationType": "NONE"});
+    let success = json!({"success": true});
+    let first = setup.call("setProfilePhoto", &nobody);
+    assert_eq!(first, json!({"requests": 1, "resolved": success}));
+    let second = setup.call("setLastSeen", &nobody);
+    assert_eq!(second["resolved"], success);
+    assert!(second["requests"].as_u64().unwrap() > 1, "{second}");
+    assert_eq!(setup.settings()["visibility"]["lastSeen"], "none");
+}
+
+/// Checks that the client gave up at its first request, and what it shows to a person.
+fn check_rejected(outcome: &Value, status: u16, message: &str) {
+    assert_eq!(outcome["requests"], 1, "{outcome}");
+    assert_eq!(outcome["rejected"]["status"], status, "{outcome}");
+    let shown = outcome["rejected"]["message"].as_str().unwrap();
+    assert!(
+        shown.starts_with(&format!("{status}: ")) && shown.contains(message),
+        "{outcome}"
+    );
+}
+
+/// The sandbox, the gateway in front of it, and the client.
 struct Setup {
     sandbox: Server,
-    gateway: Server,
+    _gateway: Server,
+    client: Child,
+    calls: ChildStdin,
+    outcomes: BufReader<ChildStdout>,
 }
 
 impl Setup {
-    fn start() -> Self {
+    fn start(budget: &str, client_token: &str) -> Self {
         let sandbox = Server::start(&["sandbox", "--listen", "127.0.0.1:0"]);
         let mut configuration = tempfile::NamedTempFile::new().unwrap();
         write!(
@@ -70,6 +178,8 @@ impl Setup {
                 listen = "127.0.0.1:0"
                 [ryze]
                 base_url = "http://{}"
+                [budget]
+                {budget}
                 [[instances]]
                 zapi_instance = "zapi-instance"
                 zapi_token = "zapi-token"
@@ -82,11 +192,6 @@ impl Setup {
         .unwrap();
         // The file is read before the gateway listens, so it may go after that.
         let gateway = Server::start(&["serve", "--config", configuration.path().to_str().unwrap()]);
-        Self { sandbox, gateway }
-    }
-
-    /// What the client's `setProfilePhoto` came to: `resolved` or `rejected`, and with what.
-    fn set_profile_photo(&self, client_token: &str, value: &str) -> Value {
         let package = Path::new(CLIENT_FOLDER).join("node_modules/z-api-sdk");
         assert!(
             package.exists(),
@@ -94,7 +199,7 @@ impl Setup {
         );
         let mut client = Command::new("node")
             .arg("client.mjs")
-            .arg(format!("http://{}", self.gateway.address))
+            .arg(format!("http://{}", gateway.address))
             .args(["zapi-instance", "zapi-token", client_token])
             .current_dir(CLIENT_FOLDER)
             // The client honours the proxy of the environment.
@@ -103,29 +208,64 @@ impl Setup {
             .stdout(Stdio::piped())
             .spawn()
             .expect("node must start: tests/run says what is missing");
-        let argument = json!({"visualizationType": value});
-        let calls = json!([{"method": "setProfilePhoto", "argument": argument}]);
-        write!(client.stdin.take().unwrap(), "{calls}").unwrap();
-        let output = client.wait_with_output().unwrap();
-        serde_json::from_slice(&output.stdout).expect("one line of JSON")
+        Self {
+            sandbox,
+            _gateway: gateway,
+            calls: client.stdin.take().unwrap(),
+            outcomes: BufReader::new(client.stdout.take().unwrap()),
+            client,
+        }
     }
 
-    /// The photo's visibility as the sandbox has it.
-    fn photo_at_ryze(&self) -> String {
+    /// What a call of the client came to: `resolved` or `rejected`, and with what.
+    fn call(&mut self, method: &str, argument: &Value) -> Value {
+        let call = json!({"method": method, "argument": argument});
+        writeln!(self.calls, "{call}").unwrap();
+        let mut line = String::new();
+        self.outcomes.read_line(&mut line).unwrap();
+        let outcome: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let (how, what) = match &outcome["rejected"] {
+            Value::Null => ("resolved", &outcome["resolved"]),
+            rejected => ("rejected", &rejected["message"]),
+        };
+        let requests = &outcome["requests"];
+        println!("| `{method}({argument})` | {how} | `{what}` | {requests} |");
+        outcome
+    }
+
+    /// The account's settings as the sandbox has them.
+    fn settings(&self) -> Value {
+        let request = "GET /api/profile/getPrivacy/main HTTP/1.1\r\ntoken: sandbox-token\r\n";
+        self.ask(request, "")["settings"].clone()
+    }
+
+    /// Connects the account to WhatsApp or disconnects it.
+    fn connect(&self, connected: bool) {
+        let body = json!({"token": "sandbox-token", "connected": connected}).to_string();
+        self.ask("PUT /sandbox/instances/main HTTP/1.1\r\n", &body);
+    }
+
+    /// Has the sandbox carry a request out.
+    fn ask(&self, head: &str, body: &str) -> Value {
         let mut stream = TcpStream::connect(&self.sandbox.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = "GET /api/profile/getPrivacy/main HTTP/1.1\r\nHost: sandbox\r\n\
-                       token: sandbox-token\r\nConnection: close\r\n\r\n";
+        let length = body.len();
+        let request = format!(
+            "{head}Host: sandbox\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
-        let body: Value = serde_json::from_str(body).unwrap();
-        body["settings"]["visibility"]["profile"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        serde_json::from_str(body).unwrap()
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let _ = self.client.kill();
+        let _ = self.client.wait();
     }
 }
 
@@ -141,6 +281,7 @@ impl Server {
         let mut process = Command::new(env!("CARGO_BIN_EXE_zapi-to-ryze"))
             .args(arguments)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let stdout = process.stdout.take().unwrap();
