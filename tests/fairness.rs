@@ -93,7 +93,7 @@ async fn a_crowd_that_never_ends_costs_others_every_second_turn() {
 async fn lanes_of_idle_instances_cost_no_memory() {
     let pipes = Pipes::new(|_| Fate::confirmed_after(LATENCY));
     let budget = Budget::new(Terms {
-        share: 1000,
+        share: 1002,
         burst: 1000,
         max_wait: DEADLINE,
     });

@@ -25,8 +25,13 @@ enum Known {
     Nothing { in_flight: u32, latest: Instant },
     /// No limit but those that are over.
     NoLimit,
-    /// Until `reset` no request beyond the number `last` may go out.
-    Limit { last: u64, reset: Instant },
+    /// By the answer to the request of the number `answered`: until `reset` no request beyond the
+    /// number `last` may go out.
+    Limit {
+        answered: u64,
+        last: u64,
+        reset: Instant,
+    },
 }
 
 impl Gate {
@@ -53,7 +58,7 @@ impl Gate {
     /// When it is known to open, if `ahead` other requests of the token go first.
     pub(super) fn expected_to_open(&self, now: Instant, ahead: u64) -> Instant {
         match self.known {
-            Known::Limit { last, reset } if self.let_out + ahead >= last => reset.max(now),
+            Known::Limit { last, reset, .. } if self.let_out + ahead >= last => reset.max(now),
             _ => now,
         }
     }
@@ -66,6 +71,15 @@ impl Gate {
             *latest = now;
         }
         self.let_out
+    }
+
+    /// The request of this number was let out and not sent: another may go in its place.
+    pub(super) fn not_sent(&mut self, number: u64) {
+        if let Known::Limit { answered, last, .. } = &mut self.known
+            && number > *answered
+        {
+            *last += 1;
+        }
     }
 
     /// A request is over, answered or not.
@@ -83,8 +97,10 @@ impl Gate {
             }
             return;
         };
+        let mut answered = number;
         let (mut last, mut reset) = (number + u64::from(remaining), now + reset);
         if let Known::Limit {
+            answered: known_answered,
             last: known_last,
             reset: known_reset,
         } = self.known
@@ -95,9 +111,14 @@ impl Gate {
             // Answers overtake each other: of one window, the one that allows less is the later.
             if reset <= known_reset + SAME_WINDOW {
                 (last, reset) = (last.min(known_last), reset.max(known_reset));
+                answered = answered.max(known_answered);
             }
         }
-        self.known = Known::Limit { last, reset };
+        self.known = Known::Limit {
+            answered,
+            last,
+            reset,
+        };
     }
 }
 
@@ -158,6 +179,21 @@ mod tests {
         }
         assert_eq!(gate.opens(now, SECOND), now + SECOND * 20);
         assert!(is_open(&gate, now + SECOND * 20));
+    }
+
+    #[test]
+    fn what_was_not_sent_does_not_count() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let numbers = [(); 3].map(|()| gate.let_out(now));
+        gate.answered(numbers[1], allowance(1, 20), now);
+        assert!(!is_open(&gate, now));
+        gate.not_sent(numbers[0]);
+        assert!(!is_open(&gate, now), "the answer did not count it");
+        gate.not_sent(numbers[2]);
+        assert!(is_open(&gate, now));
+        gate.let_out(now);
+        assert!(!is_open(&gate, now));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Permit, Refused,
-    pool::{Pool, State},
+    Permit, Purpose, Refused,
+    pool::{Pool, State, Waiter},
     shared::{Lease, Shared, Taken},
 };
 
@@ -51,9 +51,9 @@ fn grant_due(pool: &Arc<Pool>) -> Next {
             Ok(place) => place,
             Err(next) => return next,
         };
-        let token = state.waiting[place].token;
-        // What holds this one back now holds back everybody.
-        match pool.try_take(&mut state, token, now) {
+        let Waiter { token, purpose, .. } = state.waiting[place];
+        // What holds this one back now holds back everybody behind it.
+        match pool.try_take(&mut state, token, purpose, now) {
             Ok(number) => grant(pool, state, place, number, None),
             Err(next) => return next.map_or(Next::Unknown, Next::At),
         }
@@ -62,14 +62,20 @@ fn grant_due(pool: &Arc<Pool>) -> Next {
 
 /// Asks for one slot of the limit that processes share, and grants it.
 async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
-    if let Err(next) = pool.first_not_held_back(&mut pool.lock(), Instant::now()) {
-        return next;
-    }
-    let time = match shared.take().await {
+    let asked_for = {
+        let mut state = pool.lock();
+        match pool.first_not_held_back(&mut state, Instant::now()) {
+            Ok(place) => state.waiting[place].purpose,
+            Err(next) => return next,
+        }
+    };
+    let time = match shared.take(asked_for).await {
         Taken::Lease(lease) => {
             let mut state = pool.lock();
             let now = Instant::now();
             match pool.first_not_held_back(&mut state, now) {
+                // The slot may be one that is kept for a read-back that has left.
+                Ok(place) if state.waiting[place].purpose < asked_for => shared.give_back(lease),
                 Ok(place) => {
                     let token = state.waiting[place].token;
                     let number = state.gate(token, now).let_out(now);
@@ -86,7 +92,7 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
         Taken::NotBefore(time) => time,
         Taken::Unavailable { until } => until,
     };
-    pool.refuse_beyond(time);
+    pool.refuse_beyond(time, asked_for);
     Next::At(time)
 }
 
@@ -128,14 +134,16 @@ impl Pool {
         Err(next)
     }
 
-    /// Nothing is granted before `time`: refuses whoever would wait too long.
-    fn refuse_beyond(&self, time: Instant) {
+    /// Nothing is granted before `time` to who waits for this purpose: refuses whoever of them would
+    /// wait too long.
+    fn refuse_beyond(&self, time: Instant, purpose: Purpose) {
         let mut state = self.lock();
         let now = Instant::now();
         state.not_before = time;
         let mut grant = time;
         for waiter in mem::take(&mut state.waiting) {
-            if grant <= waiter.since + waiter.max_wait {
+            let is_meant = waiter.purpose <= purpose;
+            if !is_meant || grant <= waiter.since + waiter.max_wait {
                 grant += self.interval();
                 state.waiting.push_back(waiter);
                 continue;

@@ -1,8 +1,8 @@
 //! The budget: how many requests may go to the upstream, and when.
 //!
-//! `slots.rs` keeps the promise, `pace.rs` smooths it, `gate.rs` heeds what the upstream says of a
-//! token, and `pool.rs` is the one place that grants permits, first come first served. What is done
-//! with a permit belongs in `lane`.
+//! `slots.rs` keeps the promise, and some of it for read-backs; `pace.rs` smooths it, `gate.rs` heeds
+//! what the upstream says of a token, and `grant.rs` is the one place that grants to those who wait:
+//! read-backs first, else first come first served. What is done with a permit belongs in `lane`.
 
 mod gate;
 mod grant;
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::{gate::Allowance, permit::Permit};
+pub use self::{gate::Allowance, permit::Permit, slots::Purpose};
 use self::{pool::Pool, shared::Shared};
 
 /// What stands for a token here, where nobody needs the token itself.
@@ -95,24 +95,26 @@ impl Budget {
         self
     }
 
-    /// Waits for its turn. Dropping the future leaves the queue and costs nothing.
+    /// Waits for the turn of a call. Dropping the future leaves the queue and costs nothing.
     ///
     /// # Errors
     /// [`Refused`], at once, if the wait is expected to be longer than the terms allow.
     pub async fn permit(&self, token: TokenDigest) -> Result<Permit, Refused> {
-        self.permit_within(token, self.terms.max_wait).await
+        let max_wait = self.terms.max_wait;
+        self.permit_within(token, Purpose::Call, max_wait).await
     }
 
-    /// As [`permit`](Self::permit), with another longest wait.
+    /// As [`permit`](Self::permit), for another purpose or with another longest wait.
     ///
     /// # Errors
     /// As [`permit`](Self::permit).
     pub async fn permit_within(
         &self,
         token: TokenDigest,
+        purpose: Purpose,
         max_wait: Duration,
     ) -> Result<Permit, Refused> {
-        self.pool(token).permit(token, max_wait).await
+        self.pool(token).permit(token, purpose, max_wait).await
     }
 
     /// How many budgets there are: one, or as many as tokens have a use for theirs.

@@ -84,8 +84,8 @@ impl Pace {
     }
 }
 
-/// GCRA's state, which governor keeps to itself, and a turn that was given back: good for telling a caller how long it would wait,
-/// never for letting a request out.
+/// GCRA's state, which governor keeps to itself, and a turn that was given back: good for telling a
+/// caller how long it would wait, never for letting a request out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast {
     interval: Duration,

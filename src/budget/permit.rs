@@ -70,6 +70,9 @@ impl Drop for Permit {
         }
         if let Some(gate) = state.gates.get_mut(&self.token) {
             gate.over();
+            if !self.sent {
+                gate.not_sent(self.number);
+            }
         }
         self.pool.wake(&state);
     }

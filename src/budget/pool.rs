@@ -19,7 +19,7 @@ use super::{
     grant,
     pace::Pace,
     shared::Shared,
-    slots::{HOLD, Slots},
+    slots::{HOLD, Purpose, Slots},
 };
 
 /// Slots and pace that some tokens share, their gates, and who waits for them.
@@ -38,7 +38,8 @@ pub(super) struct State {
     pub(super) slots: Slots,
     pub(super) pace: Pace,
     pub(super) gates: HashMap<TokenDigest, Gate>,
-    /// Who waits, the first first. Bounded by `max_wait`: whoever would wait longer is refused.
+    /// Who waits, the first first, and read-backs before all others. Bounded by `max_wait`: whoever
+    /// would wait longer is refused.
     pub(super) waiting: VecDeque<Waiter>,
     /// Whether the granting task runs: it does exactly while somebody waits.
     pub(super) granting: bool,
@@ -49,6 +50,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) token: TokenDigest,
+    pub(super) purpose: Purpose,
     pub(super) since: Instant,
     pub(super) max_wait: Duration,
     pub(super) grant: oneshot::Sender<Result<Permit, Refused>>,
@@ -75,6 +77,7 @@ impl Pool {
     pub(super) async fn permit(
         self: Arc<Self>,
         token: TokenDigest,
+        purpose: Purpose,
         max_wait: Duration,
     ) -> Result<Permit, Refused> {
         let turn = {
@@ -82,16 +85,16 @@ impl Pool {
             let now = Instant::now();
             state.waiting.retain(|waiter| !waiter.grant.is_closed());
             if self.shared.is_none()
-                && state.waiting.is_empty()
-                && let Ok(number) = self.try_take(&mut state, token, now)
+                && state.ahead(purpose) == 0
+                && let Ok(number) = self.try_take(&mut state, token, purpose, now)
             {
                 return Ok(Permit::new(&self, token, number, None));
             }
             let grant = match self.shared {
-                None => state.expected_grant(now, token),
-                Some(_) => self.expected_shared_grant(&state, now),
+                None => state.expected_grant(now, token, purpose),
+                Some(_) => self.expected_shared_grant(&state, now, purpose),
             };
-            let opening = state.expected_opening(now, token);
+            let opening = state.expected_opening(now, token, purpose);
             let wait = grant.max(opening).saturating_duration_since(now);
             if wait > max_wait {
                 return Err(Refused {
@@ -100,12 +103,15 @@ impl Pool {
                 });
             }
             let (grant, turn) = oneshot::channel();
-            state.waiting.push_back(Waiter {
+            let waiter = Waiter {
                 token,
+                purpose,
                 since: now,
                 max_wait,
                 grant,
-            });
+            };
+            let place = state.ahead(purpose);
+            state.waiting.insert(place, waiter);
             if state.granting {
                 // Those ahead may be held back by gates that do not hold back this one.
                 self.changed.notify_one();
@@ -128,6 +134,7 @@ impl Pool {
         &self,
         state: &mut State,
         token: TokenDigest,
+        purpose: Purpose,
         now: Instant,
     ) -> Result<u64, Option<Instant>> {
         let interval = self.interval();
@@ -135,8 +142,8 @@ impl Pool {
         if opening > now {
             return Err(Some(opening));
         }
-        if !state.slots.is_free(now) {
-            return Err(state.slots.next_release());
+        if !state.slots.is_free(now, purpose) {
+            return Err(state.slots.next_release(purpose));
         }
         state.pace.check().map_err(Some)?;
         state.slots.take();
@@ -144,9 +151,9 @@ impl Pool {
     }
 
     /// When a shared limit may grant one more behind all who wait, as far as is known: from the time
-    /// that it named last, one every interval.
-    fn expected_shared_grant(&self, state: &State, now: Instant) -> Instant {
-        if state.not_before <= now {
+    /// that it named last, one every interval. That time is not for a read-back.
+    fn expected_shared_grant(&self, state: &State, now: Instant, purpose: Purpose) -> Instant {
+        if state.not_before <= now || purpose == Purpose::ReadBack {
             return now;
         }
         let ahead = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
@@ -185,28 +192,43 @@ impl State {
         self.gates.entry(token).or_insert_with(|| Gate::new(now))
     }
 
+    /// How many of those who wait go before a request of this purpose.
+    fn ahead(&self, purpose: Purpose) -> usize {
+        match purpose {
+            Purpose::Call => self.waiting.len(),
+            Purpose::ReadBack => self
+                .waiting
+                .partition_point(|waiter| waiter.purpose == Purpose::ReadBack),
+        }
+    }
+
     /// When one more would be granted, behind all whom no gate holds back, if everything went as
     /// fast as it can.
-    fn expected_grant(&self, now: Instant, token: TokenDigest) -> Instant {
+    fn expected_grant(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
         let mut pace = self.pace.forecast();
-        let mut releases = self.slots.releases(now);
-        // The slots of those who are granted first serve a second time.
-        let mut again = VecDeque::new();
-        let mut grant = now;
         let goes_first = |waiter: &&Waiter| {
-            waiter.token == token || self.expected_opening(now, waiter.token) <= now
+            waiter.token == token || self.expected_opening(now, waiter.token, Purpose::Call) <= now
         };
-        for _ in 0..=self.waiting.iter().filter(goes_first).count() {
-            let release = releases.next().or_else(|| again.pop_front());
-            grant = pace.next(release.map_or(grant, |release| release.max(grant)));
-            again.push_back(grant + HOLD);
+        let ahead = self.waiting.iter().take(self.ahead(purpose));
+        let purposes = ahead.filter(goes_first).map(|waiter| waiter.purpose);
+        let mut grants = Vec::new();
+        let mut grant = now;
+        for (granted, purpose) in purposes.chain([purpose]).enumerate() {
+            let release = match self.slots.release(now, granted, purpose) {
+                Ok(release) => release,
+                // The slots of those who are granted first serve a second time.
+                Err(number) => grants.get(number).map_or(grant, |first| *first + HOLD),
+            };
+            grant = pace.next(release.max(grant));
+            grants.push(grant);
         }
         grant
     }
 
-    /// When the token's gate would let one more out, behind all who wait for it.
-    fn expected_opening(&self, now: Instant, token: TokenDigest) -> Instant {
-        let ahead = self.waiting.iter().filter(|waiter| waiter.token == token);
+    /// When the token's gate would let one more out, behind all who wait for it and go before.
+    fn expected_opening(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
+        let ahead = self.waiting.iter().take(self.ahead(purpose));
+        let ahead = ahead.filter(|waiter| waiter.token == token);
         let gate = self.gates.get(&token);
         gate.map_or(now, |gate| gate.expected_to_open(now, ahead.count() as u64))
     }

@@ -5,7 +5,7 @@
 //! until after *a* + 60 s, every request that arrived in the last 60 s holds one, and there are
 //! only `limit` of them. Pure: the time is an argument. Pacing belongs in `pace.rs`.
 
-use std::{collections::VecDeque, iter::repeat_n, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,10 +13,34 @@ use tokio::time::Instant;
 /// for what the network may still deliver from a connection that was closed.
 pub(super) const HOLD: Duration = Duration::from_secs(61);
 
+/// Slots that only read-backs may take, where there are [`ENOUGH`] of them: what was sent is to be
+/// made sure of, however many wait to be sent.
+const KEPT: u32 = 2;
+const ENOUGH: u32 = 10;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// What callers ask for.
+    Call,
+    /// To see what became of a request that was sent. It goes before all calls.
+    ReadBack,
+}
+
+impl Purpose {
+    /// How many of `limit` slots a request for this leaves to others.
+    pub(super) fn leaves(self, limit: u32) -> u32 {
+        match self {
+            Self::Call if limit >= ENOUGH => KEPT,
+            Self::Call | Self::ReadBack => 0,
+        }
+    }
+}
+
 /// The slots of one budget.
 #[derive(Debug)]
 pub(super) struct Slots {
-    limit: usize,
+    limit: u32,
     in_flight: usize,
     /// When each held slot is free again, the earliest first. Never longer than `limit`.
     held: VecDeque<Instant>,
@@ -25,28 +49,33 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn new(limit: u32) -> Self {
         Self {
-            limit: limit as usize,
+            limit,
             in_flight: 0,
             held: VecDeque::new(),
         }
     }
 
-    /// Whether a slot is free at `now`.
-    pub(super) fn is_free(&mut self, now: Instant) -> bool {
+    /// Whether a slot is free at `now` for a request of this purpose.
+    pub(super) fn is_free(&mut self, now: Instant, purpose: Purpose) -> bool {
         while self.held.front().is_some_and(|release| *release <= now) {
             self.held.pop_front();
         }
-        self.in_flight + self.held.len() < self.limit
+        self.in_flight + self.held.len() < self.open_to(purpose)
     }
 
     /// Whether no slot is taken at `now`.
     pub(super) fn are_all_free(&mut self, now: Instant) -> bool {
-        self.is_free(now) && self.in_flight == 0 && self.held.is_empty()
+        self.is_free(now, Purpose::ReadBack) && self.in_flight == 0 && self.held.is_empty()
+    }
+
+    /// How many may be taken when a request of this purpose has one.
+    fn open_to(&self, purpose: Purpose) -> usize {
+        (self.limit - purpose.leaves(self.limit)) as usize
     }
 
     /// Takes a slot that [`is_free`](Self::is_free) has just seen.
     pub(super) fn take(&mut self) {
-        debug_assert!(self.in_flight + self.held.len() < self.limit);
+        debug_assert!(self.in_flight + self.held.len() < self.limit as usize);
         self.in_flight += 1;
     }
 
@@ -61,18 +90,35 @@ impl Slots {
         self.held.push_back(now + HOLD);
     }
 
-    /// When the next held slot is free, if one is held.
-    pub(super) fn next_release(&self) -> Option<Instant> {
-        self.held.front().copied()
+    /// When enough held slots are free for a request of this purpose, if those that are held are
+    /// enough. None [`is_free`](Self::is_free) now.
+    pub(super) fn next_release(&self, purpose: Purpose) -> Option<Instant> {
+        let taken = self.in_flight + self.held.len();
+        let first = taken.saturating_sub(self.open_to(purpose));
+        self.held.get(first).copied()
     }
 
-    /// The earliest time at which each slot is free, in order: `now` for those that are free already.
-    /// A request that is in flight gives its slot back after `now + HOLD` at the earliest, and is
-    /// counted so.
-    pub(super) fn releases(&self, now: Instant) -> impl Iterator<Item = Instant> + '_ {
-        let free = self.limit - self.in_flight - self.held.len();
-        repeat_n(now, free)
-            .chain(self.held.iter().copied())
-            .chain(repeat_n(now + HOLD, self.in_flight))
+    /// The earliest time at which a request of this purpose may take a slot, `granted` others having
+    /// taken theirs after `now`: `now` if enough are free already. A request that is in flight gives
+    /// its slot back after `now + HOLD` at the earliest, and is counted so.
+    ///
+    /// # Errors
+    /// It has to be one that one of those others gives back: the number of that one.
+    pub(super) fn release(
+        &self,
+        now: Instant,
+        granted: usize,
+        purpose: Purpose,
+    ) -> Result<Instant, usize> {
+        let limit = self.limit as usize;
+        let number = granted + purpose.leaves(self.limit) as usize;
+        if let Some(again) = number.checked_sub(limit) {
+            return Err(again);
+        }
+        let free = limit - self.in_flight - self.held.len();
+        Ok(match number.checked_sub(free) {
+            None => now,
+            Some(taken) => self.held.get(taken).copied().unwrap_or(now + HOLD),
+        })
     }
 }

@@ -8,7 +8,10 @@ use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
 };
-use zapi_to_ryze::budget::shared::{Shared, Standing, Taken, Terms};
+use zapi_to_ryze::budget::{
+    Purpose,
+    shared::{Shared, Standing, Taken, Terms},
+};
 
 use super::{HOLD, is_about, lease, process, redis::Redis, silence, slots, wait};
 use crate::harness::soon;
@@ -31,31 +34,34 @@ async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
         ..slots(10)
     };
     let one = process(&redis.url(), terms);
-    let in_flight = lease(one.take().await);
+    let in_flight = lease(one.take(Purpose::Call).await);
     redis.stop();
     // It is noticed without a request.
     until(&one, Standing::Silent).await;
-    assert!(is_about(silence(one.take().await), HOLD));
+    assert!(is_about(silence(one.take(Purpose::Call).await), HOLD));
     until(&one, Standing::Alone).await;
     // What was in flight counts.
-    let local = lease(one.take().await);
-    assert!(is_about(wait(one.take().await), HOLD));
+    let local = lease(one.take(Purpose::Call).await);
+    assert!(is_about(wait(one.take(Purpose::Call).await), HOLD));
     one.hold(in_flight);
-    assert!(is_about(wait(one.take().await), HOLD));
+    assert!(is_about(wait(one.take(Purpose::Call).await), HOLD));
     sleep(HOLD).await;
-    let second = lease(one.take().await);
+    let second = lease(one.take(Purpose::Call).await);
     one.give_back(second);
-    let _ = lease(one.take().await);
+    let _ = lease(one.take(Purpose::Call).await);
 
     redis.start_again().await;
     until(&one, Standing::Silent).await;
     let back = Instant::now();
-    assert!(is_about(silence(one.take().await), HOLD + terms.margin));
+    assert!(is_about(
+        silence(one.take(Purpose::Call).await),
+        HOLD + terms.margin
+    ));
     until(&one, Standing::Shared).await;
     assert!(back.elapsed() >= HOLD);
     one.hold(local);
     assert_eq!(taken_in(&redis).await, 2);
-    let _ = lease(one.take().await);
+    let _ = lease(one.take(Purpose::Call).await);
     assert_eq!(taken_in(&redis).await, 3);
 }
 
@@ -73,10 +79,10 @@ async fn a_paused_redis_is_lost_in_a_second_and_shared_again_after_the_silence()
         ..slots(3)
     };
     let one = process(&redis.url(), terms);
-    let _ = lease(one.take().await);
+    let _ = lease(one.take(Purpose::Call).await);
     redis.signal("STOP");
     let asked = Instant::now();
-    assert!(is_about(silence(one.take().await), terms.hold));
+    assert!(is_about(silence(one.take(Purpose::Call).await), terms.hold));
     assert!(
         is_about(asked.elapsed(), Duration::from_millis(1_100)),
         "{:?}",
@@ -86,16 +92,16 @@ async fn a_paused_redis_is_lost_in_a_second_and_shared_again_after_the_silence()
     until(&one, Standing::Shared).await;
     assert!(asked.elapsed() < terms.hold + Duration::from_millis(1_500));
     // The request that was not answered in time took a slot after all.
-    let _ = lease(one.take().await);
-    let _ = wait(one.take().await);
+    let _ = lease(one.take(Purpose::Call).await);
+    let _ = wait(one.take(Purpose::Call).await);
 }
 
 #[tokio::test]
 async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
     let mut redis = Redis::start().await;
     let one = process(&redis.url(), slots(2));
-    let in_flight = lease(one.take().await);
-    let other = lease(one.take().await);
+    let in_flight = lease(one.take(Purpose::Call).await);
+    let other = lease(one.take(Purpose::Call).await);
     one.hold(other);
     redis.stop();
     redis.start_again().await;
@@ -105,10 +111,10 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
     };
     let fresh = process(&redis.url(), started);
     // Either it is too early, or the one who knows was there.
-    assert!(wait(fresh.take().await) > Duration::from_millis(500));
+    assert!(wait(fresh.take(Purpose::Call).await) > Duration::from_millis(500));
     soon(async { while taken_in(&redis).await != 2 {} }).await;
     assert!(is_about(
-        wait(process(&redis.url(), slots(4)).take().await),
+        wait(process(&redis.url(), slots(4)).take(Purpose::Call).await),
         HOLD
     ));
     until(&one, Standing::Shared).await;
@@ -119,28 +125,31 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
 async fn a_process_without_slots_has_nothing_to_lose() {
     let mut redis = Redis::start().await;
     let one = process(&redis.url(), slots(2));
-    let taken = lease(one.take().await);
+    let taken = lease(one.take(Purpose::Call).await);
     one.give_back(taken);
     redis.stop();
     redis.start_again().await;
-    let taken = lease(one.take().await);
+    let taken = lease(one.take(Purpose::Call).await);
     one.give_back(taken);
     // At its first error the connection is given up, and no more than that.
     redis.tell("REPLICAOF 127.0.0.1 1").await;
-    assert_eq!(wait(one.take().await), Duration::ZERO);
+    assert_eq!(wait(one.take(Purpose::Call).await), Duration::ZERO);
     redis.tell("REPLICAOF NO ONE").await;
-    let _ = lease(one.take().await);
+    let _ = lease(one.take(Purpose::Call).await);
 }
 
 #[tokio::test]
 async fn what_is_gone_is_noticed() {
     let redis = Redis::start().await;
     let [taking, holding] = [(); 2].map(|()| process(&redis.url(), slots(4)));
-    let [_kept, over] = [lease(taking.take().await), lease(holding.take().await)];
+    let [_kept, over] = [
+        lease(taking.take(Purpose::Call).await),
+        lease(holding.take(Purpose::Call).await),
+    ];
     redis.tell("FLUSHALL").await;
     holding.hold(over);
     until(&holding, Standing::Silent).await;
-    assert!(is_about(silence(taking.take().await), HOLD));
+    assert!(is_about(silence(taking.take(Purpose::Call).await), HOLD));
 }
 
 #[tokio::test]
@@ -154,9 +163,12 @@ async fn a_redis_that_takes_nothing_is_lost() {
     ] {
         let redis = Redis::start().await;
         let one = process(&redis.url(), slots(9));
-        let _ = lease(one.take().await);
+        let _ = lease(one.take(Purpose::Call).await);
         assert_eq!(redis.tell(off).await, "+OK");
-        assert!(is_about(silence(one.take().await), HOLD), "{off}");
+        assert!(
+            is_about(silence(one.take(Purpose::Call).await), HOLD),
+            "{off}"
+        );
         until(&one, Standing::Alone).await;
         assert_eq!(redis.tell(on).await, "+OK");
         until(&one, Standing::Silent).await;
@@ -209,7 +221,10 @@ async fn nonsense_is_no_slot() {
         let address = answering(bytes, step).await;
         let one = process(&format!("redis://{address}"), slots(1));
         let asked = Instant::now();
-        assert!(is_about(silence(one.take().await), HOLD), "{bytes:?}");
+        assert!(
+            is_about(silence(one.take(Purpose::Call).await), HOLD),
+            "{bytes:?}"
+        );
         assert!(asked.elapsed() < Duration::from_millis(1_500), "{bytes:?}");
     }
 }
@@ -219,7 +234,7 @@ async fn an_absurd_wait_is_not_waited_for() {
     let absurd = "*2\r\n+wait\r\n:9223372036854775807\r\n";
     let address = answering(absurd, Duration::ZERO).await;
     let one = process(&format!("redis://{address}"), slots(1));
-    assert!(wait(one.take().await) <= HOLD * 2);
+    assert!(wait(one.take(Purpose::Call).await) <= HOLD * 2);
 }
 
 /// Four processes send all the time, and everything happens to them and to Redis. A request arrives
@@ -240,7 +255,7 @@ async fn the_limit_holds_whatever_happens() {
         tokio::spawn(async move {
             for request in 0_u64.. {
                 let asked = Instant::now();
-                match shared.take().await {
+                match shared.take(Purpose::Call).await {
                     Taken::Lease(lease) => {
                         sleep(Duration::from_millis(request * 37 % 60)).await;
                         arrivals.send(Instant::now()).unwrap();

@@ -5,6 +5,7 @@
 
 mod absence;
 mod gateways;
+mod kept;
 mod redis;
 mod slots;
 
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use tokio::time::{Instant, sleep_until};
-use zapi_to_ryze::budget::shared::{Lease, Shared, Taken, Terms};
+use zapi_to_ryze::budget::{
+    Purpose,
+    shared::{Lease, Shared, Taken, Terms},
+};
 
 /// How long slots are held in these tests.
 const HOLD: Duration = Duration::from_secs(2);
@@ -66,7 +70,7 @@ fn silence(taken: Taken) -> Duration {
 /// Takes the next slot, however long that takes.
 async fn next(process: &Shared) -> Lease {
     loop {
-        match process.take().await {
+        match process.take(Purpose::Call).await {
             Taken::Lease(lease) => return lease,
             Taken::NotBefore(time) | Taken::Unavailable { until: time } => sleep_until(time).await,
         }

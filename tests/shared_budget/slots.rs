@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use tokio::time::{Instant, sleep};
-use zapi_to_ryze::budget::shared::{Shared, Taken, Terms};
+use zapi_to_ryze::budget::{
+    Purpose,
+    shared::{Shared, Taken, Terms},
+};
 
 use super::{HOLD, LONGEST, is_about, lease, next, process, redis::Redis, silence, slots, wait};
 use crate::harness::soon;
@@ -15,7 +18,7 @@ async fn all_processes_share_one_limit() {
     let processes = [(); 4].map(|()| process(&redis.url(), slots(6)));
     let mut leases = Vec::new();
     for turn in 0..20 {
-        match processes[turn % 4].take().await {
+        match processes[turn % 4].take(Purpose::Call).await {
             Taken::Lease(lease) => leases.push(lease),
             Taken::NotBefore(time) => {
                 // A slot in flight is free when it was held, and that could begin now.
@@ -27,19 +30,22 @@ async fn all_processes_share_one_limit() {
     }
     assert_eq!(leases.len(), 6);
     let other = Shared::new(&redis.url(), "other", slots(6), RootCertStore::empty()).unwrap();
-    let _ = lease(other.take().await);
+    let _ = lease(other.take(Purpose::Call).await);
 }
 
 #[tokio::test]
 async fn a_slot_is_free_when_it_was_held_long_enough_or_given_back() {
     let redis = Redis::start().await;
     let [one, other] = [(); 2].map(|()| process(&redis.url(), slots(2)));
-    let [first, second] = [lease(one.take().await), lease(one.take().await)];
-    assert!(is_about(wait(other.take().await), HOLD));
+    let [first, second] = [
+        lease(one.take(Purpose::Call).await),
+        lease(one.take(Purpose::Call).await),
+    ];
+    assert!(is_about(wait(other.take(Purpose::Call).await), HOLD));
     one.give_back(first);
     let third = soon(async {
         loop {
-            if let Taken::Lease(lease) = other.take().await {
+            if let Taken::Lease(lease) = other.take(Purpose::Call).await {
                 break lease;
             }
         }
@@ -64,14 +70,14 @@ async fn the_pace_is_that_of_all_processes() {
         ..slots(100)
     };
     let [one, other] = [(); 2].map(|()| process(&redis.url(), terms));
-    let first = lease(one.take().await);
-    let _ = lease(other.take().await);
-    assert!(is_about(wait(one.take().await), INTERVAL));
+    let first = lease(one.take(Purpose::Call).await);
+    let _ = lease(other.take(Purpose::Call).await);
+    assert!(is_about(wait(one.take(Purpose::Call).await), INTERVAL));
     let given_back = Instant::now();
     one.give_back(first);
-    soon(async { while !matches!(other.take().await, Taken::Lease(_)) {} }).await;
+    soon(async { while !matches!(other.take(Purpose::Call).await, Taken::Lease(_)) {} }).await;
     assert!(given_back.elapsed() < INTERVAL / 2);
-    assert!(is_about(wait(one.take().await), INTERVAL));
+    assert!(is_about(wait(one.take(Purpose::Call).await), INTERVAL));
 }
 
 #[tokio::test]
@@ -79,7 +85,7 @@ async fn the_slots_of_a_killed_process_come_back_when_no_request_of_it_can_count
     let redis = Redis::start().await;
     let [killed, other] = [(); 2].map(|()| process(&redis.url(), slots(1)));
     let taken = Instant::now();
-    let _ = lease(killed.take().await);
+    let _ = lease(killed.take(Purpose::Call).await);
     drop(killed);
     let _ = soon(next(&other)).await;
     let waited = taken.elapsed();
@@ -96,7 +102,10 @@ async fn nothing_stays_in_redis_for_ever() {
         let time: i64 = time.trim_start_matches(':').parse().unwrap();
         assert!((1..=3_000).contains(&time), "{time}");
     };
-    let [first, second] = [lease(one.take().await), lease(one.take().await)];
+    let [first, second] = [
+        lease(one.take(Purpose::Call).await),
+        lease(one.take(Purpose::Call).await),
+    ];
     expires().await;
     one.hold(first);
     one.give_back(second);
@@ -106,7 +115,7 @@ async fn nothing_stays_in_redis_for_ever() {
     sleep(LONGEST + HOLD).await;
     assert_eq!(redis.tell("DBSIZE").await, ":0");
     // Nothing was lost: it is as unused as a new one.
-    let _ = lease(one.take().await);
+    let _ = lease(one.take(Purpose::Call).await);
 }
 
 #[tokio::test]
@@ -117,11 +126,14 @@ async fn a_password_lets_in() {
         process(&url, slots(1))
     };
     for wrong in ["", ":wrong@", "nobody:p%40ss%2Fword@"] {
-        assert!(is_about(silence(with(wrong).take().await), HOLD));
+        assert!(is_about(
+            silence(with(wrong).take(Purpose::Call).await),
+            HOLD
+        ));
     }
-    let _ = lease(with(":p%40ss%2Fword@").take().await);
+    let _ = lease(with(":p%40ss%2Fword@").take(Purpose::Call).await);
     assert!(is_about(
-        wait(with("default:p%40ss%2Fword@").take().await),
+        wait(with("default:p%40ss%2Fword@").take(Purpose::Call).await),
         HOLD
     ));
 }
@@ -130,14 +142,14 @@ async fn a_password_lets_in() {
 async fn tls_is_spoken_with_a_server_that_is_trusted() {
     let (redis, url, roots) = Redis::start_with_tls().await;
     let trusting = Shared::new(&url, "test", slots(1), roots.clone()).unwrap();
-    let _ = lease(trusting.take().await);
+    let _ = lease(trusting.take(Purpose::Call).await);
     let other_name = url.replace("localhost", "127.0.0.1");
     for (url, roots) in [(&url, RootCertStore::empty()), (&other_name, roots)] {
         let wary = Shared::new(url, "test", slots(1), roots).unwrap();
-        assert!(is_about(silence(wary.take().await), HOLD));
+        assert!(is_about(silence(wary.take(Purpose::Call).await), HOLD));
     }
     let plain = process(&redis.url(), slots(1));
-    assert!(is_about(wait(plain.take().await), HOLD));
+    assert!(is_about(wait(plain.take(Purpose::Call).await), HOLD));
 }
 
 #[test]

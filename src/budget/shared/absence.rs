@@ -11,6 +11,7 @@ use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{
+    super::slots::Purpose,
     Inner, Lease, State, Taken, Terms,
     store::{Action, Answer, Link, nonsense},
 };
@@ -206,9 +207,11 @@ impl State {
     }
 
     /// Takes a slot of the static share, of which every slot of this process counts.
-    pub(super) fn take_alone(&mut self, now: Instant, terms: &Terms) -> Taken {
-        if self.in_flight.len() + self.held.len() >= terms.alone as usize {
-            let release = self.held.front().map(|(_, release)| *release);
+    pub(super) fn take_alone(&mut self, now: Instant, terms: &Terms, purpose: Purpose) -> Taken {
+        let open = (terms.alone - purpose.leaves(terms.alone)) as usize;
+        let taken = self.in_flight.len() + self.held.len();
+        if taken >= open {
+            let release = self.held.get(taken - open).map(|(_, release)| *release);
             return Taken::NotBefore(release.unwrap_or(now + terms.hold));
         }
         if let Err(next) = self.pace.check() {

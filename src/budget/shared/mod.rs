@@ -30,7 +30,7 @@ use self::{
     absence::{GONE, within_patience},
     store::{Action, Answer, Link, Store},
 };
-use super::pace::Pace;
+use super::{pace::Pace, slots::Purpose};
 
 pub use self::terms::Terms;
 
@@ -163,7 +163,7 @@ impl Shared {
 
     /// Asks for a slot and a turn of the pace: one round trip of at most a second. Dropping the
     /// future may leave a slot taken until its lease runs out.
-    pub async fn take(&self) -> Taken {
+    pub async fn take(&self, purpose: Purpose) -> Taken {
         let inner = &self.0;
         let (id, known, link) = {
             let mut state = inner.lock();
@@ -173,7 +173,7 @@ impl Shared {
             }
             state.release(now);
             if state.is_away {
-                return state.take_alone(now, &inner.terms);
+                return state.take_alone(now, &inner.terms, purpose);
             }
             (state.next_id(), state.known(), state.link.clone())
         };
@@ -184,7 +184,10 @@ impl Shared {
                 None => inner.connect().await?,
             };
             let slot = [(id, inner.terms.lease())];
-            let answer = inner.store.ask(&link, Action::Take, known, &slot).await?;
+            let answer = inner
+                .store
+                .ask(&link, Action::Take(purpose), known, &slot)
+                .await?;
             Ok((link, answer))
         };
         let asked = within_patience(asked).await;

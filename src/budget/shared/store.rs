@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{SharedError, Terms};
+use super::{super::slots::Purpose, SharedError, Terms};
 
 const SCRIPT: &str = include_str!("script.lua");
 
@@ -39,8 +39,8 @@ pub(super) struct Store {
 /// What a step is to do with its slots.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
-    /// Take the slot if it may be taken.
-    Take,
+    /// Take the slot if it may be taken for this.
+    Take(Purpose),
     /// Hold the slot from now on.
     Hold,
     /// Let go of the slot and of the turn that it took.
@@ -175,7 +175,7 @@ impl Store {
         command
             .arg(action.word())
             .arg(known)
-            .arg(limit)
+            .arg(limit - action.leaves(limit))
             .arg(microseconds(interval))
             .arg(microseconds(interval * (burst - 1)))
             .arg(microseconds(hold))
@@ -206,9 +206,17 @@ pub(super) fn nonsense() -> RedisError {
 }
 
 impl Action {
+    /// How many slots stay for others.
+    fn leaves(self, limit: u32) -> u32 {
+        match self {
+            Self::Take(purpose) => purpose.leaves(limit),
+            Self::Hold | Self::GiveBack | Self::Join => 0,
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
-            Self::Take => "take",
+            Self::Take(_) => "take",
             Self::Hold => "hold",
             Self::GiveBack => "give_back",
             Self::Join => "join",

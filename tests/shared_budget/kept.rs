@@ -1,0 +1,108 @@
+//! What several processes keep for read-backs together.
+
+use std::time::Duration;
+
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
+use zapi_to_ryze::budget::{
+    Budget, Purpose,
+    shared::{Standing, Terms},
+};
+
+use super::{HOLD, is_about, lease, process, redis::Redis, slots, wait};
+use crate::harness::soon;
+
+#[tokio::test]
+async fn two_slots_of_all_processes_are_kept_where_there_are_ten() {
+    let redis = Redis::start().await;
+    let [one, other] = [(); 2].map(|()| process(&redis.url(), slots(10)));
+    for _ in 0..4 {
+        for process in [&one, &other] {
+            let _ = lease(process.take(Purpose::Call).await);
+        }
+    }
+    for process in [&one, &other] {
+        assert!(is_about(wait(process.take(Purpose::Call).await), HOLD));
+    }
+    let look = lease(one.take(Purpose::ReadBack).await);
+    let _ = lease(other.take(Purpose::ReadBack).await);
+    assert!(is_about(wait(one.take(Purpose::ReadBack).await), HOLD));
+    one.give_back(look);
+    soon(async { while redis.tell("ZCOUNT zapi-to-ryze:test 0 +inf").await != ":9" {} }).await;
+    // What came back is one of those that are kept.
+    assert!(is_about(wait(other.take(Purpose::Call).await), HOLD));
+    let _ = lease(other.take(Purpose::ReadBack).await);
+}
+
+#[tokio::test]
+async fn none_is_kept_below_ten() {
+    let redis = Redis::start().await;
+    let one = process(&redis.url(), slots(9));
+    for _ in 0..9 {
+        let _ = lease(one.take(Purpose::Call).await);
+    }
+    assert!(is_about(wait(one.take(Purpose::ReadBack).await), HOLD));
+}
+
+#[tokio::test]
+async fn two_slots_of_the_static_share_are_kept() {
+    let mut redis = Redis::start().await;
+    let terms = Terms {
+        alone: 10,
+        burst: 10,
+        ..slots(20)
+    };
+    let one = process(&redis.url(), terms);
+    let in_flight = lease(one.take(Purpose::Call).await);
+    redis.stop();
+    soon(async {
+        while one.standing() != Standing::Alone {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    for _ in 0..7 {
+        let _ = lease(one.take(Purpose::Call).await);
+    }
+    assert!(is_about(wait(one.take(Purpose::Call).await), HOLD));
+    for _ in 0..2 {
+        let _ = lease(one.take(Purpose::ReadBack).await);
+    }
+    assert!(is_about(wait(one.take(Purpose::ReadBack).await), HOLD));
+    one.hold(in_flight);
+}
+
+/// A process whose calls wait for slots, and one that comes with a read-back.
+#[tokio::test]
+async fn a_read_back_goes_before_the_calls_that_wait() {
+    const TOKEN: [u8; 32] = [0; 32];
+    let redis = Redis::start().await;
+    let longest = HOLD * 4;
+    let terms = zapi_to_ryze::budget::Terms {
+        share: 10,
+        burst: 10,
+        max_wait: longest,
+    };
+    let budget = Budget::new(terms).shared_through(process(&redis.url(), slots(10)));
+    for _ in 0..8 {
+        let mut permit = budget.permit(TOKEN).await.unwrap();
+        permit.sent();
+        permit.answered(None);
+    }
+    let waiting = budget.clone();
+    let call = tokio::spawn(async move { waiting.permit(TOKEN).await.map(drop) });
+    yield_now().await;
+    let start = Instant::now();
+    for _ in 0..2 {
+        let look = budget.permit_within(TOKEN, Purpose::ReadBack, Duration::from_secs(1));
+        let mut look = soon(look).await.unwrap();
+        look.sent();
+    }
+    assert!(start.elapsed() < HOLD / 2, "{:?}", start.elapsed());
+    let late = budget.permit_within(TOKEN, Purpose::ReadBack, Duration::from_millis(100));
+    let refused = soon(late).await.unwrap_err();
+    assert!(refused.retry_after < HOLD && !refused.by_upstream);
+    soon(call).await.unwrap().unwrap();
+}
