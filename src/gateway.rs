@@ -177,6 +177,7 @@ fn ended_by(outcome: &Outcome) -> &'static str {
         | Err(
             Failure::Throttled { .. }
             | Failure::NotConnected
+            | Failure::Denied { .. }
             | Failure::Refused { .. }
             | Failure::Upstream { .. }
             | Failure::Unknown,

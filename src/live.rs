@@ -72,9 +72,10 @@ async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
 /// What is wrong, and where to look.
 fn fault(failure: &Failure) -> String {
     match failure {
-        Failure::Refused { reason } => {
+        Failure::Denied { reason } => {
             format!("Ryze refuses it ({reason}); check ryze_instance and ryze_token")
         }
+        Failure::Refused { reason } => format!("Ryze refuses the request ({reason})"),
         Failure::NotConnected => "not connected to WhatsApp; connect it at Ryze".into(),
         Failure::Upstream { reason } => format!("not known: {reason}"),
         Failure::Throttled { by, retry_after } => {

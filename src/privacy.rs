@@ -128,7 +128,12 @@ pub enum Failure {
     },
     /// The account is not connected to WhatsApp.
     NotConnected,
-    /// Only the operator, or nobody, can cure it: repeating it is of no use.
+    /// The upstream denies the gateway the account: only the operator can cure it.
+    Denied {
+        /// What the upstream said, free of secrets.
+        reason: String,
+    },
+    /// Nobody can cure it: repeating it is of no use.
     Refused {
         /// What the upstream said, free of secrets.
         reason: String,
@@ -142,6 +147,14 @@ pub enum Failure {
     NotSent,
     /// It was sent and the answer did not come: it may take effect still.
     Unknown,
+}
+
+impl Failure {
+    /// Whether a change may have been carried out all the same.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        matches!(self, Self::Upstream { .. } | Self::Unknown)
+    }
 }
 
 /// Whose limit a [`Failure::Throttled`] met.

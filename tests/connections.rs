@@ -195,6 +195,28 @@ async fn a_kept_connection_that_is_found_closed_is_replaced() {
     }
 }
 
+/// A Ryze that restarted has closed them all, and the next request is to find out what became of the
+/// one that was lost.
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_that_breaks_makes_the_others_suspect() {
+    let counted = Counted::new(&[
+        Ending::Confirm,
+        Ending::Confirm,
+        Ending::Close,
+        Ending::Confirm,
+    ]);
+    let client = client(counted.clone());
+    let (one, other) = (target("one"), target("other"));
+    let (first, second) = (update(), update());
+    let (first, second) = tokio::join!(client.update(&one, &first), client.update(&other, &second));
+    assert!(first.result.is_ok() && second.result.is_ok());
+    let broken = client.update(&one, &update()).await.result;
+    assert!(matches!(broken, Err(Error::Unknown(_))), "{broken:?}");
+    client.update(&one, &update()).await.result.unwrap();
+    tokio::task::yield_now().await;
+    assert_eq!(counted.count(), (3, 1));
+}
+
 /// What is on its way when a connection is given up must not arrive later, when its slot was given
 /// back: the system has to throw it away.
 #[tokio::test]

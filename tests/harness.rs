@@ -262,7 +262,7 @@ pub fn refuses(status: u16, message: &str) -> Step {
     )
 }
 
-/// An upstream that answers every request in the same way.
+/// An upstream that does what it is told with each request.
 pub struct Upstream {
     pub base_url: String,
     seen: Arc<Mutex<Vec<Message>>>,
@@ -271,8 +271,20 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// Does the same with every request.
     pub async fn start(step: Step) -> Self {
+        Self::script(vec![step]).await
+    }
+
+    /// Does the n-th step with the n-th request, and the last one with all that follow.
+    pub async fn script(steps: Vec<Step>) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(socket, steps)
+    }
+
+    /// As [`script`](Self::script), on a socket that listens already.
+    pub fn on(socket: TcpListener, steps: Vec<Step>) -> Self {
+        let steps = Arc::<[Step]>::from(steps);
         let base_url = format!("http://{}", socket.local_addr().unwrap());
         let seen = Arc::<Mutex<Vec<Message>>>::default();
         let connections = Arc::<AtomicUsize>::default();
@@ -280,7 +292,7 @@ impl Upstream {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = socket.accept().await {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, step.clone(), Arc::clone(&log)));
+                tokio::spawn(serve(stream, Arc::clone(&steps), Arc::clone(&log)));
             }
         });
         Self {
@@ -296,6 +308,16 @@ impl Upstream {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The requests that arrived so far: the body of an update, and `GET` for a read.
+    pub fn calls(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        let told = seen.iter().map(|request| match request.first_line() {
+            line if line.starts_with("GET ") => "GET".to_owned(),
+            _ => request.body.clone(),
+        });
+        told.collect()
+    }
+
     /// The connections that were opened so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
@@ -308,10 +330,14 @@ impl Drop for Upstream {
     }
 }
 
-async fn serve(mut stream: TcpStream, step: Step, seen: Arc<Mutex<Vec<Message>>>) {
+async fn serve(mut stream: TcpStream, steps: Arc<[Step]>, seen: Arc<Mutex<Vec<Message>>>) {
     while let Some(request) = Message::read(&mut stream).await {
-        seen.lock().unwrap().push(request);
-        match &step {
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(request);
+            seen.len() - 1
+        };
+        match steps.get(number).or(steps.last()).expect("a step") {
             Step::Send(bytes) => stream.write_all(bytes.as_bytes()).await.unwrap(),
             Step::SendAndClose(bytes) => {
                 // The gateway may have hung up on an answer that is too much.

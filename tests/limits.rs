@@ -85,6 +85,34 @@ async fn a_connection_that_is_idle() {
     closed(&mut caller).await;
 }
 
+/// hyper reads on after an answer only where it has reason to: nothing but the limit may depend on it.
+#[tokio::test]
+async fn a_connection_that_is_idle_after_a_long_time_of_work_or_a_body_in_chunks() {
+    let call = photo("ALL");
+    let (head, body) = call.split_once("\r\n\r\n").unwrap();
+    let head = head.replace("Content-Length: 27", "Transfer-Encoding: chunked");
+    let chunked = format!("{head}\r\n\r\n1b\r\n{body}\r\n0\r\n\r\n");
+    let (upstream, gateway) = start("idle_timeout = \"300ms\"\nheader_timeout = \"60s\"").await;
+    let old = Upstream::start(confirms("{}")).await;
+    let setup = Setup {
+        server: "idle_timeout = \"300ms\"\nheader_timeout = \"60s\"",
+        fallback: format!("base_url = {:?}", old.base_url),
+        ..Setup::default()
+    };
+    let with_fallback = setup.start(&upstream.base_url).await;
+    let passed_on = "POST /x HTTP/1.1\r\nHost: g\r\nContent-Length: 1\r\n\r\nx";
+    for (gateway, call) in [
+        (&gateway, chunked.as_str()),
+        (&with_fallback, chunked.as_str()),
+        (&with_fallback, passed_on),
+    ] {
+        let mut caller = connect(gateway).await;
+        caller.write_all(call.as_bytes()).await.unwrap();
+        assert!(Reply::read(&mut caller).await.status < 400);
+        closed(&mut caller).await;
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_does_not_come() {
     let (upstream, gateway) = start("body_timeout = \"200ms\"").await;
@@ -215,7 +243,8 @@ async fn a_ryze_that_does_not_answer() {
         .set_photo("ALL")
         .await
         .assert_failure(504, "GATEWAY_TIMEOUT");
-    assert_eq!(upstream.seen().len(), 2);
+    // The update and what was to be read back.
+    assert_eq!(upstream.seen().len(), 3);
 }
 
 #[tokio::test]

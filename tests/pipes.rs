@@ -59,7 +59,9 @@ impl Fate {
 pub struct Pipes {
     fate: Arc<dyn Fn(usize) -> Fate + Send + Sync>,
     arrivals: Arc<Mutex<Vec<(Instant, Message)>>>,
-    refuses_connections: bool,
+    /// How connections fail, if they do.
+    refusal: Arc<Mutex<Option<io::ErrorKind>>>,
+    connects: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Pipes {
@@ -68,14 +70,25 @@ impl Pipes {
         Self {
             fate: Arc::new(fate),
             arrivals: Arc::default(),
-            refuses_connections: false,
+            refusal: Arc::default(),
+            connects: Arc::default(),
         }
     }
 
     pub fn refusing() -> Self {
-        let mut pipes = Self::new(|_| Fate::confirmed_after(Duration::ZERO));
-        pipes.refuses_connections = true;
+        let pipes = Self::new(|_| Fate::confirmed_after(Duration::ZERO));
+        pipes.refuse(Some(io::ErrorKind::ConnectionRefused));
         pipes
+    }
+
+    /// From now on connections fail so, or with none are opened again.
+    pub fn refuse(&self, how: Option<io::ErrorKind>) {
+        *self.refusal.lock().unwrap() = how;
+    }
+
+    /// When connections were asked for.
+    pub fn connects(&self) -> Vec<Instant> {
+        self.connects.lock().unwrap().clone()
     }
 
     /// When requests arrived.
@@ -128,8 +141,9 @@ impl Pipes {
 
 impl Connect for Pipes {
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        if self.refuses_connections {
-            return Err(io::ErrorKind::ConnectionRefused.into());
+        self.connects.lock().unwrap().push(Instant::now());
+        if let Some(how) = *self.refusal.lock().unwrap() {
+            return Err(how.into());
         }
         let (near, far) = duplex(16 * 1024);
         tokio::spawn(self.clone().serve(far));

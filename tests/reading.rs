@@ -225,8 +225,8 @@ async fn check_failures(cases: Vec<(Step, u16, &str, &str)>) {
     };
     for (step, status, error, message) in cases {
         let (reply, seen) = read(&setup, step.clone(), &call("GET", PATH)).await;
-        let step = format!("{step:.200?}");
-        println!("{step}: {} {}", reply.status, reply.message.body);
+        let shown = format!("{step:.200?}");
+        println!("{shown}: {} {}", reply.status, reply.message.body);
         reply.assert_failure(status, error);
         let text = reply.text("message");
         assert!(text.contains(message), "no {message:?}");
@@ -234,7 +234,9 @@ async fn check_failures(cases: Vec<(Step, u16, &str, &str)>) {
             assert!(!text.contains(word), "{text}");
         }
         assert_eq!(reply.header("retry-after").is_some(), status == 429);
-        assert_eq!(seen.len(), 1);
+        // What may be otherwise the next time is asked once more, if there is time left.
+        let is_asked_again = matches!(status, 502 | 504) && !matches!(step, Step::Hang);
+        assert_eq!(seen.len(), 1 + usize::from(is_asked_again));
     }
 }
 

@@ -4,15 +4,18 @@
 //! value cannot overtake a newer one and Ryze's snapshot is not torn. Operations that arrive meanwhile
 //! wait. When the permit is granted, not before, the next request is folded from the callers who
 //! still wait: an update has of the same setting the latest value, and different settings together;
-//! a read is for all who want to read. Every caller is judged by its own setting. A lane runs in a task
-//! of its own, for hyper drops the handler of a caller who hangs up, and what was sent is to be carried
-//! to its end.
+//! a read is for all who want to read. Every caller is judged by its own setting, and where an answer
+//! leaves that open, what can be found out is found out. A lane runs in a task of its own, for hyper
+//! drops the handler of a caller who hangs up, and what was sent is to be carried to its end.
 //!
-//! Here callers come and go; what a lane does with them is in `run.rs`, and which accounts are left
-//! alone in `pause.rs`.
+//! Here callers come and go; what a lane does with them is in `run.rs` and, where a request failed, in
+//! `recover.rs`; which instances are left alone for a while is in `hold.rs`.
 
-mod pause;
+mod backoff;
+mod hold;
+mod recover;
 mod run;
+mod verdict;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -27,7 +30,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{pause::Pauses, run::Running};
+use self::{hold::Holds, run::Running};
 use crate::{
     alarm::Alarm,
     budget::Budget,
@@ -50,7 +53,7 @@ pub fn longest_wait(deadline: Duration) -> Duration {
 pub struct Lanes<C> {
     budget: Budget,
     client: Client<C>,
-    margin: Duration,
+    deadline: Duration,
     waiting: Mutex<Waiting>,
     /// The tasks of the lanes.
     tasks: TaskTracker,
@@ -62,7 +65,7 @@ pub struct Lanes<C> {
 struct Waiting {
     lanes: HashMap<Arc<Target>, Lane>,
     callers_so_far: u64,
-    pauses: Pauses,
+    holds: Holds,
 }
 
 #[derive(Default)]
@@ -78,7 +81,27 @@ struct Caller {
     operation: Operation,
     /// Until then it may be sent.
     latest: Instant,
+    /// Until then Ryze may stay out of reach, since it is.
+    gives_up: Option<Instant>,
+    tried: Tried,
     outcome: oneshot::Sender<Outcome>,
+}
+
+/// What was tried for a caller so far.
+enum Tried {
+    Nothing,
+    /// It could not be sent, with this failure.
+    Unsent(Failure),
+    /// It was sent, with this failure, and was not there when the settings were read back. It is sent
+    /// once more.
+    Sent {
+        failure: Failure,
+        /// With nobody who asked for another setting, for it is not known whose fault the failure was.
+        alone: bool,
+        /// Ryze failed at another setting and this one was not there afterwards: that it was not made
+        /// is certain.
+        was_skipped: bool,
+    },
 }
 
 impl<C: Connect> Lanes<C> {
@@ -88,7 +111,7 @@ impl<C: Connect> Lanes<C> {
         Arc::new(Self {
             budget,
             client,
-            margin: deadline / MARGIN,
+            deadline,
             waiting: Mutex::default(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),
@@ -105,7 +128,9 @@ impl<C: Connect> Lanes<C> {
         alarm: &mut Alarm,
     ) -> Outcome {
         let (outcome, answer) = oneshot::channel();
-        let latest = deadline.checked_sub(self.margin).unwrap_or(deadline);
+        let latest = deadline
+            .checked_sub(self.deadline / MARGIN)
+            .unwrap_or(deadline);
         let mut place = self.join(target, operation, latest, outcome)?;
         let answer = tokio::select! {
             biased;
@@ -118,8 +143,7 @@ impl<C: Connect> Lanes<C> {
                 // Without a word the lane's task is gone, and what it sent is not known.
                 answer.unwrap_or(Err(Failure::Unknown))
             }
-            None if place.leave() => Err(Failure::NotSent),
-            None => Err(Failure::Unknown),
+            None => Err(place.leave().unwrap_or(Failure::Unknown)),
         }
     }
 
@@ -139,8 +163,7 @@ impl<C: Connect> Lanes<C> {
         self.tasks.wait().await;
     }
 
-    /// Joins the instance's lane, and starts it where it is idle. Fails where WhatsApp is to be left
-    /// alone.
+    /// Joins the instance's lane, and starts it where it is idle. Fails where the instance is held.
     fn join<'l>(
         self: &'l Arc<Self>,
         target: &'l Arc<Target>,
@@ -149,13 +172,15 @@ impl<C: Connect> Lanes<C> {
         outcome: oneshot::Sender<Outcome>,
     ) -> Result<Place<'l, C>, Failure> {
         let mut waiting = self.lock();
-        waiting.pauses.check(target, Instant::now())?;
+        waiting.holds.check(target, Instant::now())?;
         waiting.callers_so_far += 1;
         let number = waiting.callers_so_far;
         let caller = Caller {
             number,
             operation,
             latest,
+            gives_up: None,
+            tried: Tried::Nothing,
             outcome,
         };
         match waiting.lanes.entry(Arc::clone(target)) {
@@ -192,34 +217,67 @@ struct Place<'l, C> {
 }
 
 impl<C> Place<'_, C> {
-    /// Leaves the lane; tells whether the caller still waited there, so was not sent.
-    fn leave(&mut self) -> bool {
+    /// Leaves the lane; tells what became of the operation where the caller still waited there, so
+    /// that it is not under way.
+    fn leave(&mut self) -> Option<Failure> {
         if !mem::replace(&mut self.is_taken, false) {
-            return false;
+            return None;
         }
         let mut waiting = self.lanes.lock();
-        let Some(lane) = waiting.lanes.get_mut(self.target) else {
-            return false;
-        };
+        let lane = waiting.lanes.get_mut(self.target)?;
         let number = |caller: &Caller| caller.number;
-        let Ok(place) = lane.callers.binary_search_by_key(&self.number, number) else {
-            return false;
-        };
-        lane.callers.remove(place);
+        let place = lane.callers.binary_search_by_key(&self.number, number);
+        let caller = lane.callers.remove(place.ok()?);
         lane.left.notify_one();
-        true
+        Some(caller.failure_unless_sent(Failure::NotSent))
     }
 }
 
 impl<C> Drop for Place<'_, C> {
     fn drop(&mut self) {
-        self.leave();
+        let _ = self.leave();
     }
 }
 
 impl Caller {
+    /// Answers with what became of the last try. A change that was sent before may have been made then
+    /// or take effect still, so no failure of a later try promises that it was not.
     fn answer(self, outcome: Outcome) {
+        let outcome = match (outcome, self.operation, self.tried) {
+            (
+                Err(now),
+                Operation::Change(_),
+                Tried::Sent {
+                    failure: before,
+                    was_skipped: false,
+                    ..
+                },
+            ) if before == Failure::Unknown || !now.leaves_open() => Err(before),
+            (outcome, ..) => outcome,
+        };
         // A caller who hung up meanwhile has no use for it.
         drop(self.outcome.send(outcome));
+    }
+
+    /// Answers that it was not sent, or not again.
+    fn refuse(self, failure: Failure) {
+        let failure = self.failure_unless_sent(failure);
+        self.answer(Err(failure));
+    }
+
+    /// What a caller hears who is not sent now: what was tried before says more.
+    fn failure_unless_sent(&self, now: Failure) -> Failure {
+        match &self.tried {
+            Tried::Nothing => now,
+            Tried::Unsent(failure) | Tried::Sent { failure, .. } => failure.clone(),
+        }
+    }
+
+    fn was_sent_before(&self) -> bool {
+        matches!(self.tried, Tried::Sent { .. })
+    }
+
+    fn is_gone(&self) -> bool {
+        self.outcome.is_closed()
     }
 }

@@ -1,5 +1,6 @@
-//! What a lane does: it waits for the budget, folds who waits into one update, sends it and judges
-//! the answer, until nobody waits any more.
+//! What a lane does: it waits for the budget, folds who waits into one request, sends it and judges
+//! the answer, until nobody waits any more. What it does where an answer leaves something open
+//! belongs in `recover.rs`, what an answer means in `verdict.rs`.
 
 use std::{mem, sync::Arc, thread, time::Duration};
 
@@ -8,18 +9,35 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Caller, Lanes};
+use super::{
+    Caller, Lanes, Tried,
+    verdict::{Verdict, judge},
+};
 use crate::{
-    budget::{Allowance, Permit, Refused},
+    budget::{Allowance, Permit, Purpose, Refused},
     network::Connect,
-    privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    privacy::{Change, Failure, Limiter, Operation, Setting, Settings},
     ryze::{Error, RateLimit, Reply, Target},
 };
 
 /// A lane at work. It ends when nobody waits in it.
 pub(super) struct Running<C> {
-    lanes: Arc<Lanes<C>>,
-    target: Arc<Target>,
+    pub(super) lanes: Arc<Lanes<C>>,
+    pub(super) target: Arc<Target>,
+}
+
+/// How the lane goes on.
+#[derive(Debug, Default)]
+pub(super) struct Next {
+    /// Nothing is sent before.
+    pub(super) not_before: Option<Instant>,
+    /// Until then the budget may be waited for, in place of its own longest wait: somebody was put
+    /// back who had waited for it once.
+    pub(super) until: Option<Instant>,
+    /// Whether that was for Ryze's limit.
+    pub(super) was_throttled: bool,
+    /// How often in a row Ryze could not be reached.
+    pub(super) failures: u32,
 }
 
 impl<C: Connect> Running<C> {
@@ -28,40 +46,57 @@ impl<C: Connect> Running<C> {
     }
 
     pub(super) async fn run(self) {
-        let mut longest_wait = None;
+        let mut next = Next::default();
         while let Some(left) = self.goes_on() {
             tokio::select! {
                 biased;
-                permit = self.permit(longest_wait) => match permit {
-                    Ok(permit) => longest_wait = self.send(permit).await,
-                    Err(refused) => self.refuse(refused, longest_wait.is_some()),
+                permit = self.permit(&next) => match permit {
+                    Ok(permit) => next = self.send(permit, next.failures).await,
+                    Err(refused) => {
+                        self.refuse(refused, next.was_throttled);
+                        next = Next::default();
+                    }
                 },
                 () = self.nobody_to_send(&left) => self.refuse_late(),
             }
         }
     }
 
-    async fn permit(&self, longest_wait: Option<Duration>) -> Result<Permit, Refused> {
-        let token = self.target.token_digest();
-        match longest_wait {
-            None => self.lanes.budget.permit(token).await,
-            Some(longest) => self.lanes.budget.permit_within(token, longest).await,
+    async fn permit(&self, next: &Next) -> Result<Permit, Refused> {
+        if let Some(time) = next.not_before {
+            sleep_until(time).await;
+        }
+        let (budget, token) = (&self.lanes.budget, self.target.token_digest());
+        match next.until {
+            None => budget.permit(token).await,
+            Some(until) => {
+                let longest = until.saturating_duration_since(Instant::now());
+                budget.permit_within(token, Purpose::Call, longest).await
+            }
         }
     }
 
     /// Refuses who waits. Who was sent away by Ryze before hears of its limit, not of the budget.
-    fn refuse(&self, refused: Refused, was_sent_away: bool) {
+    fn refuse(&self, refused: Refused, was_throttled: bool) {
         let retry_after = refused.retry_after;
-        let failure = if refused.by_upstream || was_sent_away {
+        self.refuse_all(&if refused.by_upstream || was_throttled {
             Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
             }
         } else {
             Failure::Budget { retry_after }
+        });
+    }
+
+    fn refuse_all(&self, failure: &Failure) {
+        let callers = {
+            let mut waiting = self.lanes.lock();
+            let lane = waiting.lanes.get_mut(&self.target);
+            lane.map(|lane| mem::take(&mut lane.callers))
         };
-        for caller in self.take_callers() {
-            caller.answer(Err(failure.clone()));
+        for caller in callers.into_iter().flatten() {
+            caller.refuse(failure.clone());
         }
     }
 
@@ -95,13 +130,6 @@ impl<C: Connect> Running<C> {
         }
     }
 
-    fn take_callers(&self) -> Vec<Caller> {
-        let mut waiting = self.lanes.lock();
-        let lane = waiting.lanes.get_mut(&self.target);
-        lane.map(|lane| mem::take(&mut lane.callers))
-            .unwrap_or_default()
-    }
-
     /// Answers those who are too late to be sent.
     fn refuse_late(&self) {
         let now = Instant::now();
@@ -111,111 +139,103 @@ impl<C: Connect> Running<C> {
             .into_iter()
             .flat_map(|lane| lane.callers.extract_if(.., |caller| caller.latest < now))
         {
-            late.answer(Err(Failure::NotSent));
+            late.refuse(Failure::NotSent);
         }
     }
 
-    /// Those whom the next request is for: all who want what the first of them wants, a change or to
-    /// read.
+    /// Those whom the next request is for: all who can go with the first of them.
     fn take_next(&self) -> Vec<Caller> {
         let mut waiting = self.lanes.lock();
         let Some(lane) = waiting.lanes.get_mut(&self.target) else {
             return Vec::new();
         };
-        let reads = |caller: &Caller| caller.operation == Operation::Read;
-        let Some(first_reads) = lane.callers.first().map(reads) else {
+        let Some(first) = lane.callers.first().map(Company::of) else {
             return Vec::new();
         };
         let next = lane
             .callers
-            .extract_if(.., |caller| reads(caller) == first_reads);
+            .extract_if(.., |caller| Company::of(caller) == first);
         next.collect()
     }
 
-    /// Sends one request for as many as wait for the same. Where Ryze throttled it and there are
-    /// callers with time for another try, it returns how long the next permit may be waited for.
-    async fn send(&self, mut permit: Permit) -> Option<Duration> {
+    /// Sends one request for as many as can go together, and sees to what becomes of each.
+    async fn send(&self, permit: Permit, failures: u32) -> Next {
         self.refuse_late();
-        let callers = self.take_next();
-        let changes = |caller: &Caller| match caller.operation {
-            Operation::Change(change) => Some(change),
-            Operation::Read => None,
-        };
-        let update: Settings = callers.iter().filter_map(changes).collect();
+        let mut callers = self.take_next();
+        if callers.is_empty() {
+            return Next::default();
+        }
+        let update: Settings = callers.iter().filter_map(Caller::change).collect();
+        let result = self.exchange(permit, &update).await;
+        if let Err(error @ Error::Unreachable(_)) = &result {
+            return self.wait_for_ryze(callers, &error.failure(None), failures);
+        }
+        for caller in &mut callers {
+            caller.gives_up = None;
+        }
+        if let Some((Limiter::Upstream, pause)) = limiter(&result) {
+            return self.wait_for_reset(callers, pause);
+        }
+        let mut open = Vec::new();
+        for caller in callers {
+            match judge(&result, &update, caller.operation) {
+                Verdict::Known(outcome) => caller.answer(outcome),
+                Verdict::Open(failure) => open.push((caller, failure)),
+            }
+        }
+        self.make_sure(open, &update, &result).await
+    }
+
+    /// Sends an update, or with nothing in it reads, and takes note of what the answer says of the
+    /// token and of the instance.
+    pub(super) async fn exchange(
+        &self,
+        mut permit: Permit,
+        update: &Settings,
+    ) -> Result<Settings, Error> {
+        permit.sent();
         let client = &self.lanes.client;
-        let Reply { result, limit } = if callers.is_empty() {
-            return None;
-        } else if update.is_empty() {
-            permit.sent();
-            client.read(&self.target).await
+        let is_update = !update.is_empty();
+        let Reply { mut result, limit } = if is_update {
+            client.update(&self.target, update).await
         } else {
-            permit.sent();
-            client.update(&self.target, &update).await
+            // Whoever asked for it is gone by then, and nothing is lost with it.
+            client.read(&self.target, self.lanes.deadline).await
         };
         match result {
-            Err(Error::Unreachable(_)) => permit.not_sent(),
+            Err(Error::Unreachable(_) | Error::Untrusted) => permit.not_sent(),
             Err(Error::Unknown(_)) => (),
             Ok(_) | Err(Error::Answered { .. }) => permit.answered(allowance(&result, limit)),
         }
         drop(permit);
-        let mut pause = None;
-        match limiter(&result) {
-            Some((Limiter::Upstream, until)) => return self.put_back(callers, until),
-            Some((Limiter::WhatsApp, _)) => pause = Some(self.pause()),
-            // A read need not have reached WhatsApp.
-            None if result.is_ok() && !update.is_empty() => self.end_pause(),
-            None => (),
+        match &mut result {
+            Ok(_) => self.lanes.lock().holds.succeeded(&self.target, is_update),
+            Err(Error::Answered { failure, .. }) => self.hold(failure),
+            Err(_) => (),
         }
-        for caller in callers {
-            let mut outcome = judge(&result, &update, caller.operation);
-            if let (Some(pause), Err(Failure::Throttled { retry_after, .. })) =
-                (pause, &mut outcome)
-            {
-                *retry_after = pause;
-            }
-            caller.answer(outcome);
-        }
-        None
+        result
     }
 
-    /// Ryze sent them away for `pause`: who has the time waits again, in its old place. Returns how
-    /// long they may wait.
-    fn put_back(&self, callers: Vec<Caller>, pause: Duration) -> Option<Duration> {
+    /// Leaves the instance alone where that is what the failure asks for, and refuses who waits.
+    fn hold(&self, failure: &mut Failure) {
         let now = Instant::now();
-        let (again, late): (Vec<_>, Vec<_>) = callers
-            .into_iter()
-            .filter(|caller| !caller.outcome.is_closed())
-            .partition(|caller| now + pause <= caller.latest);
-        for caller in late {
-            caller.answer(Err(Failure::Throttled {
-                by: Limiter::Upstream,
-                retry_after: pause,
-            }));
-        }
-        let latest = again.iter().map(|caller| caller.latest).max()?;
-        let mut waiting = self.lanes.lock();
-        let lane = waiting.lanes.entry(Arc::clone(&self.target)).or_default();
-        lane.callers.extend(again);
-        lane.callers.sort_unstable_by_key(|caller| caller.number);
-        Some(latest - now)
-    }
-
-    /// WhatsApp throttles the account: nobody else is sent until the pause, which is returned, is
-    /// over.
-    fn pause(&self) -> Duration {
-        let now = Instant::now();
-        let retry_after = self.lanes.lock().pauses.begin(&self.target, now);
-        for caller in self.take_callers() {
-            caller.answer(Err(Failure::Throttled {
+        match failure {
+            Failure::Throttled {
                 by: Limiter::WhatsApp,
                 retry_after,
-            }));
+            } => *retry_after = self.lanes.lock().holds.throttled(&self.target, now),
+            Failure::Denied { .. } => {
+                let mut waiting = self.lanes.lock();
+                waiting.holds.denied(&self.target, now, failure.clone());
+            }
+            _ => return,
         }
-        retry_after
-    }
-
-    fn end_pause(&self) {
-        self.lanes.lock().pauses.end(&self.target);
+        tracing::warn!(
+            instance = self.target.name(),
+            ?failure,
+            "an instance is held"
+        );
+        self.refuse_all(failure);
     }
 }
 
@@ -225,6 +245,43 @@ impl<C> Drop for Running<C> {
         if thread::panicking() {
             self.lanes.lock().lanes.remove(&self.target);
         }
+    }
+}
+
+/// Who can go in one request.
+#[derive(PartialEq, Eq)]
+enum Company {
+    Reads,
+    Changes,
+    /// Changes that are sent once more, not with others that may be at fault.
+    Again,
+    /// Those of one setting.
+    Alone(Setting),
+}
+
+impl Company {
+    fn of(caller: &Caller) -> Self {
+        match (caller.operation, &caller.tried) {
+            (Operation::Read, _) => Self::Reads,
+            (Operation::Change(change), Tried::Sent { alone: true, .. }) => {
+                Self::Alone(change.setting)
+            }
+            (_, Tried::Sent { .. }) => Self::Again,
+            (_, Tried::Nothing | Tried::Unsent(_)) => Self::Changes,
+        }
+    }
+}
+
+impl Caller {
+    fn change(&self) -> Option<Change> {
+        match self.operation {
+            Operation::Change(change) => Some(change),
+            Operation::Read => None,
+        }
+    }
+
+    pub(super) fn setting(&self) -> Option<Setting> {
+        self.change().map(|change| change.setting)
     }
 }
 
@@ -239,7 +296,7 @@ fn allowance(result: &Result<Settings, Error>, limit: Option<RateLimit>) -> Opti
     limit.map(|RateLimit { remaining, reset }| Allowance { remaining, reset })
 }
 
-/// Whose limit an update met, and for how long.
+/// Whose limit a request met, and for how long.
 fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
     match result {
         Err(Error::Answered {
@@ -247,22 +304,5 @@ fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
             ..
         }) => Some((*by, *retry_after)),
         _ => None,
-    }
-}
-
-/// What an answer means for one of those whom the request was for. The value that was sent counts,
-/// not the caller's own: where they differ, a later caller replaced it while both were under way, and
-/// both orders are true.
-fn judge(result: &Result<Settings, Error>, update: &Settings, operation: Operation) -> Outcome {
-    let setting = match operation {
-        Operation::Change(change) => Some(change.setting),
-        Operation::Read => None,
-    };
-    let settings = result.as_ref().map_err(|error| error.failure(setting))?;
-    match setting {
-        Some(setting) if settings.get(setting) != update.get(setting) => Err(Failure::Upstream {
-            reason: "Ryze did not confirm the change".into(),
-        }),
-        _ => Ok(*settings),
     }
 }

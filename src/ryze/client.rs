@@ -57,7 +57,8 @@ impl Target {
         let segment = utf8_percent_encode(name, OUTSIDE_SEGMENT);
         let path = |call| uri::PathAndQuery::try_from(format!("{prefix}{call}{segment}"));
         let host = base_url.authority().map_or("", uri::Authority::as_str);
-        let mut secret = HeaderValue::from_str(token.expose())?;
+        // Its memory is wiped once the last request that has it is gone.
+        let mut secret = HeaderValue::from_maybe_shared(Bytes::from_owner(token.clone()))?;
         secret.set_sensitive(true);
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([
@@ -161,16 +162,19 @@ impl<C: Connect> Client<C> {
     /// Has an instance's settings changed, and returns what they are now. When this returns, the
     /// request is answered or its connection closed. Dropping the future closes it soon.
     pub async fn update(&self, target: &Target, settings: &Settings) -> Reply {
-        self.call(target, target.update(settings)).await
+        let request = target.update(settings);
+        self.call(target, request, self.request_timeout).await
     }
 
-    /// Reads an instance's settings, otherwise as [`update`](Self::update).
-    pub async fn read(&self, target: &Target) -> Reply {
-        self.call(target, target.read()).await
+    /// Reads an instance's settings, which may take `longest` at most, otherwise as
+    /// [`update`](Self::update).
+    pub async fn read(&self, target: &Target, longest: Duration) -> Reply {
+        let limit = longest.min(self.request_timeout);
+        self.call(target, target.read(), limit).await
     }
 
-    async fn call(&self, target: &Target, request: Request<Full<Bytes>>) -> Reply {
-        match self.exchange(request).await {
+    async fn call(&self, target: &Target, request: Request<Full<Bytes>>, limit: Duration) -> Reply {
+        match self.exchange(request, limit).await {
             Err(error) => Reply {
                 result: Err(error),
                 limit: None,
@@ -183,19 +187,29 @@ impl<C: Connect> Client<C> {
         }
     }
 
-    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<(Parts, Bytes), Error> {
+    async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<(Parts, Bytes), Error> {
         loop {
             let (connection, is_new) = match self.take_idle() {
                 Some(connection) => (connection, false),
                 None => (Connection::open(&self.connector).await?, true),
             };
-            let (answer, reusable) = connection.exchange(request, self.request_timeout).await;
+            let (answer, reusable) = connection.exchange(request, limit).await;
             if let Some(connection) = reusable {
                 self.keep(connection);
             }
             match answer {
                 Ok(answer) => return Ok(answer),
-                Err(Unanswered::Failed(error)) => return Err(error),
+                Err(Unanswered::Failed(error)) => {
+                    if !is_new {
+                        // The others may be as dead, and what comes next is to find out.
+                        self.forget_idle();
+                    }
+                    return Err(error);
+                }
                 Err(Unanswered::NotSent(_)) if is_new => {
                     return Err(Error::Unreachable("the connection was closed at once"));
                 }
@@ -208,6 +222,11 @@ impl<C: Connect> Client<C> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|connection| connection.is_fresh(LONGEST_IDLE));
         idle.pop()
+    }
+
+    fn forget_idle(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.clear();
     }
 
     fn keep(&self, connection: Connection) {

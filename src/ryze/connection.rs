@@ -50,15 +50,16 @@ pub(super) enum Unanswered {
 impl Connection {
     /// Opens one.
     pub(super) async fn open<C: Connect>(connector: &C) -> Result<Self, Error> {
-        let stream = connector.connect().await.map_err(|error| {
-            Error::Unreachable(match error.kind() {
-                io::ErrorKind::ConnectionRefused => "connection refused",
-                io::ErrorKind::TimedOut => "no connection in time",
-                io::ErrorKind::NotFound => "its host is not known",
-                io::ErrorKind::InvalidData => "its certificate or TLS handshake is not right",
-                _ => "no connection",
-            })
-        })?;
+        let stream = connector
+            .connect()
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::ConnectionRefused => Error::Unreachable("connection refused"),
+                io::ErrorKind::TimedOut => Error::Unreachable("no connection in time"),
+                io::ErrorKind::NotFound => Error::Unreachable("its host is not known"),
+                io::ErrorKind::InvalidData => Error::Untrusted,
+                _ => Error::Unreachable("no connection"),
+            })?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(LARGEST_ANSWER)
             // Requests are small: one copy costs less than a gathering write.

@@ -20,6 +20,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_REASON: usize = 200;
 /// Digits in a row that may be a phone number.
 const PHONE_DIGITS: usize = 7;
+/// Bytes of a word that may be six of a token in hexadecimal.
+const LONG_WORD: usize = 12;
 /// Bytes of a token that tell too much of it.
 const TELLTALE: usize = 6;
 /// WhatsApp's word for too many requests, wherever it stands.
@@ -33,9 +35,12 @@ const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
 /// Why the settings are not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a byte of the request was sent.
+    /// Not a byte of the request was sent, which may be otherwise soon.
     #[error("Ryze could not be reached: {0}")]
     Unreachable(&'static str),
+    /// Not a byte of the request was sent, for whoever is there does not prove to be Ryze.
+    #[error("Ryze could not be reached: its certificate or TLS handshake is not right")]
+    Untrusted,
     /// It was sent, and what became of it cannot be told.
     #[error("Ryze did not answer: {0}")]
     Unknown(&'static str),
@@ -64,11 +69,17 @@ impl Error {
         })
     }
 
+    /// Whether any of the request was sent.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        !matches!(self, Self::Unreachable(_) | Self::Untrusted)
+    }
+
     /// What it means for a caller who asked for `setting`, or with none for all of them.
     #[must_use]
     pub fn failure(&self, setting: Option<Setting>) -> Failure {
         match self {
-            Self::Unreachable(_) => Failure::Upstream {
+            Self::Unreachable(_) | Self::Untrusted => Failure::Upstream {
                 reason: self.to_string(),
             },
             Self::Unknown(_) => Failure::Unknown,
@@ -115,7 +126,8 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
                 .unwrap_or(WINDOW)
                 .max(SHORTEST_PAUSE),
         },
-        400 | 401 | 403 | 404 | 405 | 413 | 415 | 501 => Failure::Refused { reason },
+        401 | 403 | 404 => Failure::Denied { reason },
+        400 | 405 | 413 | 415 | 501 => Failure::Refused { reason },
         _ => Failure::Upstream { reason },
     })
 }
@@ -147,11 +159,11 @@ fn whatsapp(setting: Option<Setting>, cause: &str, reason: String) -> Error {
 }
 
 /// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it
-/// that may be a phone number. With a piece of the token in it, nothing.
+/// that may be a phone number or an encoded token. With a piece of the token in it, nothing.
 fn safe(message: &str, status: StatusCode, token: &Secret) -> String {
     let printed: String = message.chars().filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
-    let mut reason = without_numbers(&words.join(" "));
+    let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(LONGEST_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
     if reason.is_empty() || has_piece(&printed, token.expose()) {
@@ -160,22 +172,22 @@ fn safe(message: &str, status: StatusCode, token: &Secret) -> String {
     reason
 }
 
-/// Whether a piece of the secret long enough to be of use is in the text.
+/// Whether a piece of the secret long enough to be of use is in the text, in upper or lower case.
 fn has_piece(text: &str, secret: &str) -> bool {
+    let (text, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
     let length = TELLTALE.min(secret.len());
     let mut pieces = secret.as_bytes().windows(length.max(1));
     pieces.any(|piece| memchr::memmem::find(text.as_bytes(), piece).is_some())
 }
 
-/// Takes out what has as many digits as a phone number, however they are set apart.
+/// Takes out what has as many digits as a phone number, whatever but letters is between them.
 fn without_numbers(text: &str) -> String {
-    let may_be_inside = |char: char| char.is_ascii_digit() || " +-.()/".contains(char);
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let run_ends = rest.find(|char| !may_be_inside(char)).unwrap_or(rest.len());
+        let run_ends = rest.find(char::is_alphabetic).unwrap_or(rest.len());
         let (run, after) = rest.split_at(run_ends.max(first.len_utf8()));
-        if run.bytes().filter(u8::is_ascii_digit).count() < PHONE_DIGITS {
+        if run.chars().filter(|char| char.is_numeric()).count() < PHONE_DIGITS {
             shown.push_str(run);
         } else {
             shown.push_str(" [removed] ");
@@ -183,4 +195,13 @@ fn without_numbers(text: &str) -> String {
         rest = after;
     }
     shown.trim().to_owned()
+}
+
+/// Takes out long words with a digit in them: they may be a token or a number in some encoding.
+fn without_codes(text: &str) -> String {
+    let shown = text.split(' ').map(|word| {
+        let is_code = word.len() >= LONG_WORD && word.contains(char::is_numeric);
+        if is_code { "[removed]" } else { word }
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }

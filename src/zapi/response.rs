@@ -125,7 +125,7 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
             "WhatsApp limits how often this may be asked of the account",
         ),
         Failure::NotConnected => sentence(StatusCode::BAD_REQUEST, "You are not connected."),
-        Failure::Refused { reason } => {
+        Failure::Denied { reason } | Failure::Refused { reason } => {
             framework(StatusCode::FAILED_DEPENDENCY, "FAILED_DEPENDENCY", reason)
         }
         Failure::Upstream { reason } => bad_gateway(reason),

@@ -1,7 +1,10 @@
 //! One instance's changes, on a paused clock: their order, what is folded, who is answered what and
-//! when. Who reads is in `reading`, and limits that Ryze or WhatsApp set are in `throttled`; the number
-//! of requests in a minute belongs in `budget`.
+//! when. Who reads is in `reading`, what is found out after a failure in `certainty`, which instances
+//! are left alone in `held`, limits that Ryze or WhatsApp set in `throttled`; the number of requests in
+//! a minute belongs in `budget`.
 
+mod certainty;
+mod held;
 mod reading;
 mod throttled;
 
@@ -75,13 +78,18 @@ impl Bench {
 
     /// Starts a call, and returns when it waits or is under way. It yields its outcome and when.
     async fn call(&self, target: &Arc<Target>, change: Change) -> Call {
-        self.start(target, Operation::Change(change), drop).await
+        self.begin(target, Operation::Change(change)).await
     }
 
     /// The same for a read.
     async fn read(&self, target: &Arc<Target>) -> Call<Settings> {
         self.start(target, Operation::Read, |settings| settings)
             .await
+    }
+
+    /// The same for any operation, of which only the failure is told.
+    async fn begin(&self, target: &Arc<Target>, operation: Operation) -> Call {
+        self.start(target, operation, drop).await
     }
 
     async fn start<T: Send + 'static>(
@@ -102,6 +110,16 @@ impl Bench {
         yield_now().await;
         call
     }
+}
+
+/// The endings of the requests that arrive, the last one for all that follow. Each takes `work`.
+fn in_turn(work: Duration, endings: &[Ending]) -> Pipes {
+    let endings = endings.to_vec();
+    Pipes::new(move |number| Fate {
+        transit: Duration::ZERO,
+        work,
+        ending: *endings.get(number).or(endings.last()).unwrap(),
+    })
 }
 
 type Call<T = ()> = JoinHandle<(Result<T, Failure>, u64)>;
@@ -268,8 +286,11 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
     bench.lanes.idle().await;
     assert!(budget.permit([0; 32]).await.is_ok(), "the slot came back");
 
+    // Each failure befalls the update and what is read back.
     let endings = [
         Ending::Close,
+        Ending::Close,
+        Ending::Answer(500, "", ""),
         Ending::Answer(500, "", ""),
         Ending::Hang,
         Ending::Confirm,
@@ -281,7 +302,7 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
     });
     let bench = Bench::new(pipes);
     let mut outcomes = Vec::new();
-    for _ in endings {
+    for _ in 0..4 {
         let call = bench.call(&target("one"), online()).await;
         outcomes.push(call.await.unwrap().0);
         bench.lanes.idle().await;
@@ -302,50 +323,6 @@ async fn a_cut_answers_everybody_at_once() {
     bench.lanes.cut();
     assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 1));
     assert!(matches!(waiting.await.unwrap(), (Err(Failure::NotSent), 1)));
-}
-
-/// Folds a photo and an online change into one update that ends so, and returns their outcomes.
-async fn folded(status: u16, body: &'static str) -> [Result<(), Failure>; 2] {
-    let bench = Bench::new(Pipes::new(move |number| Fate {
-        transit: Duration::ZERO,
-        work: Duration::from_secs(1),
-        ending: match number {
-            0 => Ending::Confirm,
-            _ => Ending::Answer(status, "", body),
-        },
-    }));
-    let one = target("one");
-    let first = bench.call(&one, photo(Audience::Everyone)).await;
-    let photo = bench.call(&one, photo(Audience::Nobody)).await;
-    let online = bench.call(&one, online()).await;
-    first.await.unwrap().0.unwrap();
-    let outcomes = [photo.await.unwrap().0, online.await.unwrap().0];
-    assert_eq!(bench.pipes.bodies()[1..], [BOTH]);
-    outcomes
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_caller_of_a_folded_update_is_answered_for_its_own_setting() {
-    let half = r#"{"success":true,"settings":{"visibility":{"profile":"none","online":"all"}}}"#;
-    let [photo, online] = folded(200, half).await;
-    assert_eq!(photo, Ok(()));
-    assert!(
-        matches!(online, Err(Failure::Upstream { .. })),
-        "{online:?}"
-    );
-
-    let named = r#"{"success":false,"error":{"message":"failed to update online privacy: info query returned status 403: forbidden"}}"#;
-    let [photo, online] = folded(500, named).await;
-    assert!(matches!(photo, Err(Failure::Upstream { .. })), "{photo:?}");
-    assert!(matches!(online, Err(Failure::Refused { .. })), "{online:?}");
-
-    let refused = r#"{"success":false,"error":{"message":"Invalid token"}}"#;
-    for outcome in folded(401, refused).await {
-        assert!(
-            matches!(outcome, Err(Failure::Refused { .. })),
-            "{outcome:?}"
-        );
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -174,26 +174,51 @@ async fn a_read_without_an_answer_is_unknown_and_those_behind_it_are_not_sent() 
     assert_eq!(bench.pipes.bodies(), [READ; 2]);
 }
 
+/// What leaves open whether the next read fails too, and what a reader hears of it then.
+const FAILURES: [(Ending, &str); 3] = [
+    (Ending::Close, "Unknown"),
+    (Ending::Answer(500, "", ""), "Upstream"),
+    (Ending::Answer(200, "", r#"{"success":false}"#), "Upstream"),
+];
+
+/// An upstream that takes 1 s, and fails so for the first requests.
+fn failing(requests: usize, ending: Ending) -> Pipes {
+    Pipes::new(move |number| Fate {
+        transit: Duration::ZERO,
+        work: Duration::from_secs(1),
+        ending: if number < requests {
+            ending
+        } else {
+            Ending::Confirm
+        },
+    })
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_read_that_fails_is_nobody_elses_failure() {
-    for (ending, failure) in [
-        (Ending::Close, "Unknown"),
-        (Ending::Answer(500, "", ""), "Upstream"),
-        (Ending::Answer(200, "", r#"{"success":false}"#), "Upstream"),
-        (Ending::Answer(401, "", ""), "Refused"),
-    ] {
-        let bench = Bench::new(Pipes::new(move |number| Fate {
-            transit: Duration::ZERO,
-            work: Duration::from_secs(1),
-            ending: if number == 0 { ending } else { Ending::Confirm },
-        }));
+async fn a_read_that_fails_is_asked_once_more() {
+    for (ending, _) in FAILURES {
+        let bench = Bench::new(failing(1, ending));
+        let read = bench.read(&target("one")).await;
+        assert_eq!(read.await.unwrap(), (Ok(Settings::default()), 2));
+        assert_eq!(bench.pipes.bodies(), [READ; 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_twice_is_nobody_elses_failure() {
+    for (ending, failure) in FAILURES {
+        let bench = Bench::new(failing(2, ending));
         let one = target("one");
         let read = bench.read(&one).await;
         let change = bench.call(&one, photo(Audience::Nobody)).await;
         let next = bench.read(&one).await;
-        let outcome = read.await.unwrap().0.unwrap_err();
+        let (outcome, seconds) = read.await.unwrap();
+        let outcome = outcome.unwrap_err();
         assert!(format!("{outcome:?}").starts_with(failure), "{outcome:?}");
-        assert_eq!(change.await.unwrap(), (Ok(()), 2));
-        assert_eq!(next.await.unwrap(), (shown(Audience::Nobody), 3));
+        assert_eq!(seconds, 2);
+        assert_eq!(change.await.unwrap(), (Ok(()), 3));
+        // It went along when the first was asked again.
+        assert_eq!(next.await.unwrap(), (shown(Audience::Nobody), 4));
+        assert_eq!(bench.pipes.bodies(), [READ, READ, NONE, READ]);
     }
 }

@@ -12,13 +12,8 @@ use crate::pipes::{Ending, Fate, Pipes, target};
 const MINUTE: &str = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
     X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291215\r\n";
 
-/// The endings of the requests that arrive, the last one for all that follow.
-fn in_turn(endings: &'static [Ending]) -> Pipes {
-    Pipes::new(move |number| Fate {
-        transit: Duration::ZERO,
-        work: Duration::ZERO,
-        ending: *endings.get(number).or(endings.last()).unwrap(),
-    })
+fn in_turn(endings: &[Ending]) -> Pipes {
+    super::in_turn(Duration::ZERO, endings)
 }
 
 #[tokio::test(start_paused = true)]
