@@ -26,17 +26,30 @@ pub const FIELDS: [(Setting, &str); 6] = [
 ];
 
 /// How many kinds there are.
-pub const KINDS: u32 = 15;
+pub const KINDS: u32 = 17;
 
 /// A fault of that kind, for whatever instance.
 pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
     let timeout = schedule.request_timeout.as_millis() as u64;
     let latest = LATEST_LANDING.as_millis() as u64;
     let mut fault = Fault::new(match kind {
-        0 => return field_failure(rng, "info query returned status 429: rate-overlimit"),
-        1 => return field_failure(rng, "info query timed out"),
-        2 => return field_failure(rng, "info query returned status 403: forbidden"),
-        3 => return field_failure(rng, "info query returned status 503"),
+        0 => return field_failure(rng, &["info query returned status 429: rate-overlimit"]),
+        1 => {
+            return field_failure(
+                rng,
+                &[
+                    "info query timed out",
+                    "websocket disconnected before info query returned response",
+                ],
+            );
+        }
+        2 => return field_failure(rng, &["info query returned status 403: forbidden"]),
+        3 => {
+            return field_failure(
+                rng,
+                &["info query returned status 503", "websocket not connected"],
+            );
+        }
         4 => status(rng, &[500, 502, 503]),
         5 => status(rng, &[401, 403, 404, 400]),
         6 => Answer::Status {
@@ -55,14 +68,24 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
         8 | 9 => Answer::Close,
         10 | 11 => Answer::Never,
         12 => Answer::Stale,
+        15 => Answer::Raw {
+            status: StatusCode::BAD_GATEWAY,
+            body: "<html>Bad Gateway</html>".into(),
+        },
+        16 => Answer::Status {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            message: "rate-overlimit".into(),
+        },
         _ => Answer::Normal,
     });
     match kind {
         // The answer does not speak for the update: it is carried out before it all the same.
-        4 | 7 if rng.bool() => {
+        4 | 7 | 15 if rng.bool() => {
             fault.apply = true;
             fault.answer_after = schedule.stanza * 7 + Duration::from_millis(10);
         }
+        // For a while.
+        5 => fault.times = rng.u32(1..=3),
         8 => fault.apply = rng.bool(),
         // Late landings.
         9 | 11 => {
@@ -80,10 +103,23 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
     fault
 }
 
-fn field_failure(rng: &mut Rng, reason: &str) -> Fault {
+/// What a read of the instance may meet, such as one that is to tell what became of an update.
+pub fn of_a_read(rng: &mut Rng, instance: Option<String>) -> Fault {
+    let mut fault = Fault::new(match rng.u32(0..4) {
+        0 => Answer::Close,
+        1 => Answer::Never,
+        2 => status(rng, &[401, 403, 404, 429]),
+        _ => status(rng, &[500, 502, 503]),
+    });
+    fault.instance = instance;
+    fault.call = Some(Call::Read);
+    fault
+}
+
+fn field_failure(rng: &mut Rng, reasons: &[&str]) -> Fault {
     Fault::new(Answer::FieldFailure {
         field: FIELDS[rng.usize(0..FIELDS.len())].1.into(),
-        reason: reason.into(),
+        reason: reasons[rng.usize(0..reasons.len())].into(),
     })
 }
 

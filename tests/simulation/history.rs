@@ -12,7 +12,7 @@ use zapi_to_ryze::{
     ryze::wire,
 };
 
-use super::link::settings_of;
+use super::{fault::FIELDS, ryze::settings_of};
 use crate::harness::Message;
 
 /// Times are counted from the start of the schedule.
@@ -22,6 +22,8 @@ pub struct History {
     pub calls: Vec<Call>,
     /// In the order in which they were sent.
     pub exchanges: Vec<Exchange>,
+    /// When a process had no connection when it asked for one.
+    pub out_of_reach: Vec<(usize, Duration)>,
     /// How many gateway processes there were.
     pub processes: usize,
     /// What Ryze holds of each instance in the end.
@@ -76,6 +78,16 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    pub fn is_of_lane(&self, other: &Self) -> bool {
+        (self.process, &self.instance) == (other.process, &other.instance)
+    }
+
+    /// Whether these settings show all that it asks for.
+    pub fn is_in(&self, settings: &Settings) -> bool {
+        let mut asked = self.asked.iter();
+        asked.all(|it| settings.get(it.setting) == Some(it.audience))
+    }
+
     /// Whether it arrived and got no answer: nobody can tell when it is carried out.
     pub fn is_lost(&self) -> bool {
         self.arrived.is_some() && self.answer.is_none()
@@ -104,6 +116,21 @@ impl Answer {
             body: message.body.clone(),
             store,
         }
+    }
+
+    /// Whether Ryze sent the request away for its own limit.
+    pub fn is_over_ryzes_limit(&self) -> bool {
+        self.status == 429 && !self.is_over_whatsapps_limit()
+    }
+
+    pub fn is_over_whatsapps_limit(&self) -> bool {
+        self.body.contains("rate-overlimit")
+    }
+
+    /// The place in [`FIELDS`] of the setting at which Ryze failed, if it names one.
+    pub fn failed_field(&self) -> Option<usize> {
+        let names = |name| self.body.contains(&format!("failed to update {name} "));
+        FIELDS.iter().position(|(_, name)| names(*name))
     }
 }
 
@@ -188,6 +215,11 @@ impl Shared {
             given_up: false,
         });
         exchanges.len() - 1
+    }
+
+    pub fn out_of_reach(&self, process: usize) {
+        let now = self.now();
+        self.lock().out_of_reach.push((process, now));
     }
 
     /// The exchange is over, if it was not already.

@@ -17,17 +17,30 @@ use tokio::{
 use zapi_to_ryze::{
     network::{Connect, Stream},
     privacy::Settings,
-    ryze::wire,
     sandbox::Sandbox,
 };
 
-use super::history::{Answer, Shared};
+use super::{
+    history::{Answer, Shared},
+    ryze::store,
+};
 use crate::harness::Message;
 
 const BUFFER: usize = 16 * 1024;
 /// How long after the closing of a connection the network may deliver what was sent on it: less than
 /// the guard of the slots.
 const STILL_DELIVERED: Duration = Duration::from_millis(900);
+/// One exchange of this many is the last on its connection, which is closed behind it.
+const EXCHANGES: u32 = 8;
+
+/// What becomes of a connection that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Possible,
+    Refused,
+    /// It is opened, and closed before anything is sent.
+    Closed,
+}
 
 /// The connector of one process. A clone is the same.
 #[derive(Clone)]
@@ -40,7 +53,7 @@ pub struct Link {
 
 struct State {
     connections: JoinSet<()>,
-    reachable: bool,
+    reach: Reach,
     longest_transit: Duration,
     rng: Rng,
 }
@@ -54,7 +67,7 @@ impl Link {
     ) -> Self {
         let state = State {
             connections: JoinSet::new(),
-            reachable: true,
+            reach: Reach::Possible,
             longest_transit,
             rng: Rng::with_seed(process as u64),
         };
@@ -66,14 +79,14 @@ impl Link {
         }
     }
 
-    pub fn set_reachable(&self, reachable: bool) {
-        self.state().reachable = reachable;
+    pub fn set_reach(&self, reach: Reach) {
+        self.state().reach = reach;
     }
 
     /// From now on it works, and at once.
     pub fn calm_down(&self) {
         let mut state = self.state();
-        state.reachable = true;
+        state.reach = Reach::Possible;
         state.longest_transit = Duration::ZERO;
     }
 
@@ -114,10 +127,11 @@ impl Link {
         while let Some(request) = Message::read(&mut near).await {
             let number = self.history.send(self.process, &request);
             let _over = Over(&self.history, number);
-            let transit = {
+            let (transit, is_last) = {
                 let mut state = self.state();
                 let longest = state.longest_transit.as_millis() as u64;
-                Duration::from_millis(state.rng.u64(0..=longest))
+                let transit = Duration::from_millis(state.rng.u64(0..=longest));
+                (transit, state.rng.u32(0..EXCHANGES) == 0)
             };
             let arrival = Instant::now() + transit;
             tokio::select! {
@@ -149,7 +163,7 @@ impl Link {
                 it.answer = Some(Answer::new(&answer, store, now));
             });
             let bytes = format!("{}\r\n\r\n{}", answer.head, answer.body);
-            if near.write_all(bytes.as_bytes()).await.is_err() {
+            if near.write_all(bytes.as_bytes()).await.is_err() || is_last {
                 return;
             }
         }
@@ -164,20 +178,6 @@ impl Link {
     }
 }
 
-/// What Ryze holds now.
-pub fn store(sandbox: &Sandbox, instance: &str) -> Settings {
-    sandbox
-        .settings(instance)
-        .map(|settings| settings_of(&settings.to_string()))
-        .unwrap_or_default()
-}
-
-/// The settings in Ryze's words.
-pub fn settings_of(text: &str) -> Settings {
-    let answer = format!("{{\"success\":true,\"settings\":{text}}}");
-    wire::settings(answer.as_bytes()).unwrap_or_default()
-}
-
 /// Takes down when an exchange is over, however it ends.
 struct Over<'history>(&'history Shared, usize);
 
@@ -190,11 +190,16 @@ impl Drop for Over<'_> {
 impl Connect for Link {
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
         let mut state = self.state();
-        if !state.reachable {
+        if state.reach != Reach::Possible {
+            self.history.out_of_reach(self.process);
+        }
+        if state.reach == Reach::Refused {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let (gateways, near) = duplex(BUFFER);
-        state.connections.spawn(self.clone().relay(near));
+        if state.reach == Reach::Possible {
+            state.connections.spawn(self.clone().relay(near));
+        }
         Ok(Box::new(gateways))
     }
 }

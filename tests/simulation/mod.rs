@@ -10,6 +10,7 @@ mod fault;
 mod history;
 mod link;
 mod process;
+mod ryze;
 mod schedule;
 mod trace;
 mod world;
@@ -55,7 +56,7 @@ fn every_promise_holds_in_every_schedule() {
             let played = catch_unwind(AssertUnwindSafe(|| {
                 let schedule = Schedule::new(seed);
                 let history = play(&schedule);
-                (check::violations(&schedule, &history), history.counts())
+                check::check(&schedule, &history)
             }));
             let (broken, counts) =
                 played.unwrap_or_else(|_| (vec!["panicked or did not end".into()], Vec::new()));
@@ -89,11 +90,12 @@ fn replay(seed: u64) {
     println!("{schedule:#?}");
     let history = play(&schedule);
     println!("{history}");
-    let broken = check::violations(&schedule, &history);
+    let (broken, _) = check::check(&schedule, &history);
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 fn play(schedule: &Schedule) -> History {
+    fastrand::seed(schedule.seed);
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -17,7 +17,7 @@ use zapi_to_ryze::{
 
 use super::{
     history::{End, Shared},
-    link::Link,
+    link::{Link, Reach},
     schedule::{Caller, Schedule},
 };
 
@@ -65,7 +65,7 @@ impl Process {
 
     /// From now on nothing of it reaches anybody: neither its callers nor Ryze.
     pub fn kill(self) {
-        self.link.set_reachable(false);
+        self.link.set_reach(Reach::Refused);
         self.link.reset();
         self.history.kill(self.number);
     }

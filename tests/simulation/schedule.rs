@@ -8,7 +8,7 @@ use zapi_to_ryze::{
     sandbox::{Call, Fault, Window},
 };
 
-use super::fault;
+use super::{fault, link::Reach};
 
 #[derive(Debug)]
 pub struct Schedule {
@@ -40,8 +40,10 @@ pub enum Step {
     Foreign(usize, u32),
     /// An instance loses or finds its connection to WhatsApp.
     Connected(usize, bool),
-    /// Connections to Ryze are refused, or possible again.
-    Reachable(bool),
+    /// An instance of Ryze gets another token than the gateway has for it, or that one again.
+    Mapped(usize, bool),
+    /// What becomes of connections to Ryze from now on.
+    Reach(Reach),
     /// Every connection to Ryze breaks.
     Reset,
     /// The gateway is killed, and another one started.
@@ -153,12 +155,16 @@ impl Schedule {
                 _ => Some(Call::Update),
             });
             let at = millis(rng, 0..=length);
+            let of_read_back = (fault.call == Some(Call::Update) && rng.u32(0..3) == 0)
+                .then(|| fault::of_a_read(rng, fault.instance.clone()));
             self.steps.push((at, Step::Fault(fault)));
+            self.steps
+                .extend(of_read_back.map(|fault| (at, Step::Fault(fault))));
         }
     }
 
     fn add_events(&mut self, rng: &mut Rng, length: u64) {
-        let kinds: Vec<u32> = (0..5).filter(|_| rng.u32(0..3) == 0).collect();
+        let kinds: Vec<u32> = (0..7).filter(|_| rng.u32(0..3) == 0).collect();
         for kind in kinds {
             for _ in 0..rng.u32(1..=3) {
                 let at = millis(rng, 0..=length);
@@ -175,10 +181,21 @@ impl Schedule {
                         self.steps.push((until, Step::Connected(instance, true)));
                     }
                     2 => {
-                        self.steps.push((at, Step::Reachable(false)));
-                        self.steps.push((until, Step::Reachable(true)));
+                        let reach = [Reach::Refused, Reach::Closed][rng.usize(0..2)];
+                        self.steps.push((at, Step::Reach(reach)));
+                        self.steps.push((until, Step::Reach(Reach::Possible)));
                     }
                     3 => self.steps.push((at, Step::Reset)),
+                    4 => {
+                        self.steps.push((at, Step::Mapped(instance, false)));
+                        self.steps.push((until, Step::Mapped(instance, true)));
+                    }
+                    5 => {
+                        // Shorter than what callers have a use for.
+                        let until = at + millis(rng, 1..=3_000);
+                        self.steps.push((at, Step::Reach(Reach::Refused)));
+                        self.steps.push((until, Step::Reach(Reach::Possible)));
+                    }
                     _ => self.steps.push((at, Step::Restart)),
                 }
             }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use zapi_to_ryze::privacy::{Failure, Operation};
 
-use super::history::{End, History};
+use super::{
+    check::{holds::is_of_a_hold, is_from, turns::Turns},
+    history::{Call, End, History},
+};
 
 impl fmt::Display for History {
     /// What happened in the order of time, a line each.
@@ -61,17 +64,22 @@ impl fmt::Display for History {
 
 impl History {
     /// How often what happened, to see that the schedules reach what they are for.
-    pub fn counts(&self) -> Vec<(&'static str, usize)> {
+    pub fn counts(&self, turns: &Turns) -> Vec<(&'static str, usize)> {
         let ends = self.calls.iter().map(|call| match &call.end {
             Some((_, End::Answered(Ok(_)))) => match call.operation {
                 Operation::Change(_) => "confirmed",
                 Operation::Read => "read",
             },
+            Some((end, End::Answered(Err(failure))))
+                if is_of_a_hold(failure) && *end == call.start =>
+            {
+                "held"
+            }
             Some((_, End::Answered(Err(failure)))) => match failure {
                 Failure::Budget { .. } => "refused by the budget",
                 Failure::Throttled { .. } => "throttled",
                 Failure::NotConnected => "not connected",
-                Failure::Refused { .. } => "refused",
+                Failure::Denied { .. } | Failure::Refused { .. } => "refused",
                 Failure::Upstream { .. } => "failed",
                 Failure::NotSent => "not sent",
                 Failure::Unknown => "unknown",
@@ -86,10 +94,30 @@ impl History {
             None if it.given_up => "requests given up",
             None => "requests whose connection broke",
         });
+        let numbers = 0..self.exchanges.len();
+        let read_back = turns.read_backs.iter().flatten().map(|_| "read back");
+        let again = numbers
+            .filter(|it| turns.is_repeat(*it))
+            .map(|_| "sent again");
+        let found = self.calls.iter().zip(&turns.tries);
+        let found = found.filter(|(call, tries)| self.is_found(call, tries, turns));
+        let found = found.map(|_| "found there");
+        let outages = self.out_of_reach.iter().map(|_| "out of reach");
         let restarts = (1..self.processes).map(|_| "restarts");
         ends.chain(requests)
-            .chain(restarts)
+            .chain(read_back.chain(found).chain(again))
+            .chain(outages.chain(restarts))
             .map(|what| (what, 1))
             .collect()
+    }
+
+    /// Whether what a read-back showed is the call's success.
+    fn is_found(&self, call: &Call, tries: &[usize], turns: &Turns) -> bool {
+        let Some((end, End::Answered(Ok(_)))) = &call.end else {
+            return false;
+        };
+        let read_backs = tries.iter().filter_map(|it| turns.read_backs[*it]);
+        let mut answers = read_backs.filter_map(|it| self.exchanges[it].answer.as_ref());
+        answers.any(|it| is_from(it, *end))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use fastrand::Rng;
@@ -11,25 +11,25 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     task::JoinSet,
-    time::{Instant, advance, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use zapi_to_ryze::{
     config::Secret,
     lane::Lanes,
     privacy::{Failure, Operation},
     ryze::Target,
-    sandbox::{Options, Sandbox},
+    sandbox::Sandbox,
 };
 
 use super::{
     fault::LATEST_LANDING,
     history::{History, Shared},
-    link::{Link, store},
+    link::Link,
     process::Process,
+    ryze::{FOREIGN, sandbox, store},
     schedule::{Caller, Schedule, Step, change, name},
 };
 
-const FOREIGN: &str = "foreign";
 /// Longer than any schedule takes.
 const FOREVER: Duration = Duration::from_secs(7200);
 
@@ -99,10 +99,20 @@ impl<'schedule> World<'schedule> {
             Step::Connected(instance, connected) => {
                 self.sandbox.set_connected(&name(*instance), *connected);
             }
-            Step::Reachable(reachable) => self.now.link.set_reachable(*reachable),
+            Step::Mapped(instance, mapped) => self.map(*instance, *mapped),
+            Step::Reach(reach) => self.now.link.set_reach(*reach),
             Step::Reset => self.now.link.reset(),
             Step::Restart => self.restart(),
         }
+    }
+
+    /// Gives the instance the token that the gateway has for it, or another one.
+    fn map(&self, instance: usize, mapped: bool) {
+        let token = match mapped {
+            true => format!("token-{}", self.schedule.tokens[instance]),
+            false => "changed".into(),
+        };
+        self.sandbox.add_instance(&name(instance), &token);
     }
 
     fn restart(&mut self) {
@@ -116,7 +126,7 @@ impl<'schedule> World<'schedule> {
     async fn calm_down(&mut self) {
         self.now.link.calm_down();
         for instance in 0..self.targets.len() {
-            self.sandbox.set_connected(&name(instance), true);
+            self.map(instance, true);
         }
         self.ask("DELETE /sandbox/faults", "").await;
         while let Some(caller) = self.now.callers.join_next().await {
@@ -213,38 +223,5 @@ impl<'schedule> World<'schedule> {
         );
         near.write_all(head.as_bytes()).await.unwrap();
         near.read_to_end(&mut Vec::new()).await.unwrap();
-    }
-}
-
-/// The sandbox starts its clock at the time of day. Some milliseconds are let pass, so that a second
-/// of it begins within the same millisecond of each play: else its rate headers, which count in
-/// seconds, would differ from play to play.
-async fn sandbox(schedule: &Schedule) -> Sandbox {
-    let named = |(instance, token): (usize, &usize)| (name(instance), format!("token-{token}"));
-    let foreign = (0..2).map(|token| (format!("{FOREIGN}-{token}"), format!("token-{token}")));
-    loop {
-        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let sandbox = Sandbox::new(Options {
-            requests_per_minute: schedule.limit,
-            window: schedule.window,
-            latency: schedule.stanza,
-            instances: schedule
-                .tokens
-                .iter()
-                .enumerate()
-                .map(named)
-                .chain(foreign.clone())
-                .collect(),
-            ..Options::default()
-        });
-        let took = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - before;
-        let is_clear = (100_000..800_000).contains(&(before.subsec_nanos() % 1_000_000));
-        if is_clear && took < Duration::from_micros(200) {
-            advance(Duration::from_millis(
-                1000 - u64::from(before.subsec_millis()),
-            ))
-            .await;
-            return sandbox;
-        }
     }
 }

@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
-use zapi_to_ryze::privacy::{Change, Failure, Limiter, Operation, Setting};
+use zapi_to_ryze::privacy::{Change, Failure};
 
-use super::{SLACK, is_of, numbered, outcome, same_setting, waited};
+use super::{
+    SLACK, holds::is_of_a_hold, is_from, is_of, numbered, outcome, same_setting, turns::Turns,
+    waited,
+};
 use crate::simulation::{
     fault::FIELDS,
-    history::{Answer, Call, End, Exchange, History},
+    history::{Call, End, Exchange, History},
     schedule::Schedule,
 };
 
 /// From the use of a slot or a place in Ryze's window to the next.
 const ROUND: Duration = Duration::from_secs(62);
-/// For how long an account that WhatsApp throttles is left alone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// For how long an instance may be held.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
+/// What WhatsApp's library says that does not know what became of a change.
+const OPEN: [&str; 2] = ["info query timed out", "websocket disconnected"];
 
 pub fn everybody_is_answered_in_time(history: &History) -> Vec<String> {
     let late = |call: &Call| match &call.end {
@@ -25,38 +30,47 @@ pub fn everybody_is_answered_in_time(history: &History) -> Vec<String> {
     numbered(&history.calls, late, "answer: none in time")
 }
 
-/// A change's success is backed by an answer that shows the caller's value, or one that replaced it
-/// before it was sent, and Ryze held that value.
-pub fn success_is_confirmed(history: &History) -> Vec<String> {
+/// A change's success is backed by an answer to an update that it was in, or to the read that made sure
+/// of that, which shows the caller's value, or one that replaced it before it was sent; and Ryze held
+/// that value.
+pub fn success_is_confirmed(history: &History, turns: &Turns) -> Vec<String> {
     let is_lie = |call: &Call| {
-        let is_success = call.change().is_some() && matches!(outcome(call), Some((_, Ok(_))));
-        let mut exchanges = history.exchanges.iter().filter(|it| is_of(it, call));
-        is_success && !exchanges.any(|it| confirms(history, it, call) == Some(true))
+        let (Some(change), Some((end, Ok(_)))) = (call.change(), outcome(call)) else {
+            return false;
+        };
+        let mut updates = history.exchanges.iter().enumerate();
+        !updates.any(|(number, update)| {
+            is_of(update, call)
+                && call.start <= update.sent
+                && turns
+                    .proofs(number)
+                    .any(|proof| confirms(history, update, proof, call, change, end) == Some(true))
+        })
     };
     numbered(&history.calls, is_lie, "success: not confirmed")
 }
 
-fn confirms(history: &History, exchange: &Exchange, call: &Call) -> Option<bool> {
-    let (end, _) = outcome(call)?;
-    let answer = exchange.answer.as_ref()?;
-    let Change { setting, audience } = call.change()?;
-    let shown = answer.confirmed?.get(setting)?;
-    let update = history.exchanges.iter().rfind(|update| {
-        is_of(update, call)
-            && (call.start..=exchange.sent).contains(&update.sent)
-            && update.asked.get(setting) == Some(shown)
-    })?;
-    let wants_it = |change: Change| change.audience == shown;
-    let is_wanted = audience == shown
+fn confirms(
+    history: &History,
+    update: &Exchange,
+    proof: &Exchange,
+    call: &Call,
+    Change { setting, audience }: Change,
+    end: Duration,
+) -> Option<bool> {
+    let sent = update.asked.get(setting)?;
+    let answer = proof.answer.as_ref()?;
+    let is_shown = answer.confirmed?.get(setting) == Some(sent);
+    let wants_it = |change: Change| change.audience == sent;
+    let is_wanted = audience == sent
         || replaced_by(history, call, update).any(|it| it.change().is_some_and(wants_it));
-    let is_in_time = answer.at <= end && answer.at + SLACK >= end;
     let held = answer.store.get(setting);
     // A slow answer shows what was true before one of these landed.
     let has_landed = |it: &Exchange| {
         it.is_lost() && it.instance == call.instance && it.asked.get(setting) == held
     };
-    let is_true = held == Some(shown) || history.exchanges.iter().any(has_landed);
-    Some(is_wanted && is_in_time && is_true)
+    let is_true = held == Some(sent) || history.exchanges.iter().any(has_landed);
+    Some(is_shown && is_wanted && is_from(answer, end) && is_true)
 }
 
 /// Later calls for the same setting that waited too when the update was sent.
@@ -73,69 +87,63 @@ fn replaced_by<'history>(
     later.filter(move |it| same_setting(it, call) && waited(it, update.sent))
 }
 
-/// Whoever is told that nothing was changed was not sent, or Ryze refused it.
-pub fn not_changed_is_true(history: &History) -> Vec<String> {
-    let is_lie = |call: &Call| {
-        let says_so =
-            |failure: &Failure| !matches!(failure, Failure::Unknown | Failure::Upstream { .. });
-        if !outcome(call).is_some_and(|(_, outcome)| outcome.as_ref().is_err_and(says_so)) {
-            return false;
+/// Whoever is told that nothing was changed was in no update that had an effect on its setting, or can
+/// have one still.
+pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (number, call) in history.calls.iter().enumerate() {
+        let (Some(change), Some((_, Err(failure)))) = (call.change(), outcome(call)) else {
+            continue;
+        };
+        if matches!(failure, Failure::Unknown | Failure::Upstream { .. }) {
+            continue;
         }
-        let Operation::Change(Change { setting, audience }) = call.operation else {
-            return false;
-        };
-        let explained = |update: &Exchange| {
-            history.calls.iter().any(|it| {
-                !std::ptr::eq(it, call)
-                    && same_setting(it, call)
-                    && it.operation == call.operation
-                    && waited(it, update.sent)
-            })
-        };
-        let mut sent = history.exchanges.iter().filter(|it| {
-            is_of(it, call) && it.asked.get(setting) == Some(audience) && waited(call, it.sent)
-        });
-        sent.any(|update| {
-            let refused = update
-                .answer
-                .as_ref()
-                .is_some_and(|it| is_refusal(it, setting));
-            !explained(update) && !refused
-        })
-    };
-    numbered(
-        &history.calls,
-        is_lie,
-        "not changed: it was sent and not refused",
-    )
+        for update in &turns.tries[number] {
+            if may_have_effect(&history.exchanges[*update], change) {
+                broken.push(format!(
+                    "not changed: call {number} is told {failure:?}, not so in request {update}"
+                ));
+            }
+        }
+    }
+    broken
 }
 
-/// Whether an answer tells that this setting was not changed.
-fn is_refusal(answer: &Answer, setting: Setting) -> bool {
-    let names = |name| answer.body.contains(&format!("failed to update {name} "));
-    let failed = FIELDS.iter().position(|(_, name)| names(*name));
+/// Whether the update has given the setting this value, or can do so still.
+fn may_have_effect(update: &Exchange, Change { setting, audience }: Change) -> bool {
+    if update.asked.get(setting) != Some(audience) {
+        return false;
+    }
+    let Some(answer) = &update.answer else {
+        return true;
+    };
     let own = FIELDS.iter().position(|(known, _)| *known == setting);
-    match failed {
-        Some(_) => own >= failed,
-        None => (400..500).contains(&answer.status),
+    let holds_now =
+        [update.found, answer.store].map(|settings| settings.get(setting) == Some(audience));
+    match answer.failed_field() {
+        Some(failed) if own == Some(failed) => OPEN.iter().any(|it| answer.body.contains(it)),
+        Some(failed) => own < Some(failed),
+        None if answer.status < 400 || answer.status >= 500 => holds_now == [false, true],
+        None => false,
     }
 }
 
 /// When everything works, who changes and who reads is served soon after the budget and Ryze's window
-/// allow it, and after WhatsApp's longest pause.
+/// allow it, and after the longest hold.
 pub fn nobody_starves(schedule: &Schedule, history: &History) -> Vec<String> {
     let instances = u32::try_from(schedule.tokens.len()).unwrap();
     let rounds = 2 + (2 * instances).div_ceil(schedule.share.min(schedule.limit));
-    let whatsapp = Limiter::WhatsApp;
-    let is_paused = history.calls.iter().any(|call| {
-        matches!(outcome(call), Some((_, Err(Failure::Throttled { by, .. }))) if *by == whatsapp)
-    });
-    let pause = if is_paused {
-        LONGEST_PAUSE
+    let is_held = history
+        .calls
+        .iter()
+        .filter_map(outcome)
+        .any(|(_, it)| it.as_ref().is_err_and(is_of_a_hold));
+    let hold = if is_held {
+        LONGEST_HOLD
     } else {
         Duration::ZERO
     };
-    let longest = rounds * ROUND + pause;
+    let longest = rounds * ROUND + hold;
     let waits = history.waits.iter().enumerate();
     waits
         .filter(|(_, wait)| **wait > longest)

@@ -1,39 +1,52 @@
 //! What must hold of every history. Each function is one promise, and returns how it was broken.
 
 mod answers;
+pub mod holds;
 mod reads;
+mod recovery;
 mod requests;
+pub mod turns;
 
 use std::time::Duration;
 
 use zapi_to_ryze::privacy::Outcome;
 
+use self::turns::Turns;
 use super::{
-    history::{Call, End, Exchange, History},
+    history::{Answer, Call, End, Exchange, History},
     schedule::Schedule,
 };
 
 /// What a timer may be late, and what an answer may take from Ryze to the caller.
 const SLACK: Duration = Duration::from_millis(2);
 
-pub fn violations(schedule: &Schedule, history: &History) -> Vec<String> {
-    let mut broken = Vec::new();
-    broken.extend(requests::share_is_kept(schedule, history));
-    broken.extend(answers::everybody_is_answered_in_time(history));
-    broken.extend(answers::success_is_confirmed(history));
-    broken.extend(answers::not_changed_is_true(history));
-    broken.extend(reads::they_are_fresh_and_true(schedule, history));
+/// How promises were broken, and how often what happened.
+pub fn check(schedule: &Schedule, history: &History) -> (Vec<String>, Vec<(&'static str, usize)>) {
+    let turns = &Turns::new(schedule, history);
+    let mut broken = turns.broken.clone();
+    broken.extend(requests::share_is_kept(schedule, history, turns));
     broken.extend(requests::requests_do_not_overtake(schedule, history));
-    broken.extend(requests::who_waits_longest_is_next(history));
-    broken.extend(requests::the_last_acknowledged_holds(history));
+    broken.extend(requests::nobody_is_sent_too_late(schedule, history, turns));
+    broken.extend(requests::the_last_acknowledged_holds(history, turns));
+    broken.extend(answers::everybody_is_answered_in_time(history));
+    broken.extend(answers::success_is_confirmed(history, turns));
+    broken.extend(answers::not_changed_is_true(history, turns));
     broken.extend(answers::nobody_starves(schedule, history));
+    broken.extend(reads::they_are_fresh_and_true(schedule, history, turns));
+    broken.extend(recovery::nothing_is_sent_too_often(history, turns));
+    broken.extend(recovery::nothing_is_read_in_vain(history, turns));
+    broken.extend(recovery::what_is_there_is_told(schedule, history, turns));
+    broken.extend(recovery::nobody_is_given_up_too_soon(
+        schedule, history, turns,
+    ));
+    broken.extend(holds::they_are_kept(schedule, history, turns));
     broken.extend(
         history
             .left
             .iter()
             .map(|left| format!("left in the end: {left}")),
     );
-    broken
+    (broken, history.counts(turns))
 }
 
 fn outcome(call: &Call) -> Option<(Duration, &Outcome)> {
@@ -41,6 +54,27 @@ fn outcome(call: &Call) -> Option<(Duration, &Outcome)> {
         Some((at, End::Answered(outcome))) => Some((*at, outcome)),
         _ => None,
     }
+}
+
+/// How long the gateway waits for the answer.
+fn patience(exchange: &Exchange, schedule: &Schedule) -> Duration {
+    if exchange.asked.is_empty() {
+        schedule.request_timeout.min(schedule.deadline)
+    } else {
+        schedule.request_timeout
+    }
+}
+
+/// The answer, if the gateway surely has heard it.
+fn heard<'it>(exchange: &'it Exchange, schedule: &Schedule) -> Option<&'it Answer> {
+    let late = exchange.sent + patience(exchange, schedule);
+    let answer = exchange.answer.as_ref();
+    answer.filter(|answer| answer.at + SLACK < late)
+}
+
+/// Whether who learned of it at `then` may have learned it from this answer.
+pub fn is_from(answer: &Answer, then: Duration) -> bool {
+    answer.at <= then && answer.at + SLACK >= then
 }
 
 fn is_of(exchange: &Exchange, call: &Call) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zapi_to_ryze::privacy::{Audience, Setting, Settings};
 
-use super::{SLACK, is_of, numbered, outcome, requests::Acknowledged};
+use super::{is_from, is_of, numbered, outcome, requests::Acknowledged, turns::Turns};
 use crate::simulation::{
     fault::LATEST_LANDING,
     history::{Call, Exchange, History},
@@ -13,8 +13,12 @@ use crate::simulation::{
 
 /// A reader is told what Ryze answered to a read that was sent after it called, and each value is
 /// one that the setting had meanwhile, none older than what was acknowledged before the call.
-pub fn they_are_fresh_and_true(schedule: &Schedule, history: &History) -> Vec<String> {
-    let acknowledged = Acknowledged::new(history);
+pub fn they_are_fresh_and_true(
+    schedule: &Schedule,
+    history: &History,
+    turns: &Turns,
+) -> Vec<String> {
+    let acknowledged = Acknowledged::new(history, turns);
     let is_lie = |call: &Call| {
         let (None, Some((end, Ok(shown)))) = (call.change(), outcome(call)) else {
             return false;
@@ -37,9 +41,9 @@ pub fn they_are_fresh_and_true(schedule: &Schedule, history: &History) -> Vec<St
 
 /// Whether a reader was told at `end` what this read was answered.
 fn answers(read: &Exchange, shown: &Settings, end: Duration) -> bool {
-    read.answer.as_ref().is_some_and(|answer| {
-        answer.confirmed.as_ref() == Some(shown) && answer.at <= end && answer.at + SLACK >= end
-    })
+    read.answer
+        .as_ref()
+        .is_some_and(|answer| answer.confirmed.as_ref() == Some(shown) && is_from(answer, end))
 }
 
 /// Whether a setting had this value between the arrival of a read and its answer. No update of the

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use zapi_to_ryze::privacy::{Audience, Change, Setting};
 
-use super::{SLACK, is_of, outcome, waited};
+use super::{
+    SLACK, is_from, is_of, outcome, patience,
+    turns::{Purpose, Turns},
+};
 use crate::simulation::{
     history::{Call, Exchange, History},
     schedule::{Schedule, name},
@@ -12,30 +15,38 @@ use crate::simulation::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of each process at most the share arrives in any 60 s, both ends counted.
-pub fn share_is_kept(schedule: &Schedule, history: &History) -> Vec<String> {
+/// Of each process at most the share arrives in any 60 s, both ends counted, and where two slots are
+/// kept for reading back, two less of what callers ask for.
+pub fn share_is_kept(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
     let share = schedule.share as usize;
-    let broken_in = |process: &usize| {
-        let of_process = history.exchanges.iter().filter(|it| it.process == *process);
-        let mut arrivals: Vec<_> = of_process.filter_map(|it| it.arrived).collect();
+    let for_callers = if share < 10 { share } else { share - 2 };
+    let most_are = |most: usize, process: usize, counts: &dyn Fn(Purpose) -> bool| {
+        let numbered = history.exchanges.iter().zip(&turns.purposes);
+        let mut arrivals: Vec<_> = numbered
+            .filter(|(it, purpose)| it.process == process && counts(**purpose))
+            .filter_map(|(it, _)| it.arrived)
+            .collect();
         arrivals.sort();
-        arrivals
-            .windows(share + 1)
-            .any(|window| window[share] - window[0] <= MINUTE)
+        let mut windows = arrivals.windows(most + 1);
+        windows.all(|window| window[most] - window[0] > MINUTE)
     };
-    let processes = (0..history.processes).filter(broken_in);
-    processes
+    let is_kept = |process: &usize| {
+        most_are(share, *process, &|_| true)
+            && most_are(for_callers, *process, &|purpose| purpose == Purpose::Call)
+    };
+    let broken = (0..history.processes).filter(|process| !is_kept(process));
+    broken
         .map(|process| format!("share: process {process} sent more than {share} in a minute"))
         .collect()
 }
 
 /// At most one request for an instance is in flight, be it an update or a read, and each is listened
-/// to until it is answered or `request_timeout` has passed.
+/// to until it is answered or its time has passed.
 pub fn requests_do_not_overtake(schedule: &Schedule, history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, request) in history.exchanges.iter().enumerate() {
         let over = request.over.unwrap_or(Duration::MAX);
-        if request.given_up && over + SLACK < request.sent + schedule.request_timeout {
+        if request.given_up && over + SLACK < request.sent + patience(request, schedule) {
             broken.push(format!("order: request {number} was not listened to"));
         }
         let overtaken_by = |later: &Exchange| {
@@ -49,26 +60,26 @@ pub fn requests_do_not_overtake(schedule: &Schedule, history: &History) -> Vec<S
     broken
 }
 
-/// Each request is for who waits longest, be it to change or to read.
-pub fn who_waits_longest_is_next(history: &History) -> Vec<String> {
+/// Nobody is sent who has less than a quarter of its time left.
+pub fn nobody_is_sent_too_late(
+    schedule: &Schedule,
+    history: &History,
+    turns: &Turns,
+) -> Vec<String> {
     let mut broken = Vec::new();
-    for (number, request) in history.exchanges.iter().enumerate() {
-        let wants_it = |call: &Call| call.change().is_none() == request.asked.is_empty();
-        // Who came or left in this very moment may have been there or not.
-        let surely = |call: &Call| call.start < request.sent && waited(call, request.sent + SLACK);
-        let first = history.calls.iter().find(|call| {
-            waited(call, request.sent) && is_of(request, call) && (wants_it(call) || surely(call))
-        });
-        if !first.is_some_and(wants_it) {
-            broken.push(format!("turns: request {number} was not the next"));
+    for (number, (call, tries)) in history.calls.iter().zip(&turns.tries).enumerate() {
+        let latest = call.deadline - schedule.deadline / 4 + SLACK;
+        let sent = |request: &usize| history.exchanges[*request].sent;
+        if tries.iter().any(|request| sent(request) > latest) {
+            broken.push(format!("late: call {number} was sent"));
         }
     }
     broken
 }
 
 /// In the end Ryze holds of each setting what [`Acknowledged::may_hold`] says.
-pub fn the_last_acknowledged_holds(history: &History) -> Vec<String> {
-    let acknowledged = Acknowledged::new(history);
+pub fn the_last_acknowledged_holds(history: &History, turns: &Turns) -> Vec<String> {
+    let acknowledged = Acknowledged::new(history, turns);
     let mut broken = Vec::new();
     for (instance, held) in history.held.iter().enumerate() {
         let instance = name(instance);
@@ -85,21 +96,21 @@ pub fn the_last_acknowledged_holds(history: &History) -> Vec<String> {
     broken
 }
 
-/// The updates on whose answers a success rests, in the order in which they were sent.
+/// The updates on which a success rests, be it on their answer or on what was read back, in the order in which they were sent.
 pub struct Acknowledged<'history> {
     history: &'history History,
     updates: Vec<(usize, Setting, Duration)>,
 }
 
 impl<'history> Acknowledged<'history> {
-    pub fn new(history: &'history History) -> Self {
+    pub fn new(history: &'history History, turns: &Turns) -> Self {
         let mut updates = Vec::new();
         for (number, update) in history.exchanges.iter().enumerate() {
             for Change { setting, .. } in update.asked.iter() {
-                let ends = history
-                    .calls
-                    .iter()
-                    .filter_map(|call| acknowledged_at(update, call, setting));
+                let ends = history.calls.iter().filter_map(|call| {
+                    let mut proofs = turns.proofs(number);
+                    proofs.find_map(|proof| acknowledged_at(proof, call, setting))
+                });
                 updates.extend(ends.min().map(|end| (number, setting, end)));
             }
         }
@@ -131,16 +142,15 @@ impl<'history> Acknowledged<'history> {
     }
 }
 
-/// When the update's answer was what the call's success rests on.
-fn acknowledged_at(update: &Exchange, call: &Call, setting: Setting) -> Option<Duration> {
+/// When this answer was what the call's success rests on.
+fn acknowledged_at(proof: &Exchange, call: &Call, setting: Setting) -> Option<Duration> {
     let Some((end, Ok(_))) = outcome(call) else {
         return None;
     };
-    let answer = update.answer.as_ref()?;
+    let answer = proof.answer.as_ref()?;
     let is_acknowledged = answer.confirmed.is_some()
-        && answer.at <= end
-        && answer.at + SLACK >= end
-        && is_of(update, call)
+        && is_from(answer, end)
+        && is_of(proof, call)
         && call.change()?.setting == setting;
     is_acknowledged.then_some(end)
 }

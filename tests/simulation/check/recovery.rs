@@ -1,0 +1,215 @@
+//! What was not confirmed at once: that it is tried again as often as it should be and not more often,
+//! and that what is known by then is told.
+
+use std::time::Duration;
+
+use zapi_to_ryze::privacy::Failure;
+
+use super::{
+    SLACK, heard, is_of, outcome,
+    turns::{Purpose, Turns},
+};
+use crate::simulation::{
+    fault::FIELDS,
+    history::{Answer, Call, Exchange, History},
+    schedule::{Schedule, Step},
+};
+
+/// How long Ryze may be out of reach before its callers hear of it, and how long from try to try.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+/// For how long a request leaves others less room.
+const TRACE: Duration = Duration::from_secs(62);
+
+/// Nothing is sent more than twice, but for what Ryze sent away for its limit, and not twice if Ryze named
+/// it among others as the one that fails.
+pub fn nothing_is_sent_too_often(history: &History, turns: &Turns) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (number, (call, tries)) in history.calls.iter().zip(&turns.tries).enumerate() {
+        let is_named = |request: &usize| is_named_among_others(&history.exchanges[*request], call);
+        if tries.len() > 2 || tries.len() == 2 && is_named(&tries[0]) {
+            broken.push(format!("tries: call {number} was in requests {tries:?}"));
+        }
+    }
+    broken
+}
+
+/// Nothing is made sure of that the answer to a second try has shown.
+pub fn nothing_is_read_in_vain(history: &History, turns: &Turns) -> Vec<String> {
+    let is_in_vain = |request: usize| {
+        let shows = |it: &Exchange| it.answer.as_ref().is_some_and(|it| it.confirmed.is_some());
+        let mut tries = turns.tries.iter().enumerate();
+        turns.read_backs[request].is_some()
+            && shows(&history.exchanges[request])
+            && tries.all(|(call, tries)| {
+                !turns.may_be_in(call, request)
+                    || !turns.unsure[call] && tries.get(1) == Some(&request)
+            })
+    };
+    let requests = 0..history.exchanges.len();
+    requests
+        .filter(|request| is_in_vain(*request))
+        .map(|request| format!("read back: request {request}, in vain"))
+        .collect()
+}
+
+/// Who was in a request is told at once when its answer, or what was read back, shows the value that was
+/// sent.
+pub fn what_is_there_is_told(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (number, call) in history.calls.iter().enumerate() {
+        let waits = |at| call.end.as_ref().is_none_or(|(end, _)| *end > at + SLACK);
+        for request in &turns.tries[number] {
+            let asked = &history.exchanges[*request].asked;
+            let shows = |answer: &Answer| {
+                answer.confirmed.is_some_and(|shown| {
+                    let same = |setting| shown.get(setting) == asked.get(setting);
+                    call.change().is_none_or(|it| same(it.setting))
+                })
+            };
+            let mut answers = turns.proofs(*request).filter_map(|it| heard(it, schedule));
+            if answers.any(|it| shows(it) && waits(it.at)) {
+                broken.push(format!("told: call {number} not of request {request}"));
+            }
+        }
+    }
+    broken
+}
+
+/// Whoever is answered before the time is up that it failed or cannot be known, though nothing else was
+/// in the way, was waited for long enough, made sure of and sent twice.
+pub fn nobody_is_given_up_too_soon(
+    schedule: &Schedule,
+    history: &History,
+    turns: &Turns,
+) -> Vec<String> {
+    if !has_room(schedule, history) {
+        return Vec::new();
+    }
+    let mut broken = Vec::new();
+    for (number, call) in history.calls.iter().enumerate() {
+        let Some((end, Err(Failure::Unknown | Failure::Upstream { .. }))) = outcome(call) else {
+            continue;
+        };
+        if turns.unsure[number] || end + SLACK >= call.deadline {
+            continue;
+        }
+        let cause = match turns.tries[number].len() {
+            0 => unsent(schedule, history, call, end),
+            tries => left_open(schedule, history, turns, call, end, tries),
+        };
+        broken.extend(cause.map(|cause| format!("given up: call {number} {cause}")));
+    }
+    broken
+}
+
+/// What is wrong with the failure of a call that was never sent.
+fn unsent(
+    schedule: &Schedule,
+    history: &History,
+    call: &Call,
+    end: Duration,
+) -> Option<&'static str> {
+    let Some(outage) = outage(history, call, call.start, end) else {
+        return Some("though Ryze could be reached");
+    };
+    let is_early = end + room(schedule, history, call, end)? < until(schedule, call, Some(outage));
+    is_early.then_some("though it was not tried for long enough")
+}
+
+/// What is wrong with the failure of a call that was sent so often.
+fn left_open(
+    schedule: &Schedule,
+    history: &History,
+    turns: &Turns,
+    call: &Call,
+    end: Duration,
+    tries: usize,
+) -> Option<&'static str> {
+    let mut exchanges = history.exchanges.iter();
+    let is_over = |it: &Exchange| it.over.is_some_and(|over| over <= end);
+    let last = exchanges.rposition(|it| is_of(it, call) && is_over(it))?;
+    let exchange = &history.exchanges[last];
+    let heard = heard(exchange, schedule);
+    let over = match outage(history, call, exchange.over?, end) {
+        Some(_) => end,
+        None => exchange.over?,
+    };
+    let until = until(schedule, call, outage(history, call, call.start, end));
+    let has_time = over + room(schedule, history, call, end)? < until;
+    if !has_time || exchange.answer.is_some() && heard.is_none() {
+        return None;
+    }
+    let shows = heard.is_some_and(|answer| answer.confirmed.is_some());
+    if call.change().is_none() {
+        return (tries < 2).then_some("without being asked again");
+    }
+    if turns.purposes[last] == Purpose::Call {
+        let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(leaves_open));
+        return is_its.then_some("without being made sure of");
+    }
+    let update = &history.exchanges[turns.before(last)?];
+    (shows && tries < 2 && !is_named_among_others(update, call))
+        .then_some("without being sent again")
+}
+
+/// Whether this answer to a second try leaves open what it says of each setting.
+fn leaves_open(answer: &Answer) -> bool {
+    let is_refusal = (400..500).contains(&answer.status);
+    answer.confirmed.is_none() && !is_refusal && answer.failed_field().is_none()
+}
+
+fn is_named_among_others(update: &Exchange, call: &Call) -> bool {
+    let named = update.answer.as_ref().and_then(Answer::failed_field);
+    let own = |it: usize| call.change().is_some_and(|own| own.setting == FIELDS[it].0);
+    update.asked.iter().count() > 1 && named.is_some_and(own)
+}
+
+/// When Ryze was out of reach first.
+fn outage(history: &History, call: &Call, from: Duration, to: Duration) -> Option<Duration> {
+    let mut outages = history.out_of_reach.iter();
+    let outage = outages.find(|(process, at)| *process == call.process && (from..=to).contains(at));
+    outage.map(|(_, at)| *at)
+}
+
+/// Until when a call may be sent.
+fn until(schedule: &Schedule, call: &Call, outage: Option<Duration>) -> Duration {
+    let latest = call.deadline - schedule.deadline / 4;
+    outage.map_or(latest, |outage| latest.min(outage + LONGEST_OUTAGE))
+}
+
+/// Whether nobody but the gateway itself takes anything of what Ryze allows.
+fn has_room(schedule: &Schedule, history: &History) -> bool {
+    let is_alone =
+        |(_, step): &(Duration, Step)| !matches!(step, Step::Foreign(..) | Step::Restart);
+    let is_over = |it: &Answer| it.is_over_ryzes_limit();
+    schedule.limit >= schedule.share
+        && schedule.steps.iter().all(is_alone)
+        && !history
+            .exchanges
+            .iter()
+            .filter_map(|it| it.answer.as_ref())
+            .any(is_over)
+}
+
+/// How long the next try may take at most, unless so much was sent in the last minute that this cannot be
+/// told, or the instance is held.
+fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> Option<Duration> {
+    let exchanges = history.exchanges.iter();
+    let counts = |it: &&Exchange| it.sent <= end && it.over.is_none_or(|over| over + TRACE > end);
+    let lanes = u32::try_from(schedule.tokens.len()).unwrap();
+    let taken = exchanges.clone().filter(counts).count() as u32 + 2 * lanes + 2;
+    let mut own = exchanges
+        .filter(|it| is_of(it, call))
+        .filter_map(|it| it.answer.as_ref());
+    let holds = |answer: &Answer| {
+        (answer.at..answer.at + TRACE).contains(&end)
+            && (answer.is_over_whatsapps_limit() || [401, 403, 404].contains(&answer.status))
+    };
+    let pace = if taken < schedule.burst {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(60) / schedule.share * (lanes + 2)
+    };
+    (taken < schedule.share && !own.any(holds)).then_some(pace + LONGEST_BACKOFF + SLACK)
+}

@@ -1,0 +1,236 @@
+//! Whom each request was for, told from the history alone. Every request is for whoever of its lane
+//! waits longest, with all who can go with that one, and a change that was sent and left open goes with no
+//! newcomer; only what makes sure of an update comes before its turn.
+
+use zapi_to_ryze::privacy::{Change, Setting};
+
+use super::{SLACK, heard, is_of, waited};
+use crate::simulation::{
+    history::{Answer, Call, Exchange, History},
+    schedule::Schedule,
+};
+
+/// What a request was for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// What callers ask for.
+    Call,
+    /// To make sure of what the update before it had left open.
+    ReadBack,
+}
+
+/// Who can go in one request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Reads,
+    Changes,
+    /// Changes that are sent once more.
+    Again,
+    /// Those of one setting that are sent once more.
+    Alone(Setting),
+}
+
+/// How a history is to be understood.
+pub struct Turns<'history> {
+    schedule: &'history Schedule,
+    history: &'history History,
+    /// Of each exchange.
+    pub purposes: Vec<Purpose>,
+    /// The exchange that made sure of each.
+    pub read_backs: Vec<Option<usize>>,
+    /// Who may have been in each exchange.
+    members: Vec<Vec<usize>>,
+    /// The exchanges that each call was in, but those that Ryze sent away for its limit.
+    pub tries: Vec<Vec<usize>>,
+    /// Of each call.
+    company: Vec<Company>,
+    /// Whether each call came or left in the very moment of a request and may have been in it or not, so
+    /// that nobody can tell its tries.
+    pub unsure: Vec<bool>,
+    pub broken: Vec<String>,
+}
+
+impl<'history> Turns<'history> {
+    pub fn new(schedule: &'history Schedule, history: &'history History) -> Self {
+        let company = |call: &Call| match call.change() {
+            Some(_) => Company::Changes,
+            None => Company::Reads,
+        };
+        let mut turns = Self {
+            schedule,
+            history,
+            purposes: Vec::new(),
+            read_backs: vec![None; history.exchanges.len()],
+            members: Vec::new(),
+            tries: vec![Vec::new(); history.calls.len()],
+            company: history.calls.iter().map(company).collect(),
+            unsure: vec![false; history.calls.len()],
+            broken: Vec::new(),
+        };
+        for number in 0..history.exchanges.len() {
+            turns.take(number);
+        }
+        turns
+    }
+
+    /// The request of the same lane before this one.
+    pub fn before(&self, number: usize) -> Option<usize> {
+        let request = &self.history.exchanges[number];
+        let mut earlier = self.history.exchanges[..number].iter();
+        earlier.rposition(|it| it.is_of_lane(request))
+    }
+
+    /// Whether a change is in an update that has not its first try of it.
+    pub fn is_repeat(&self, number: usize) -> bool {
+        let again = |call: &usize| self.tries[*call].get(1) == Some(&number);
+        !self.history.exchanges[number].asked.is_empty() && self.members[number].iter().any(again)
+    }
+
+    /// A request and the read that made sure of it: either may show what became of it.
+    pub fn proofs(&self, request: usize) -> impl Iterator<Item = &'history Exchange> {
+        let numbers = [Some(request), self.read_backs[request]];
+        let exchanges = &self.history.exchanges;
+        numbers.into_iter().flatten().map(|it| &exchanges[it])
+    }
+
+    /// Whether the call may have been in the request.
+    pub fn may_be_in(&self, call: usize, request: usize) -> bool {
+        self.members[request].contains(&call)
+    }
+
+    fn take(&mut self, number: usize) {
+        let request = &self.history.exchanges[number];
+        let calls = self.history.calls.iter().enumerate();
+        let waiting: Vec<usize> = calls
+            .filter(|(_, call)| is_of(request, call) && waited(call, request.sent))
+            .map(|(call, _)| call)
+            .collect();
+        if let Some(update) = self.made_sure_of(number, &waiting) {
+            self.purposes.push(Purpose::ReadBack);
+            self.read_backs[update] = Some(number);
+            self.members.push(Vec::new());
+            return;
+        }
+        self.purposes.push(Purpose::Call);
+        let surely = waiting.iter().position(|call| self.surely(*call, request));
+        let first = &waiting[..surely.map_or(waiting.len(), |place| place + 1)];
+        let mut possible = first.iter().rev().flat_map(|call| self.companies(*call));
+        let Some(company) = possible.find(|it| self.folds_to(*it, &waiting, request)) else {
+            self.broken
+                .push(format!("turns: request {number} was not the next"));
+            return self.members.push(Vec::new());
+        };
+        let with = |call: &usize| self.companies(*call).contains(&company);
+        let members: Vec<_> = waiting.into_iter().filter(with).collect();
+        self.note(number, company, &members);
+        self.members.push(members);
+    }
+
+    /// The update that this read makes sure of: the one before, if it left something open and somebody
+    /// waits to hear of it.
+    fn made_sure_of(&self, number: usize, waiting: &[usize]) -> Option<usize> {
+        let request = &self.history.exchanges[number];
+        let update = self.before(number).filter(|_| request.asked.is_empty())?;
+        let before = &self.history.exchanges[update];
+        let is_open = !before.asked.is_empty()
+            && heard(before, self.schedule).is_none_or(|answer| {
+                !(400..500).contains(&answer.status)
+                    && answer.confirmed.is_none_or(|shown| !before.is_in(&shown))
+            });
+        let mut surely = waiting.iter().filter(|call| self.surely(**call, request));
+        let is_for_a_reader = surely
+            .next()
+            .is_some_and(|it| self.company[*it] == Company::Reads);
+        // Who leaves in this very moment may have been told, so that it is the turn of who is next.
+        let hears_of_it = |call: &&usize| {
+            !is_for_a_reader || waited(&self.history.calls[**call], request.sent + SLACK)
+        };
+        let mut waiting = waiting.iter().filter(hears_of_it);
+        (is_open && waiting.any(|call| self.may_be_in(*call, update))).then_some(update)
+    }
+
+    /// Whether the call waited when the request was sent, and can only go in one company.
+    fn surely(&self, call: usize, request: &Exchange) -> bool {
+        let is_of_one = self.companies(call).len() == 1;
+        let call = &self.history.calls[call];
+        is_of_one && call.start < request.sent && waited(call, request.sent + SLACK)
+    }
+
+    fn companies(&self, call: usize) -> Vec<Company> {
+        match self.history.calls[call].change() {
+            Some(Change { setting, .. }) if self.unsure[call] => {
+                vec![Company::Changes, Company::Again, Company::Alone(setting)]
+            }
+            _ => vec![self.company[call]],
+        }
+    }
+
+    /// Whether the request is what all of this company come to: the latest value of each setting.
+    fn folds_to(&self, company: Company, waiting: &[usize], request: &Exchange) -> bool {
+        if company == Company::Reads || request.asked.is_empty() {
+            return company == Company::Reads && request.asked.is_empty();
+        }
+        Setting::ALL.into_iter().all(|setting| {
+            let mut values = vec![None];
+            for call in waiting {
+                let change = self.history.calls[*call].change();
+                let Some(change) = change.filter(|it| it.setting == setting) else {
+                    continue;
+                };
+                if self.companies(*call).contains(&company) {
+                    if self.surely(*call, request) {
+                        values.clear();
+                    }
+                    values.push(Some(change.audience));
+                }
+            }
+            values.contains(&request.asked.get(setting))
+        })
+    }
+
+    /// Takes down what the request was to those who were in it.
+    fn note(&mut self, number: usize, company: Company, members: &[usize]) {
+        let history = self.history;
+        let request = &history.exchanges[number];
+        let answer = heard(request, self.schedule);
+        if answer.is_some_and(Answer::is_over_ryzes_limit) {
+            return;
+        }
+        for call in members {
+            let change = history.calls[*call].change();
+            if change.is_some_and(|it| request.asked.get(it.setting).is_none()) {
+                continue;
+            }
+            let others = members.iter().filter(|other| *other != call);
+            let same = |other: &&usize| history.calls[**other].change() == change;
+            let is_alone_with_it = change.is_some_and(|it| {
+                request.asked.get(it.setting) == Some(it.audience)
+                    && !others.clone().any(|it| same(&it))
+            });
+            if !self.surely(*call, request) && !is_alone_with_it {
+                self.unsure[*call] = true;
+                continue;
+            }
+            self.tries[*call].push(number);
+            if company == Company::Changes {
+                match self.company_again(request, change) {
+                    Some(again) => self.company[*call] = again,
+                    None => self.unsure[*call] = true,
+                }
+            }
+        }
+    }
+
+    /// The company of a change that this update left open, if that can be told.
+    fn company_again(&self, update: &Exchange, change: Option<Change>) -> Option<Company> {
+        let is_folded = update.asked.iter().count() > 1;
+        match &update.answer {
+            Some(answer) if is_folded && answer.failed_field().is_none() => {
+                // Else it came in the moment in which it was given up.
+                heard(update, self.schedule)?;
+                change.map(|it| Company::Alone(it.setting))
+            }
+            _ => Some(Company::Again),
+        }
+    }
+}
