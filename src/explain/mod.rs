@@ -13,7 +13,7 @@ mod vendor;
 use std::{future::ready, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, uri::Scheme};
+use http::{Request, Response, StatusCode, Uri, header::CONTENT_LENGTH, uri::Scheme};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split},
     time::sleep,
@@ -178,6 +178,10 @@ fn read(bytes: &[u8]) -> Option<Response<Bytes>> {
         let (name, value) = line.split_once(':')?;
         answer = answer.header(name, value.trim());
     }
+    // What is behind it is the answer to what was behind the request.
+    let length = answer.headers_ref()?.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = body.get(..length.unwrap_or(body.len())).unwrap_or(body);
     answer.body(Bytes::copy_from_slice(body.as_bytes())).ok()
 }
 

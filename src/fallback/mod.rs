@@ -6,7 +6,15 @@ mod body;
 mod connector;
 mod headers;
 
-use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    io, iter,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
@@ -18,6 +26,7 @@ use hyper_util::{
     client::legacy::{Client, Error},
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio_util::sync::CancellationToken;
 
 pub use self::body::Download;
 use self::{
@@ -33,6 +42,8 @@ const MOST_IDLE: usize = 32;
 const LONGEST_IDLE: Duration = Duration::from_secs(4);
 /// About so many bytes are held of one body, each way, and an answer's head may have.
 const BUFFER: usize = 64 * 1024;
+/// Interim answers to one request. hyper reads any number of them, and none is silence.
+const MOST_INTERIM: usize = 100;
 
 /// The old vendor.
 pub struct Fallback<C> {
@@ -89,12 +100,23 @@ impl<C: Connect> Fallback<C> {
         let body = Upload::new(body, &parts.headers, exchange.clone());
         let mut request = Request::from_parts(parts, body);
         let asked = exchange.clone();
+        let endless = CancellationToken::new();
+        let (too_many, interim) = (endless.clone(), AtomicUsize::new(0));
         hyper::ext::on_informational(&mut request, move |answer| {
             if answer.status() == StatusCode::CONTINUE {
                 asked.proceed();
             }
+            if interim.fetch_add(1, Ordering::Relaxed) == MOST_INTERIM {
+                too_many.cancel();
+            }
         });
-        let answer = self.client.request(request).await;
+        let answer = tokio::select! {
+            biased;
+            () = endless.cancelled() => return Err(Refusal::BadGateway(
+                "the fallback's interim answers do not end; it may have carried the call out",
+            )),
+            answer = self.client.request(request) => answer,
+        };
         let answer = answer.map_err(|error| refusal(&error, &exchange))?;
         let (mut parts, body) = answer.into_parts();
         headers::to_caller(&mut parts)?;

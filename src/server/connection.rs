@@ -65,9 +65,12 @@ impl Body for CallerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
         // Nothing comes after trailers.
-        let is_last =
-            |frame: &Result<Frame<Bytes>, _>| frame.as_ref().is_ok_and(Frame::is_trailers);
-        self.has_ended |= frame.as_ref().is_none_or(is_last);
+        let is_trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
+        self.has_ended |= is_trailers || frame.is_none();
+        if is_trailers {
+            // hyper is not strict about where they end: they may have a request in them.
+            self.half.leaves_unread();
+        }
         Poll::Ready(frame)
     }
 

@@ -4,6 +4,7 @@
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Waker},
 };
 
 use tokio::time::Instant;
@@ -21,6 +22,9 @@ struct State {
     requests_so_far: u64,
     /// Whether the caller may still be sending what nobody will read.
     has_unread: bool,
+    /// The reader of the connection while it has no deadline. hyper does not read again before bytes
+    /// come, so it has to be told that there is one.
+    reader: Option<Waker>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +64,9 @@ impl Drop for Half {
                 2.. => Phase::Busy { halves: 1 },
                 _ => Phase::Answered,
             };
+            if let (Phase::Answered, Some(reader)) = (state.phase, state.reader.take()) {
+                reader.wake();
+            }
         }
     }
 }
@@ -73,6 +80,7 @@ impl Progress {
             framing: Framing::default(),
             requests_so_far: 0,
             has_unread: false,
+            reader: None,
         })))
     }
 
@@ -109,8 +117,9 @@ impl Progress {
         }
     }
 
-    /// When the caller's time is up if not a byte comes; not while the next step is ours.
-    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+    /// When the caller's time is up if not a byte comes. While the next step is ours there is none, and
+    /// the task is woken when there is.
+    pub(super) fn deadline(&self, timeouts: &Timeouts, context: &Context<'_>) -> Option<Instant> {
         let mut state = self.lock();
         if let Phase::Answered = state.phase {
             state.phase = Phase::Idle {
@@ -120,7 +129,10 @@ impl Progress {
         match state.phase {
             Phase::Head { since } => Some(since + timeouts.header),
             Phase::Idle { since } => Some(since + timeouts.idle),
-            Phase::Busy { .. } | Phase::Answered => None,
+            Phase::Busy { .. } | Phase::Answered => {
+                state.reader = Some(context.waker().clone());
+                None
+            }
         }
     }
 

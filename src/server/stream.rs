@@ -83,7 +83,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             this.progress.read(&buffer.filled()[before..]);
             return Poll::Ready(result);
         }
-        let Some(deadline) = this.progress.deadline(&this.timeouts) else {
+        let Some(deadline) = this.progress.deadline(&this.timeouts, context) else {
             return Poll::Pending;
         };
         ready!(this.alarm.poll(deadline, context));
@@ -140,13 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(context);
-        ready!(self.watch_write(result, context))?;
-        // This may have been the end of an answer, and hyper need not read again before the next
-        // request comes, so the time until then is armed here.
-        if let Some(deadline) = self.progress.deadline(&self.timeouts) {
-            let _ = self.alarm.poll(deadline, context);
-        }
-        Poll::Ready(Ok(()))
+        self.watch_write(result, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
