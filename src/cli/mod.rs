@@ -40,6 +40,7 @@ const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 /// Runs the command that the process was started with, to its end.
 #[must_use]
 pub fn run() -> ExitCode {
+    telemetry::hide_panic_messages();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {

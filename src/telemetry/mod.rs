@@ -1,9 +1,11 @@
 //! Logs: where tracing's events go and how they look. What is logged is up to each module, and is
 //! never a path, a token or a phone number.
 //!
-//! How lines reach stderr is in `sink.rs`, how they look as JSON in `json_line.rs`.
+//! How lines reach stderr is in `sink.rs`, how they look as JSON in `json_line.rs`, and what is told of a
+//! panic in `panic.rs`.
 
 mod json_line;
+mod panic;
 mod sink;
 
 use std::{io, thread};
@@ -11,7 +13,7 @@ use std::{io, thread};
 use self::{json_line::JsonLine, sink::Sink};
 use crate::config::{Log, LogFormat};
 
-pub use self::sink::LogWriter;
+pub use self::{panic::hide_panic_messages, sink::LogWriter};
 
 /// Sends all events of the process to stderr.
 ///

@@ -1,0 +1,43 @@
+//! A panic: its message may quote anything that the program holds. No request is known that makes the
+//! gateway panic, so here a process does it that has been made to panic as the gateway would.
+
+use std::{env, process::Command, thread};
+
+use zapi_to_ryze::telemetry;
+
+use super::{PHONE, assert_all_hushed, secret};
+use crate::process::Process;
+
+#[test]
+#[ignore = "it changes what the whole process does with panics: the other test runs it alone"]
+fn panicking() {
+    telemetry::hide_panic_messages();
+    let text = format!("{}é {PHONE}", secret("zapi1"));
+    let in_a_letter = text.find('é').unwrap() + 1;
+    let messages: [fn(&str, usize); 3] = [
+        |text, at| assert_eq!(&text[..at], ""),
+        |text, _| panic!("{text}"),
+        |text, _| text.parse::<bool>().map_err(|_| text).map(drop).unwrap(),
+    ];
+    for message in messages {
+        let text = text.clone();
+        assert!(
+            thread::spawn(move || message(&text, in_a_letter))
+                .join()
+                .is_err()
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_surfaces_of_a_panic_but_its_place() {
+    let mut alone = Command::new(env::current_exe().unwrap());
+    let name = concat!(module_path!(), "::panicking");
+    let name = name.split_once("::").unwrap().1;
+    alone.args(["--exact", name, "--ignored", "--nocapture"]);
+    let ended = Process::start(&mut alone).ended().await;
+    assert!(ended.stdout.contains("1 passed"), "{ended:?}");
+    let places = ended.stderr.matches("panic at tests/secrets/panics.rs:");
+    assert_eq!(places.count(), 3, "{ended:?}");
+    assert_all_hushed(&ended);
+}
