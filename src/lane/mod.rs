@@ -12,6 +12,7 @@
 //! `recover.rs`; which instances are left alone for a while is in `hold.rs`.
 
 mod backoff;
+mod company;
 mod hold;
 mod recover;
 mod run;

@@ -10,13 +10,14 @@ use tokio::{
 };
 
 use super::{
-    Caller, Lanes, Tried,
+    Caller, Lanes,
+    company::Company,
     verdict::{Verdict, judge},
 };
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused},
     network::Connect,
-    privacy::{Change, Failure, Limiter, Operation, Setting, Settings},
+    privacy::{Failure, Limiter, Settings},
     ryze::{Error, RateLimit, Reply, Target},
 };
 
@@ -245,43 +246,6 @@ impl<C> Drop for Running<C> {
         if thread::panicking() {
             self.lanes.lock().lanes.remove(&self.target);
         }
-    }
-}
-
-/// Who can go in one request.
-#[derive(PartialEq, Eq)]
-enum Company {
-    Reads,
-    Changes,
-    /// Changes that are sent once more, not with others that may be at fault.
-    Again,
-    /// Those of one setting.
-    Alone(Setting),
-}
-
-impl Company {
-    fn of(caller: &Caller) -> Self {
-        match (caller.operation, &caller.tried) {
-            (Operation::Read, _) => Self::Reads,
-            (Operation::Change(change), Tried::Sent { alone: true, .. }) => {
-                Self::Alone(change.setting)
-            }
-            (_, Tried::Sent { .. }) => Self::Again,
-            (_, Tried::Nothing | Tried::Unsent(_)) => Self::Changes,
-        }
-    }
-}
-
-impl Caller {
-    fn change(&self) -> Option<Change> {
-        match self.operation {
-            Operation::Change(change) => Some(change),
-            Operation::Read => None,
-        }
-    }
-
-    pub(super) fn setting(&self) -> Option<Setting> {
-        self.change().map(|change| change.setting)
     }
 }
 
