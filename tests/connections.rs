@@ -123,7 +123,7 @@ async fn a_request_without_an_answer_is_over_only_when_its_connection_is_closed(
     for ending in [&[Ending::Hang], &[Ending::Close]] {
         let counted = Counted::new(ending);
         let client = client(counted.clone());
-        let result = client.update(&target("one"), &update()).await.result;
+        let result = client.update(&target("one"), &update(), None).await.result;
         assert_eq!(counted.count(), (1, 0), "{ending:?}");
         assert!(matches!(result, Err(Error::Unknown(_))), "{result:?}");
     }
@@ -135,12 +135,12 @@ async fn a_connection_is_used_again_and_not_after_a_long_pause() {
     let client = client(counted.clone());
     for _ in 0..3 {
         client
-            .update(&target("one"), &update())
+            .update(&target("one"), &update(), None)
             .await
             .result
             .unwrap();
         client
-            .update(&target("other"), &update())
+            .update(&target("other"), &update(), None)
             .await
             .result
             .unwrap();
@@ -148,14 +148,14 @@ async fn a_connection_is_used_again_and_not_after_a_long_pause() {
     assert_eq!(counted.count(), (1, 1));
     sleep(Duration::from_secs(14)).await;
     client
-        .update(&target("one"), &update())
+        .update(&target("one"), &update(), None)
         .await
         .result
         .unwrap();
     assert_eq!(counted.count(), (1, 1));
     sleep(Duration::from_secs(16)).await;
     client
-        .update(&target("one"), &update())
+        .update(&target("one"), &update(), None)
         .await
         .result
         .unwrap();
@@ -169,7 +169,10 @@ async fn updates_at_the_same_time_have_connections_of_their_own() {
     let client = client(counted.clone());
     let (one, other) = (target("one"), target("other"));
     let (first, second) = (update(), update());
-    let (first, second) = tokio::join!(client.update(&one, &first), client.update(&other, &second));
+    let (first, second) = tokio::join!(
+        client.update(&one, &first, None),
+        client.update(&other, &second, None)
+    );
     assert!(first.result.is_ok() && second.result.is_ok());
     assert_eq!(counted.count(), (2, 2));
 }
@@ -177,7 +180,7 @@ async fn updates_at_the_same_time_have_connections_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_sends_nothing() {
     let client = client(Pipes::refusing());
-    let result = client.update(&target("one"), &update()).await.result;
+    let result = client.update(&target("one"), &update(), None).await.result;
     assert!(matches!(result, Err(Error::Unreachable(_))), "{result:?}");
 }
 
@@ -187,7 +190,7 @@ async fn a_kept_connection_that_is_found_closed_is_replaced() {
     let client = client(counted.clone());
     for updates in 1..20 {
         client
-            .update(&target("one"), &update())
+            .update(&target("one"), &update(), None)
             .await
             .result
             .unwrap();
@@ -208,11 +211,14 @@ async fn a_kept_connection_that_breaks_makes_the_others_suspect() {
     let client = client(counted.clone());
     let (one, other) = (target("one"), target("other"));
     let (first, second) = (update(), update());
-    let (first, second) = tokio::join!(client.update(&one, &first), client.update(&other, &second));
+    let (first, second) = tokio::join!(
+        client.update(&one, &first, None),
+        client.update(&other, &second, None)
+    );
     assert!(first.result.is_ok() && second.result.is_ok());
-    let broken = client.update(&one, &update()).await.result;
+    let broken = client.update(&one, &update(), None).await.result;
     assert!(matches!(broken, Err(Error::Unknown(_))), "{broken:?}");
-    client.update(&one, &update()).await.result.unwrap();
+    client.update(&one, &update(), None).await.result.unwrap();
     tokio::task::yield_now().await;
     assert_eq!(counted.count(), (3, 1));
 }
@@ -235,7 +241,7 @@ async fn nothing_is_delivered_after_a_request_was_given_up() {
     let token = Secret::new(&"t".repeat(60_000));
     let target = Target::new(&base_url, "one", &token).unwrap();
     let client = Client::new(network, Duration::from_millis(300));
-    let result = client.update(&target, &update()).await.result;
+    let result = client.update(&target, &update(), None).await.result;
     assert!(matches!(result, Err(Error::Unknown(_))), "{result:?}");
     let (mut upstream, _) = listener.accept().await.unwrap();
     let mut arrived = Vec::new();

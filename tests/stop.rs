@@ -1,11 +1,18 @@
 //! How the process stops: signals, what is in flight, and exit codes. What a caller gets while
 //! nothing stops belongs in the other modules.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::{JoinSet, yield_now},
 };
 
 use crate::{
@@ -189,4 +196,60 @@ async fn a_caller_whose_body_is_still_read_is_told() {
     reply.assert_failure(503, "SERVICE_UNAVAILABLE");
     assert!(reply.text("message").contains("nothing was changed"));
     assert_eq!(stopping.gateway.ended().await.code, Some(1));
+}
+
+#[tokio::test]
+async fn who_has_not_asked_yet_does_not_make_it_end_by_its_limit() {
+    let setup = setup("header_timeout = \"1h\"\n[server.drain]\nlimit = \"5s\"");
+    let (gateway, address) = Process::serve(&setup.toml("http://127.0.0.1:9")).await;
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
+    // By its answer the others were accepted as well.
+    let call = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(send(address, call).await.status, 404);
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await.code, Some(0));
+}
+
+/// Calls again and again on one connection until an answer says that it was the last. Tells how many
+/// answers there were; every call is answered.
+async fn call_without_pause(mut caller: impl AsyncRead + AsyncWrite + Unpin, calls: &AtomicUsize) {
+    loop {
+        // A connection that is closed without a word may let it be written, and does not answer.
+        let _ = caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let reply = Reply::read_or_end(&mut caller).await;
+        let reply = reply.expect("no call is lost");
+        assert_eq!(reply.status, 404);
+        calls.fetch_add(1, Ordering::Relaxed);
+        if reply.header("connection") == Some("close") {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn callers_without_pause_lose_no_call() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    for _ in 0..3 {
+        let (gateway, address) = Process::serve(&setup("").toml(&upstream.base_url)).await;
+        let calls = Arc::<AtomicUsize>::default();
+        let mut callers = JoinSet::new();
+        for _ in 0..16 {
+            let caller = TcpStream::connect(address).await.unwrap();
+            let calls = Arc::clone(&calls);
+            callers.spawn(async move { call_without_pause(caller, &calls).await });
+        }
+        soon(async {
+            while calls.load(Ordering::Relaxed) < 500 {
+                yield_now().await;
+            }
+        })
+        .await;
+        gateway.signal("TERM");
+        while let Some(caller) = soon(callers.join_next()).await {
+            caller.unwrap();
+        }
+        assert_eq!(gateway.ended().await.code, Some(0));
+    }
 }

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
@@ -18,7 +20,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    harness::{Gateway, Message, Setup, Upstream, confirms, soon},
+    harness::{Gateway, Message, Reply, Setup, Upstream, confirms, photo, soon},
     process::file,
 };
 
@@ -31,6 +33,9 @@ impl Authority {
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // With the name of what it certifies, OpenSSL takes that for self-signed.
+        let name = &mut authority.distinguished_name;
+        name.push(DnType::CommonName, "private authority");
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(authority, key).unwrap())
     }
@@ -40,6 +45,20 @@ impl Authority {
         let file = file(&self.0.pem());
         let line = format!("ca_file = {:?}", file.path());
         (file, line)
+    }
+
+    /// What makes a caller trust it.
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        roots
+    }
+
+    /// A certificate of this authority and its key, as PEM.
+    pub fn issue(&self, certificate: &CertificateParams) -> [String; 2] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = certificate.signed_by(&key, &self.0).unwrap();
+        [certificate.pem(), key.serialize_pem()]
     }
 
     /// A server with a certificate of this authority.
@@ -97,11 +116,17 @@ async fn gateway(host: &str, port: u16, ryze: &str) -> Gateway {
     setup.start(&format!("https://{host}:{port}")).await
 }
 
+/// A call with an id, for one that the gateway makes is new each time.
+async fn call(gateway: &Gateway) -> Reply {
+    let request = photo("CONTACTS").replace("Host", "X-Request-Id: one\r\nHost");
+    gateway.send(request).await
+}
+
 /// What Ryze sees of the call without TLS.
 async fn without_tls() -> (Message, String) {
     let upstream = Upstream::start(confirms(CONFIRMED)).await;
     let gateway = Setup::default().start(&upstream.base_url).await;
-    assert!(gateway.set_photo("CONTACTS").await.is_success());
+    assert!(call(&gateway).await.is_success());
     let authority = upstream.base_url.strip_prefix("http://").unwrap();
     (upstream.seen().remove(0), authority.to_owned())
 }
@@ -117,7 +142,7 @@ async fn a_server_with_a_certificate_of_the_private_authority() {
         let port = terminate_tls(server, &upstream).await;
         let gateway = gateway(host, port, &trusted).await;
         for _ in 0..2 {
-            let reply = gateway.set_photo("CONTACTS").await;
+            let reply = call(&gateway).await;
             assert!(reply.is_success(), "{host}: {}", reply.message.body);
         }
         let mut expected = expected.clone();

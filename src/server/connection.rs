@@ -21,6 +21,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     head::AmbiguousLength,
@@ -120,13 +121,13 @@ impl<B: Body> Body for AnswerBody<B> {
     }
 }
 
-/// Serves a connection until the caller or a time limit ends it, or `stop` is ready and what was
-/// begun is answered.
+/// Serves a connection until the caller or a time limit ends it. From `stop` on its next answer is the
+/// last one, and without a request it is closed after a grace.
 pub(crate) async fn serve<S, H>(
     stream: S,
     handler: Arc<H>,
     timeouts: Timeouts,
-    stop: impl Future<Output = ()>,
+    stop: &CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handler,
@@ -134,9 +135,10 @@ pub(crate) async fn serve<S, H>(
     let progress = Progress::new();
     let alarm = Arc::new(Mutex::new(Alarm::default()));
     let io = TokioIo::new(Watched::new(stream, progress.clone(), timeouts));
+    let watched = progress.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
-        let progress = progress.clone();
+        let progress = watched.clone();
         let shared_alarm = Arc::clone(&alarm);
         async move {
             let (is_ambiguous, [of_request, of_answer]) = progress.begin();
@@ -151,7 +153,7 @@ pub(crate) async fn serve<S, H>(
             let mut alarm = mem::take(&mut *lock(&shared_alarm));
             let mut answer = handler.answer(request, &mut alarm).await;
             *lock(&shared_alarm) = alarm;
-            if progress.has_unread() {
+            if progress.has_unread() || stop.is_cancelled() {
                 close(&mut answer);
             }
             Ok::<_, Infallible>(answer.map(|body| AnswerBody {
@@ -172,7 +174,7 @@ pub(crate) async fn serve<S, H>(
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        () = stop => connection.as_mut().graceful_shutdown(),
+        () = stop.cancelled() => progress.stop(),
     }
     let _ = connection.await;
 }

@@ -1,13 +1,18 @@
 //! Accepts connections, within their limit, and stops in order: no new ones, and what is under way
-//! is answered. What is answered belongs in `gateway.rs`.
+//! is answered. What is answered belongs in `gateway`.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use rustls::ServerConfig;
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
@@ -15,18 +20,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::{self, CallerBody, Handler, close},
+    occupancy::{Limits, Occupancy},
+    socket::{Address, Socket},
     stream::Timeouts,
+    transport::Transport,
 };
 use crate::{
     alarm::Alarm,
-    config::Server,
     zapi::response::{self, Refusal},
 };
 
-/// Connections over the limit that are told so at once. With these taken as well, others wait in
-/// the system's queue.
-const MOST_TURNED_AWAY: usize = 64;
-/// How long these may take over their request.
+/// How long those who are turned away may take over their handshake, and over their request.
 const TURNED_AWAY: Timeouts = Timeouts {
     header: Duration::from_secs(1),
     idle: Duration::from_secs(1),
@@ -36,84 +40,156 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener and the connections that it accepted.
 pub struct Listener<H> {
-    socket: TcpListener,
+    socket: Socket,
+    connections: Connections<H>,
+}
+
+/// What becomes of those who are accepted.
+struct Connections<H> {
     handler: Arc<H>,
-    timeouts: Timeouts,
-    serving: Arc<Semaphore>,
+    tls: Option<ArcSwap<ServerConfig>>,
+    limits: Limits,
+    occupancy: Occupancy,
     turning_away: Arc<Semaphore>,
-    connections: TaskTracker,
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl<H: Handler> Listener<H> {
     /// Serves the socket's callers with the handler.
-    pub fn new(socket: TcpListener, handler: Arc<H>, config: &Server) -> Self {
-        Self {
-            socket,
+    pub fn new(socket: impl Into<Socket>, handler: Arc<H>, limits: impl Into<Limits>) -> Self {
+        let limits = limits.into();
+        let connections = Connections {
             handler,
-            timeouts: Timeouts {
-                header: config.header_timeout,
-                idle: config.idle_timeout,
-            },
-            serving: Arc::new(Semaphore::new(config.max_connections)),
-            turning_away: Arc::new(Semaphore::new(MOST_TURNED_AWAY)),
-            connections: TaskTracker::new(),
+            tls: None,
+            limits,
+            occupancy: Occupancy::new(limits.connections),
+            turning_away: Arc::new(Semaphore::new(limits.turned_away)),
+            tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+        };
+        Self {
+            socket: socket.into(),
+            connections,
         }
     }
 
-    /// Accepts connections until the future is dropped. Connections that were accepted go on.
+    /// Speaks TLS with its callers, but not over a Unix socket.
+    #[must_use]
+    pub fn with_tls(mut self, config: Arc<ServerConfig>) -> Self {
+        self.connections.tls = Some(ArcSwap::new(config));
+        self
+    }
+
+    /// Has new connections use another certificate. Those that are open go on, and so does a listener
+    /// without TLS.
+    pub fn renew_tls(&self, config: Arc<ServerConfig>) {
+        if let Some(tls) = &self.connections.tls {
+            tls.store(config);
+        }
+    }
+
+    /// Where it is found.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn address(&self) -> io::Result<Address> {
+        self.socket.address(self.connections.tls.is_some())
+    }
+
+    /// How busy it is, now and later.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        self.connections.occupancy.clone()
+    }
+
+    /// Accepts connections until the future is dropped, which loses none. Connections that were
+    /// accepted go on.
     pub async fn accept(&self) {
         loop {
+            self.connections.room().await;
             match self.socket.accept().await {
-                Ok((stream, _)) => self.welcome(stream).await,
+                Ok(stream) => self.connections.welcome(stream),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    let Connections {
+                        limits, occupancy, ..
+                    } = &self.connections;
+                    tracing::warn!(listener = limits.name, %error, "a connection could not be accepted");
+                    occupancy.accept_errors.fetch_add(1, Ordering::Relaxed);
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    async fn welcome(&self, stream: TcpStream) {
-        // Answers are small and written at once; waiting to fill a packet only delays them.
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
-        // Neither semaphore is ever closed, so each branch gets its place.
+    /// Closes the socket, behind those who wait in the system's queue, and has every connection end
+    /// with its next answer, or after a grace if nothing is asked. Waiting for what is returned waits
+    /// for the last of them.
+    pub fn stop(self) -> TaskTracker {
+        let Self {
+            socket,
+            connections,
+        } = self;
+        connections.stop.cancel();
+        let tasks = connections.tasks.clone();
+        tasks.close();
+        let waiting = socket.close();
+        tasks.spawn(async move {
+            for stream in waiting {
+                connections.room().await;
+                connections.welcome(stream);
+            }
+        });
+        tasks
+    }
+}
+
+impl<H: Handler> Connections<H> {
+    /// Waits until one more can be served, or at least turned away.
+    async fn room(&self) {
+        // Neither semaphore is ever closed.
         tokio::select! {
             biased;
-            Ok(place) = Arc::clone(&self.serving).acquire_owned() => {
-                self.serve(stream, Arc::clone(&self.handler), self.timeouts, place);
-            }
-            Ok(place) = Arc::clone(&self.turning_away).acquire_owned() => {
-                tracing::warn!("max_connections is reached; a connection is turned away");
-                self.serve(stream, Arc::new(TurnedAway), TURNED_AWAY, place);
-            }
-            else => (),
+            _ = self.occupancy.places.acquire() => (),
+            _ = self.turning_away.acquire() => (),
+        }
+    }
+
+    /// Takes one more, for whom there is room.
+    fn welcome(&self, stream: Transport) {
+        if let Ok(place) = Arc::clone(&self.occupancy.places).try_acquire_owned() {
+            let handler = Arc::clone(&self.handler);
+            self.serve(stream, handler, self.limits.timeouts, place);
+        } else if let Ok(place) = Arc::clone(&self.turning_away).try_acquire_owned() {
+            tracing::warn!(
+                listener = self.limits.name,
+                "max_connections is reached; a connection is turned away"
+            );
+            self.occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
+            self.serve(stream, Arc::new(TurnedAway), TURNED_AWAY, place);
         }
     }
 
     fn serve(
         &self,
-        stream: TcpStream,
+        stream: Transport,
         handler: Arc<impl Handler>,
         timeouts: Timeouts,
         place: OwnedSemaphorePermit,
     ) {
-        let stop = self.stop.clone().cancelled_owned();
-        self.connections.spawn(async move {
-            connection::serve(stream, handler, timeouts, stop).await;
+        let stop = self.stop.clone();
+        let tls = self.tls.as_ref().map(ArcSwap::load_full);
+        self.tasks.spawn(async move {
+            let stream = match tls {
+                Some(tls) => stream.secure(tls, timeouts.header, &stop).await,
+                None => Ok(stream),
+            };
+            match stream {
+                Ok(stream) => connection::serve(stream, handler, timeouts, &stop).await,
+                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+            }
             drop(place);
         });
-    }
-
-    /// Closes the socket and has every connection end with the answer that is under way, or at once
-    /// if there is none. Waiting for what is returned waits for the last of them.
-    pub fn stop(self) -> TaskTracker {
-        self.stop.cancel();
-        self.connections.close();
-        self.connections
     }
 }
 
@@ -129,14 +205,4 @@ impl Handler for TurnedAway {
         close(&mut answer);
         answer
     }
-}
-
-/// Binds an address, with the address in the error.
-///
-/// # Errors
-/// The system refuses it.
-pub async fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-    })
 }

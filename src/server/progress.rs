@@ -5,11 +5,17 @@ use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
+    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{framing::Framing, stream::Timeouts};
+
+/// After a stop, a connection is left open for this long for a request that is on its way, and for as
+/// long again from the first byte of one that follows another. A head that is not complete by then is
+/// no call.
+pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// Where one connection is. Clones tell of the same one.
 #[derive(Clone, Debug)]
@@ -20,6 +26,8 @@ struct State {
     phase: Phase,
     framing: Framing,
     requests_so_far: u64,
+    /// Since when the next answer is the last one.
+    stopped: Option<Instant>,
     /// Whether the caller may still be sending what nobody will read.
     has_unread: bool,
     /// The reader of the connection while it has no deadline. hyper does not read again before bytes
@@ -29,7 +37,7 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// A request's head is being read.
+    /// A request's head is being read, or the connection's first one is waited for.
     Head { since: Instant },
     /// A request is with its handler, or as many of its two halves are under way.
     Busy { halves: u8 },
@@ -79,6 +87,7 @@ impl Progress {
             },
             framing: Framing::default(),
             requests_so_far: 0,
+            stopped: None,
             has_unread: false,
             reader: None,
         })))
@@ -96,6 +105,12 @@ impl Progress {
             number: state.requests_so_far,
         };
         (is_ambiguous, [half(), half()])
+    }
+
+    /// From now on nothing more is asked of the connection than what is on its way. Its reader has to
+    /// ask for the deadline again.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = Some(Instant::now());
     }
 
     /// Whether the caller may still be sending what nobody will read.
@@ -126,14 +141,19 @@ impl Progress {
                 since: Instant::now(),
             };
         }
-        match state.phase {
-            Phase::Head { since } => Some(since + timeouts.header),
-            Phase::Idle { since } => Some(since + timeouts.idle),
+        let (since, limit) = match state.phase {
+            Phase::Head { since } => (since, timeouts.header),
+            Phase::Idle { since } => (since, timeouts.idle),
             Phase::Busy { .. } | Phase::Answered => {
                 state.reader = Some(context.waker().clone());
-                None
+                return None;
             }
-        }
+        };
+        let deadline = since + limit;
+        Some(match state.stopped {
+            Some(stopped) => deadline.min(stopped.max(since) + GRACE),
+            None => deadline,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

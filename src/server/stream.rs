@@ -86,8 +86,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let Some(deadline) = this.progress.deadline(&this.timeouts, context) else {
             return Poll::Pending;
         };
-        ready!(this.alarm.poll(deadline, context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        // Read as the caller's end, so that the connection is closed in order.
+        this.alarm.poll(deadline, context).map(Ok)
     }
 }
 
@@ -123,19 +123,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch_write(result, context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch_write(result, context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

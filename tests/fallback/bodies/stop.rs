@@ -1,8 +1,11 @@
 //! How the process stops while bodies are under way.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 
 use super::{End, FRAMINGS, GET, NOWHERE, setup};
 use crate::{
@@ -92,4 +95,24 @@ async fn the_limit_cuts_what_is_under_way() {
     caller.ends().await;
     vendor.ends().await;
     assert_eq!(stopping.gateway.ended().await.code, Some(1));
+}
+
+#[tokio::test]
+async fn after_a_body_that_ends_late_one_more_request_is_answered() {
+    let stopping = Stopping::start("").await;
+    let [_, chunked] = FRAMINGS;
+    let (mut caller, mut vendor) = stopping.asked(GET).await;
+    vendor.send(chunked.answer() + chunked.pieces[0]).await;
+    assert_eq!(caller.answer().await.status, 200);
+    caller.receives(chunked.pieces[0]).await;
+    stopping.stop().await;
+    // Longer than a connection without a request is kept after a stop.
+    sleep(Duration::from_millis(400)).await;
+    vendor.send(chunked.pieces[1]).await;
+    caller.receives(chunked.pieces[1]).await;
+    caller.send("GET / HTTP/1.1\r\n\r\n").await;
+    let answer = Reply::read(&mut caller.0).await;
+    answer.assert_failure(400, "BAD_REQUEST");
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(stopping.gateway.ended().await.code, Some(0));
 }

@@ -1,0 +1,291 @@
+//! The listener by itself, with one answer for everybody: what it counts, who is still answered when it
+//! stops, and whose certificate it shows. How a whole process stops belongs in `stop.rs`.
+
+use std::{
+    net::{self, SocketAddr},
+    os::{fd::OwnedFd, unix::net::UnixStream as NoListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UnixStream},
+    task::yield_now,
+    time::{Instant, sleep},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use zapi_to_ryze::{
+    alarm::Alarm,
+    config::{self, Listen},
+    server::{CallerBody, Handler, Listener, Socket, bind},
+};
+
+use crate::{
+    harness::{Reply, Setup, soon},
+    tls::{Authority, certificate},
+};
+
+const LIVE: &[u8] = b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// Has the same answer for everybody.
+struct Lives;
+
+impl Handler for Lives {
+    type Body = Full<Bytes>;
+
+    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+        Response::new(Full::from("ok\n"))
+    }
+}
+
+/// A listener with more lines for its table.
+async fn listener(socket: impl Into<Socket>, server: &'static str) -> Listener<Lives> {
+    let setup = Setup {
+        server,
+        ..Setup::default()
+    };
+    let text = setup.toml("http://127.0.0.1:1");
+    let config = config::parse(&text, &|_| None).unwrap().config;
+    Listener::new(socket, Arc::new(Lives), &config.server)
+}
+
+async fn on_any_port(server: &'static str) -> (Listener<Lives>, SocketAddr) {
+    let socket = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = listener(socket, server).await;
+    let address = listener.address().unwrap().tcp().unwrap();
+    (listener, address)
+}
+
+/// The answer is the last one of its connection.
+#[track_caller]
+fn assert_last(reply: &Reply) {
+    assert_eq!(
+        (reply.status, reply.header("connection")),
+        (200, Some("close"))
+    );
+}
+
+#[tokio::test]
+async fn who_waits_in_the_queue_at_the_stop_is_answered() {
+    let (listener, address) = on_any_port("").await;
+    let mut callers = Vec::new();
+    for _ in 0..20 {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(LIVE).await.unwrap();
+        callers.push(caller);
+    }
+    // Nobody was accepted so far.
+    let connections = listener.stop();
+    assert!(TcpStream::connect(address).await.is_err());
+    for caller in &mut callers {
+        assert_last(&Reply::read(caller).await);
+    }
+    soon(connections.wait()).await;
+}
+
+#[tokio::test]
+async fn who_waits_at_a_unix_socket_is_answered_and_nobody_else_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sock");
+    let listen = Listen::Unix {
+        path: path.clone(),
+        mode: 0o600,
+    };
+    let listener = listener(Socket::open(&listen).await.unwrap(), "").await;
+    let mut caller = UnixStream::connect(&path).await.unwrap();
+    caller.write_all(LIVE).await.unwrap();
+    let connections = listener.stop();
+    assert!(!path.exists());
+    assert_last(&Reply::read(&mut caller).await);
+    soon(connections.wait()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_on_its_way_to_a_kept_connection_is_answered() {
+    let (listener, address) = on_any_port("").await;
+    let [mut asks, mut silent] = [
+        TcpStream::connect(address).await.unwrap(),
+        TcpStream::connect(address).await.unwrap(),
+    ];
+    let asked = async {
+        for caller in [&mut asks, &mut silent] {
+            caller.write_all(LIVE).await.unwrap();
+            let reply = Reply::read(caller).await;
+            assert_eq!((reply.status, reply.header("connection")), (200, None));
+        }
+    };
+    tokio::select! {
+        () = listener.accept() => (),
+        () = asked => (),
+    }
+    let stopped = Instant::now();
+    let connections = listener.stop();
+    asks.write_all(LIVE).await.unwrap();
+    assert_last(&Reply::read(&mut asks).await);
+    assert!(matches!(soon(silent.read(&mut [0])).await, Ok(0)));
+    assert!(stopped.elapsed() >= Duration::from_millis(250));
+    soon(connections.wait()).await;
+}
+
+/// Accepts until this many connections are open.
+async fn accept(listener: &Listener<Lives>, count: usize) {
+    let occupancy = listener.occupancy();
+    let accepted = async {
+        while occupancy.open() < count {
+            yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = listener.accept() => (),
+        () = soon(accepted) => (),
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_asked_yet_does_not_hold_up_the_stop() {
+    let (listener, address) = on_any_port("header_timeout = \"1h\"").await;
+    let mut callers = Vec::new();
+    for begun in ["", "G", "GET /live HTTP/1.1\r\nHost: a\r\n"] {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(begun.as_bytes()).await.unwrap();
+        callers.push(caller);
+    }
+    accept(&listener, callers.len()).await;
+    // And one that waits in the queue.
+    callers.push(TcpStream::connect(address).await.unwrap());
+    let connections = listener.stop();
+    for caller in &mut callers {
+        assert!(matches!(soon(caller.read(&mut [0])).await, Ok(0)));
+    }
+    soon(connections.wait()).await;
+}
+
+#[tokio::test]
+async fn a_first_request_that_comes_within_the_grace_is_answered() {
+    for begun in [0, 1, LIVE.len() - 1] {
+        let (listener, address) = on_any_port("").await;
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(&LIVE[..begun]).await.unwrap();
+        accept(&listener, 1).await;
+        let connections = listener.stop();
+        // A small part of the grace, in which the connection hears of the stop.
+        sleep(Duration::from_millis(10)).await;
+        caller.write_all(&LIVE[begun..]).await.unwrap();
+        assert_last(&Reply::read(&mut caller).await);
+        soon(connections.wait()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_does_not_hold_up_the_stop() {
+    let server = Arc::new(Authority::new().certify(&certificate(&["localhost"])));
+    let (listener, address) = on_any_port("header_timeout = \"1h\"").await;
+    let listener = listener.with_tls(server);
+    let mut callers = Vec::new();
+    // The first bytes of a handshake.
+    for begun in [&[][..], &[0x16, 0x03, 0x01]] {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(begun).await.unwrap();
+        callers.push(caller);
+    }
+    accept(&listener, callers.len()).await;
+    let connections = listener.stop();
+    soon(connections.wait()).await;
+}
+
+#[tokio::test]
+async fn connections_that_cannot_be_accepted_are_counted() {
+    // Readable, and not listened on: the system refuses every accept.
+    let (no_listener, other_end) = NoListener::pair().unwrap();
+    no_listener.set_nonblocking(true).unwrap();
+    drop(other_end);
+    let socket = net::TcpListener::from(OwnedFd::from(no_listener));
+    let listener = listener(TcpListener::from_std(socket).unwrap(), "").await;
+    let occupancy = listener.occupancy();
+    assert_eq!(occupancy.accept_errors(), 0);
+    let counted = async {
+        while occupancy.accept_errors() < 2 {
+            yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = listener.accept() => (),
+        () = soon(counted) => (),
+    }
+    assert_eq!((occupancy.open(), occupancy.turned_away()), (0, 0));
+}
+
+#[tokio::test]
+async fn open_connections_and_those_turned_away_are_counted() {
+    let (listener, address) = on_any_port("max_connections = 2").await;
+    let occupancy = listener.occupancy();
+    assert_eq!((occupancy.limit(), occupancy.open()), (2, 0));
+    tokio::spawn(async move { listener.accept().await });
+    let call = async || {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(LIVE).await.unwrap();
+        let status = Reply::read(&mut caller).await.status;
+        (caller, status)
+    };
+    let (first, second) = (call().await, call().await);
+    assert_eq!((first.1, second.1, occupancy.open()), (200, 200, 2));
+    assert_eq!(occupancy.turned_away(), 0);
+    let third = call().await;
+    assert_eq!((third.1, occupancy.open()), (503, 2));
+    assert_eq!(occupancy.turned_away(), 1);
+    drop(first);
+    soon(async {
+        while occupancy.open() > 1 {
+            yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(call().await.1, 200);
+    assert_eq!(occupancy.turned_away(), 1);
+}
+
+/// The certificate that a caller is shown.
+fn shown(caller: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+    caller.get_ref().1.peer_certificates().unwrap()[0].clone()
+}
+
+#[tokio::test]
+async fn another_certificate_is_for_new_connections() {
+    let authority = Authority::new();
+    let certify = || Arc::new(authority.certify(&certificate(&["localhost"])));
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    let client = TlsConnector::from(Arc::new(config));
+    let (listener, address) = on_any_port("").await;
+    let listener = Arc::new(listener.with_tls(certify()));
+    assert_eq!(
+        listener.address().unwrap().to_string(),
+        format!("https://{address}")
+    );
+    let accepting = Arc::clone(&listener);
+    tokio::spawn(async move { accepting.accept().await });
+    let connect = async || {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        soon(client.connect(name, stream)).await.unwrap()
+    };
+    let call = async |caller: &mut TlsStream<TcpStream>| {
+        caller.write_all(LIVE).await.unwrap();
+        Reply::read(caller).await.status
+    };
+    let mut old = connect().await;
+    assert_eq!(call(&mut old).await, 200);
+    assert_eq!(shown(&connect().await), shown(&old));
+    listener.renew_tls(certify());
+    let mut new = connect().await;
+    assert_ne!(shown(&new), shown(&old));
+    assert_eq!((call(&mut old).await, call(&mut new).await), (200, 200));
+}
