@@ -100,6 +100,7 @@ impl Gateway {
                     Operation::Change(change),
                     deadline,
                     &mut Alarm::default(),
+                    &Arc::default(),
                 )
                 .await
         });

@@ -18,7 +18,9 @@
 //! | [`ryze`] | Ryze's language and the way to it |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
-//! | [`admin`], [`telemetry`] | what the operator sees |
+//! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
+//! | [`trace`] | how one request is followed |
+//! | [`service_manager`] | what systemd is told |
 //! | [`alarm`] | a timer that stays armed |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
@@ -37,10 +39,14 @@ mod json;
 pub mod lane;
 pub mod lifecycle;
 pub mod live;
+pub mod metrics;
 pub mod network;
+pub mod overview;
 pub mod privacy;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;
+pub mod service_manager;
 pub mod telemetry;
+pub mod trace;
 pub mod zapi;

@@ -65,7 +65,13 @@ async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
     let mut alarm = Alarm::default();
     lanes
-        .carry_out(&target, Operation::Read, deadline, &mut alarm)
+        .carry_out(
+            &target,
+            Operation::Read,
+            deadline,
+            &mut alarm,
+            &Arc::default(),
+        )
         .await
 }
 

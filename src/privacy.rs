@@ -68,6 +68,23 @@ pub enum Operation {
     Read,
 }
 
+impl Operation {
+    /// The change, if it is one.
+    #[must_use]
+    pub fn change(self) -> Option<Change> {
+        match self {
+            Self::Change(change) => Some(change),
+            Self::Read => None,
+        }
+    }
+
+    /// The setting that it changes, if it does.
+    #[must_use]
+    pub fn setting(self) -> Option<Setting> {
+        self.change().map(|change| change.setting)
+    }
+}
+
 /// One value per setting, or none: an update that touches some settings, or a snapshot in which
 /// some could not be understood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,6 +167,41 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Every [`kind`](Self::kind).
+    pub const KINDS: [&'static str; 9] = [
+        "budget",
+        "throttled_by_upstream",
+        "throttled_by_whatsapp",
+        "not_connected",
+        "denied",
+        "refused",
+        "upstream",
+        "not_sent",
+        "unknown",
+    ];
+
+    /// What it is, in one of a few words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Budget { .. } => "budget",
+            Self::Throttled {
+                by: Limiter::Upstream,
+                ..
+            } => "throttled_by_upstream",
+            Self::Throttled {
+                by: Limiter::WhatsApp,
+                ..
+            } => "throttled_by_whatsapp",
+            Self::NotConnected => "not_connected",
+            Self::Denied { .. } => "denied",
+            Self::Refused { .. } => "refused",
+            Self::Upstream { .. } => "upstream",
+            Self::NotSent => "not_sent",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether a change may have been carried out all the same.
     #[must_use]
     pub fn leaves_open(&self) -> bool {

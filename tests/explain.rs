@@ -96,12 +96,14 @@ fn a_change_becomes_a_request_to_ryze() {
              content-type: application/json\n  \
              accept-encoding: identity\n  \
              user-agent: zapi-to-ryze/{}\n  \
+             x-request-id: (a new one)\n  \
              content-length: 32\n\n  \
              {{\"visibility\":{{\"profile\":\"all\"}}}}\n\n\
              Cost: 1 of 7 requests a minute; changes of one instance that wait are folded into one.\n\n\
              Once Ryze has confirmed it, the caller gets:\n\n  \
              200 OK\n  \
-             content-type: application/json\n\n  \
+             content-type: application/json\n  \
+             x-request-id: (a new one)\n\n  \
              {{\"success\":true}}\n",
             env!("CARGO_PKG_VERSION")
         )
@@ -149,21 +151,25 @@ fn what_is_refused_has_its_status_headers_and_body() {
     let cases: [(&[&str], &str); 5] = [
         (
             &["PUT", PHOTO],
-            "405 Method Not Allowed\n  content-type: application/json\n  allow: POST\n\n  \
+            "405 Method Not Allowed\n  content-type: application/json\n  allow: POST\n  \
+             x-request-id: (a new one)\n\n  \
              {\"success\":false,\"error\":\"METHOD_NOT_ALLOWED\",",
         ),
         (
             &["HEAD", PHOTO],
-            "405 Method Not Allowed\n  content-type: application/json\n  allow: POST\n\nCost",
+            "405 Method Not Allowed\n  content-type: application/json\n  allow: POST\n  \
+             x-request-id: (a new one)\n\nCost",
         ),
         (
             &["POST", "/instances/I1/token/planted-other/privacy/photo"],
-            "400 Bad Request\n  content-type: application/json\n\n  \
+            "400 Bad Request\n  content-type: application/json\n  \
+             x-request-id: (a new one)\n\n  \
              {\"success\":false,\"error\":\"Instance not found\"}\n",
         ),
         (
             &["POST", PHOTO, ALL, "-H", "Client-Token: planted-other"],
-            "403 Forbidden\n  content-type: application/json\n\n  \
+            "403 Forbidden\n  content-type: application/json\n  \
+             x-request-id: (a new one)\n\n  \
              {\"success\":false,\"error\":\"Client-Token not allowed\"}\n",
         ),
         (&["TRACE", "/planted"], "405 Method Not Allowed\n"),
@@ -237,7 +243,11 @@ fn shown(base: &str, request: &Message) -> String {
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
         let is_secret = ["token", "client-token"].contains(&name);
-        let value = if is_secret { "********" } else { value };
+        let value = match name {
+            _ if is_secret => "********",
+            "x-request-id" => "(a new one)",
+            _ => value,
+        };
         shown += &format!("  {name}: {value}\n");
     }
     if !request.body.is_empty() {

@@ -41,7 +41,14 @@ async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
         audience: Audience::Everyone,
     };
     let (deadline, mut alarm) = (start + DEADLINE, Alarm::default());
-    let outcome = lanes.carry_out(&target, Operation::Change(change), deadline, &mut alarm);
+    let trace = Arc::default();
+    let outcome = lanes.carry_out(
+        &target,
+        Operation::Change(change),
+        deadline,
+        &mut alarm,
+        &trace,
+    );
     outcome.await.unwrap();
     start.elapsed()
 }

@@ -94,7 +94,8 @@ async fn nothing_of_the_callers_headers_goes_to_ryze() {
             "content-type",
             "host",
             "token",
-            "user-agent"
+            "user-agent",
+            "x-request-id"
         ]
     );
     assert_eq!(seen[0].header("token"), Some("ryze-secret"));

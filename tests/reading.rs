@@ -121,7 +121,13 @@ async fn ryze_sees_a_bare_get_for_the_instance_and_nothing_of_the_caller() {
     );
     assert_eq!(
         seen.header_names(),
-        ["accept-encoding", "host", "token", "user-agent"]
+        [
+            "accept-encoding",
+            "host",
+            "token",
+            "user-agent",
+            "x-request-id"
+        ]
     );
     assert_eq!(seen.header("token"), Some("t2"));
     assert_eq!(seen.body, "");

@@ -63,6 +63,16 @@ impl Gate {
         }
     }
 
+    /// How many more the upstream allows, if it said so and that still holds.
+    pub(super) fn remaining(&self, now: Instant) -> Option<u64> {
+        match self.known {
+            Known::Limit { last, reset, .. } if now < reset => {
+                Some(last.saturating_sub(self.let_out))
+            }
+            _ => None,
+        }
+    }
+
     /// A request goes out; this is its number.
     pub(super) fn let_out(&mut self, now: Instant) -> u64 {
         self.let_out += 1;

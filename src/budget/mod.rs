@@ -2,24 +2,28 @@
 //!
 //! `slots.rs` keeps the promise, and some of it for read-backs; `pace.rs` smooths it, `gate.rs` heeds
 //! what the upstream says of a token, and `grant.rs` is the one place that grants to those who wait:
-//! read-backs first, else first come first served. What is done with a permit belongs in `lane`.
+//! read-backs first, else first come first served. `record.rs` keeps what was sent for the operator to
+//! see. What is done with a permit belongs in `lane`.
 
 mod gate;
 mod grant;
 mod pace;
 mod permit;
 mod pool;
+mod record;
 pub mod shared;
 mod slots;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-pub use self::{gate::Allowance, permit::Permit, slots::Purpose};
-use self::{pool::Pool, shared::Shared};
+use tokio::time::Instant;
+
+pub use self::{gate::Allowance, permit::Permit, record::STEP, slots::Purpose};
+use self::{pool::Pool, record::Record, shared::Shared};
 
 /// What stands for a token here, where nobody needs the token itself.
 pub type TokenDigest = [u8; 32];
@@ -41,7 +45,27 @@ pub struct Budget {
     terms: Terms,
     /// The limit that several processes share, of which each token has a sibling.
     shared: Option<Shared>,
+    record: Arc<Mutex<Record>>,
     pools: Pools,
+}
+
+/// A budget at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Requests that may arrive in any 60 s: this process's, or with Redis those of all.
+    pub limit: u32,
+    /// Slots that are taken: by requests that are under way, and by those of the last 61 s. Of several
+    /// budgets, that of the fullest.
+    pub in_use: usize,
+    /// The most requests of one budget that were sent in any 60 s since the start.
+    pub worst_window: u32,
+    /// How many requests were sent in the minute before each [`STEP`] of the last ten minutes, the
+    /// latest last.
+    pub history: Vec<u32>,
+    /// The least that the upstream said is left for a token, less what was sent since, until its reset.
+    pub remaining: Option<u64>,
+    /// How it stands to Redis, where several processes share it.
+    pub redis: Option<shared::Standing>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,22 +89,19 @@ impl Budget {
     /// One budget for everything.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        let pools = Pools::One(Arc::new(Pool::new(terms, None)));
-        Self {
-            terms,
-            shared: None,
-            pools,
-        }
+        let mut budget = Self::per_token(terms);
+        budget.pools = Pools::One(budget.new_pool(None));
+        budget
     }
 
     /// A budget of its own for each token.
     #[must_use]
     pub fn per_token(terms: Terms) -> Self {
-        let pools = Pools::PerToken(Arc::default());
         Self {
             terms,
             shared: None,
-            pools,
+            record: Arc::new(Mutex::new(Record::new(Instant::now()))),
+            pools: Pools::PerToken(Arc::default()),
         }
     }
 
@@ -88,8 +109,8 @@ impl Budget {
     /// `max_wait` counts, and `share` as the pace at which waits are foretold.
     #[must_use]
     pub fn shared_through(mut self, shared: Shared) -> Self {
-        if let Pools::One(pool) = &mut self.pools {
-            *pool = Arc::new(Pool::new(self.terms, Some(shared.clone())));
+        if let Pools::One(_) = self.pools {
+            self.pools = Pools::One(self.new_pool(Some(shared.clone())));
         }
         self.shared = Some(shared);
         self
@@ -122,15 +143,49 @@ impl Budget {
     pub fn count(&self) -> usize {
         match &self.pools {
             Pools::One(_) => 1,
-            Pools::PerToken(pools) => pools.lock().unwrap_or_else(PoisonError::into_inner).len(),
+            Pools::PerToken(pools) => lock(pools).len(),
         }
+    }
+
+    /// How it is at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let now = Instant::now();
+        let pools: Vec<_> = match &self.pools {
+            Pools::One(pool) => vec![Arc::clone(pool)],
+            Pools::PerToken(pools) => lock(pools).values().cloned().collect(),
+        };
+        let standings = pools.iter().filter_map(|pool| pool.shared.as_ref());
+        let standing = standings.map(Shared::standing).max();
+        let mut record = lock(&self.record);
+        Snapshot {
+            limit: self.shared.as_ref().map_or(self.terms.share, Shared::limit),
+            in_use: pools.iter().map(|pool| pool.in_use(now)).max().unwrap_or(0),
+            worst_window: record.worst(),
+            history: record.history(now),
+            remaining: pools.iter().filter_map(|pool| pool.remaining(now)).min(),
+            redis: standing.or(self.shared.as_ref().map(Shared::standing)),
+        }
+    }
+
+    /// From now on these are the tokens. What is known of others is forgotten where it is of no use any
+    /// more.
+    pub fn serve(&self, tokens: impl Iterator<Item = TokenDigest>) {
+        let tokens: HashSet<_> = tokens.collect();
+        if let Pools::One(pool) = &self.pools {
+            pool.serve(&tokens);
+        }
+    }
+
+    fn new_pool(&self, shared: Option<Shared>) -> Arc<Pool> {
+        Arc::new(Pool::new(self.terms, shared, Arc::clone(&self.record)))
     }
 
     fn pool(&self, token: TokenDigest) -> Arc<Pool> {
         match &self.pools {
             Pools::One(pool) => Arc::clone(pool),
             Pools::PerToken(pools) => {
-                let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut pools = lock(pools);
                 if !pools.contains_key(&token) {
                     // Seldom enough to look at all of them: tokens are few.
                     pools.retain(|_, pool| Arc::strong_count(pool) > 1 || !pool.is_idle());
@@ -138,12 +193,17 @@ impl Budget {
                 let pool = pools.entry(token).or_insert_with(|| {
                     let sibling = |shared: &Shared| shared.sibling(&hexadecimal(&token));
                     let shared = self.shared.as_ref().map(sibling);
-                    Arc::new(Pool::new(self.terms, shared))
+                    self.new_pool(shared)
                 });
                 Arc::clone(pool)
             }
         }
     }
+}
+
+/// Every change of what is locked is complete before anything that could panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn hexadecimal(token: &TokenDigest) -> String {

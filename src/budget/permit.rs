@@ -59,10 +59,14 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
+        let now = Instant::now();
+        if self.sent {
+            self.pool.note_sent(&mut state, now);
+        }
         match (self.lease.take(), &self.pool.shared) {
             (Some(lease), Some(shared)) if self.sent => shared.hold(lease),
             (Some(lease), Some(shared)) => shared.give_back(lease),
-            _ if self.sent => state.slots.hold(Instant::now()),
+            _ if self.sent => state.slots.hold(now),
             _ => {
                 state.slots.give_back();
                 state.pace.give_back();

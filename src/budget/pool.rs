@@ -3,8 +3,8 @@
 //! ends in `permit.rs`.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -16,8 +16,9 @@ use tokio::{
 use super::{
     Permit, Refused, Terms, TokenDigest,
     gate::Gate,
-    grant,
+    grant, lock,
     pace::Pace,
+    record::{Record, Window},
     shared::Shared,
     slots::{HOLD, Purpose, Slots},
 };
@@ -29,6 +30,7 @@ pub(super) struct Pool {
     /// The limit, where several processes share it; slots and pace are then there.
     pub(super) shared: Option<Shared>,
     state: Mutex<State>,
+    record: Arc<Mutex<Record>>,
     /// Wakes the granting task when something changed sooner than it could know.
     pub(super) changed: Notify,
 }
@@ -45,6 +47,8 @@ pub(super) struct State {
     pub(super) granting: bool,
     /// Before this a shared limit grants nothing.
     pub(super) not_before: Instant,
+    /// What was sent of late.
+    window: Window,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,7 @@ pub(super) struct Waiter {
 }
 
 impl Pool {
-    pub(super) fn new(terms: Terms, shared: Option<Shared>) -> Self {
+    pub(super) fn new(terms: Terms, shared: Option<Shared>, record: Arc<Mutex<Record>>) -> Self {
         Self {
             terms,
             shared,
@@ -68,7 +72,9 @@ impl Pool {
                 waiting: VecDeque::new(),
                 granting: false,
                 not_before: Instant::now(),
+                window: Window::default(),
             }),
+            record,
             changed: Notify::new(),
         }
     }
@@ -169,7 +175,38 @@ impl Pool {
     pub(super) fn is_idle(&self) -> bool {
         let mut state = self.lock();
         let is_shared_idle = self.shared.as_ref().is_none_or(Shared::is_idle);
-        is_shared_idle && state.waiting.is_empty() && state.slots.are_all_free(Instant::now())
+        is_shared_idle && state.waiting.is_empty() && state.slots.taken(Instant::now()) == 0
+    }
+
+    /// How many slots are taken.
+    pub(super) fn in_use(&self, now: Instant) -> usize {
+        let own = self.lock().slots.taken(now);
+        self.shared.as_ref().map_or(own, Shared::in_use)
+    }
+
+    /// Forgets the gates of other tokens than these, but those that something waits at or whose limit
+    /// still holds.
+    pub(super) fn serve(&self, tokens: &HashSet<TokenDigest>) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let waiting: HashSet<_> = state.waiting.iter().map(|waiter| waiter.token).collect();
+        state.gates.retain(|token, gate| {
+            let is_used = tokens.contains(token) || waiting.contains(token);
+            is_used || gate.remaining(now).is_some()
+        });
+    }
+
+    /// The least that the upstream still allows one of the tokens.
+    pub(super) fn remaining(&self, now: Instant) -> Option<u64> {
+        let state = self.lock();
+        let gates = state.gates.values();
+        gates.filter_map(|gate| gate.remaining(now)).min()
+    }
+
+    /// A request that was sent is over.
+    pub(super) fn note_sent(&self, state: &mut State, now: Instant) {
+        let in_window = state.window.add(now);
+        lock(&self.record).add(now, in_window);
     }
 
     /// Something came back or was learned that those who wait may profit from.
@@ -182,7 +219,7 @@ impl Pool {
     /// A panic elsewhere does not make the count wrong: every change of the state is complete
     /// before anything that could panic.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

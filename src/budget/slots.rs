@@ -57,15 +57,15 @@ impl Slots {
 
     /// Whether a slot is free at `now` for a request of this purpose.
     pub(super) fn is_free(&mut self, now: Instant, purpose: Purpose) -> bool {
+        self.taken(now) < self.open_to(purpose)
+    }
+
+    /// How many slots are taken at `now`.
+    pub(super) fn taken(&mut self, now: Instant) -> usize {
         while self.held.front().is_some_and(|release| *release <= now) {
             self.held.pop_front();
         }
-        self.in_flight + self.held.len() < self.open_to(purpose)
-    }
-
-    /// Whether no slot is taken at `now`.
-    pub(super) fn are_all_free(&mut self, now: Instant) -> bool {
-        self.is_free(now, Purpose::ReadBack) && self.in_flight == 0 && self.held.is_empty()
+        self.in_flight + self.held.len()
     }
 
     /// How many may be taken when a request of this purpose has one.

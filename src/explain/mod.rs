@@ -10,14 +10,18 @@ mod print;
 pub mod request;
 mod vendor;
 
-use std::{future::ready, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header::CONTENT_LENGTH, uri::Scheme};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_LENGTH, uri::Scheme,
+};
+use memchr::memmem;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split},
     time::sleep,
 };
+use tokio_util::sync::CancellationToken;
 
 use self::{mask::MASK, vendor::Vendor};
 use crate::{
@@ -28,6 +32,7 @@ use crate::{
     lane::Lanes,
     ryze::Client,
     server::{self, Timeouts},
+    trace::X_REQUEST_ID,
 };
 
 /// Longer than anything takes that waits for nothing. Then the caller hangs up: the rest of its
@@ -70,8 +75,12 @@ pub enum Explanation {
 pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http::Error> {
     let (ryze, old_vendor) = (Vendor::ryze(), Vendor::old());
     let gateway = gateway(config, &ryze, &old_vendor)?;
-    let answer = answer(gateway, bytes).await;
-    if let Some(request) = ryze.asked() {
+    let mut answer = answer(gateway, bytes).await;
+    if let Some(answer) = &mut answer {
+        name_made_id(answer.headers_mut(), bytes);
+    }
+    if let Some(mut request) = ryze.asked() {
+        name_made_id(request.headers_mut(), bytes);
         let budget = &config.budget;
         let shared = budget.redis.as_ref().map(|redis| redis.limit);
         return Ok(Explanation::Ryze {
@@ -88,6 +97,15 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
         });
     }
     Ok(Explanation::Refused { answer })
+}
+
+/// Puts words in place of an id that is not the caller's: that of the next request is another.
+fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
+    if let Some(id) = headers.get_mut(X_REQUEST_ID)
+        && memmem::find(callers, id.as_bytes()).is_none()
+    {
+        *id = HeaderValue::from_static("(a new one)");
+    }
 }
 
 /// Whether a request that is carried out would be refused for its list of contacts under the other
@@ -127,7 +145,7 @@ fn gateway(
     let client = Client::new(ryze.clone(), NO_LIMIT);
     let lanes = Lanes::new(budget, client, NO_LIMIT);
     let fallback = config.fallback.as_ref();
-    let fallback = fallback.map(|it| Fallback::new(it, old_vendor.clone()));
+    let fallback = fallback.map(|it| Fallback::new(it, old_vendor.clone()).map(Arc::new));
     Gateway::new(&config, lanes, fallback.transpose()?)
 }
 
@@ -145,7 +163,9 @@ async fn answer(gateway: Gateway<Vendor>, request: &[u8]) -> Option<Response<Byt
     let mut answer = Vec::new();
     {
         // Told to stop from the start, the connection ends with its first answer.
-        let served = server::serve(callers_end, Arc::new(gateway), timeouts, ready(()));
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let served = server::serve(callers_end, Arc::new(gateway), timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

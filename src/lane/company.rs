@@ -1,7 +1,7 @@
 //! Who can go in one request with whom. What the request is belongs in `run.rs`. Pure.
 
 use super::{Caller, Tried};
-use crate::privacy::{Change, Operation, Setting};
+use crate::privacy::{Operation, Setting};
 
 /// Who can go in one request.
 #[derive(PartialEq, Eq)]
@@ -24,18 +24,5 @@ impl Company {
             (_, Tried::Sent { .. }) => Self::Again,
             (_, Tried::Nothing | Tried::Unsent(_)) => Self::Changes,
         }
-    }
-}
-
-impl Caller {
-    pub(super) fn change(&self) -> Option<Change> {
-        match self.operation {
-            Operation::Change(change) => Some(change),
-            Operation::Read => None,
-        }
-    }
-
-    pub(super) fn setting(&self) -> Option<Setting> {
-        self.change().map(|change| change.setting)
     }
 }

@@ -2,7 +2,11 @@
 //! WhatsApp throttles, for longer from one time to the next, and those that the upstream denies the
 //! gateway. Pure: the time is an argument.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -34,7 +38,43 @@ enum Cause {
     Denied(Failure),
 }
 
+/// Why an instance is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// `throttled`, by WhatsApp, or `denied`, by the upstream.
+    pub cause: &'static str,
+    /// For how long from now.
+    pub left: Duration,
+}
+
 impl Holds {
+    /// Whether the instance is held.
+    pub(super) fn held(&self, target: &Target, now: Instant) -> Option<Held> {
+        let Hold { until, cause } = self.0.get(target).filter(|hold| now < hold.until)?;
+        let cause = match cause {
+            Cause::Throttled(_) => "throttled",
+            Cause::Denied(_) => "denied",
+        };
+        Some(Held {
+            cause,
+            left: *until - now,
+        })
+    }
+
+    /// Whoever is or was held.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.0.keys()
+    }
+
+    /// Forgets who was denied, and instances that are none of these.
+    // A target is hashed by which one it is, and that does not change.
+    #[expect(clippy::mutable_key_type)]
+    pub(super) fn retain(&mut self, targets: &HashSet<Arc<Target>>) {
+        self.0.retain(|target, hold| {
+            matches!(hold.cause, Cause::Throttled(_)) && targets.contains(target)
+        });
+    }
+
     /// Fails, with the answer to whoever calls, while the instance is held.
     pub(super) fn check(&self, target: &Target, now: Instant) -> Result<(), Failure> {
         let Some(Hold { until, cause }) = self.0.get(target).filter(|hold| now < hold.until) else {

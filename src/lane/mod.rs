@@ -9,17 +9,21 @@
 //! drops the handler of a caller who hangs up, and what was sent is to be carried to its end.
 //!
 //! Here callers come and go; what a lane does with them is in `run.rs` and, where a request failed, in
-//! `recover.rs`; which instances are left alone for a while is in `hold.rs`.
+//! `recover.rs`; one request and what is learned from it is in `exchange.rs`; which instances are left
+//! alone for a while is in `hold.rs`, and what can be seen of all this from outside in `view.rs`.
 
 mod backoff;
+mod caller;
 mod company;
+mod exchange;
 mod hold;
 mod recover;
 mod run;
 mod verdict;
+mod view;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,13 +35,20 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{hold::Holds, run::Running};
+use self::{
+    caller::{Caller, Tried},
+    hold::Holds,
+    run::Running,
+};
+pub use self::{hold::Held, view::Health};
 use crate::{
     alarm::Alarm,
     budget::Budget,
+    metrics::Metrics,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     ryze::{Client, Target},
+    trace::Trace,
 };
 
 /// The part of its time that a caller must still have to be sent: with less it would hardly see the
@@ -55,6 +66,8 @@ pub struct Lanes<C> {
     budget: Budget,
     client: Client<C>,
     deadline: Duration,
+    metrics: Arc<Metrics>,
+    health: Mutex<Health>,
     waiting: Mutex<Waiting>,
     /// The tasks of the lanes.
     tasks: TaskTracker,
@@ -77,34 +90,6 @@ struct Lane {
     left: Arc<Notify>,
 }
 
-struct Caller {
-    number: u64,
-    operation: Operation,
-    /// Until then it may be sent.
-    latest: Instant,
-    /// Until then Ryze may stay out of reach, since it is.
-    gives_up: Option<Instant>,
-    tried: Tried,
-    outcome: oneshot::Sender<Outcome>,
-}
-
-/// What was tried for a caller so far.
-enum Tried {
-    Nothing,
-    /// It could not be sent, with this failure.
-    Unsent(Failure),
-    /// It was sent, with this failure, and was not there when the settings were read back. It is sent
-    /// once more.
-    Sent {
-        failure: Failure,
-        /// With nobody who asked for another setting, for it is not known whose fault the failure was.
-        alone: bool,
-        /// Ryze failed at another setting and this one was not there afterwards: that it was not made
-        /// is certain.
-        was_skipped: bool,
-    },
-}
-
 impl<C: Connect> Lanes<C> {
     /// Lanes that share a budget and a client. `deadline` is the time that callers have; three
     /// quarters of it may pass before they are sent.
@@ -113,26 +98,38 @@ impl<C: Connect> Lanes<C> {
             budget,
             client,
             deadline,
+            metrics: Arc::default(),
+            health: Mutex::default(),
             waiting: Mutex::default(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),
         })
     }
 
-    /// Carries an operation out, or says by `deadline` why not; the alarm is the caller's own. Dropping
-    /// the future before it was folded takes it back; afterwards it is carried to its end unseen.
+    /// Carries an operation out, or says by `deadline` why not; the alarm is the caller's own, and the
+    /// trace is told what becomes of it. Dropping the future before it was folded takes it back;
+    /// afterwards it is carried to its end unseen.
     pub async fn carry_out(
         self: &Arc<Self>,
         target: &Arc<Target>,
         operation: Operation,
         deadline: Instant,
         alarm: &mut Alarm,
+        trace: &Arc<Trace>,
     ) -> Outcome {
         let (outcome, answer) = oneshot::channel();
         let latest = deadline
             .checked_sub(self.deadline / MARGIN)
             .unwrap_or(deadline);
-        let mut place = self.join(target, operation, latest, outcome)?;
+        let mut place = self.join(target, |number| Caller {
+            number,
+            operation,
+            latest,
+            gives_up: None,
+            tried: Tried::Nothing,
+            trace: Arc::clone(trace),
+            outcome,
+        })?;
         let answer = tokio::select! {
             biased;
             answer = alarm.limit(deadline, answer) => answer,
@@ -153,6 +150,11 @@ impl<C: Connect> Lanes<C> {
         self.cut.cancel();
     }
 
+    /// Whether [`cut`](Self::cut) was called.
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
     /// Waits until [`cut`](Self::cut) was called.
     pub async fn until_cut(&self) {
         self.cut.cancelled().await;
@@ -168,22 +170,13 @@ impl<C: Connect> Lanes<C> {
     fn join<'l>(
         self: &'l Arc<Self>,
         target: &'l Arc<Target>,
-        operation: Operation,
-        latest: Instant,
-        outcome: oneshot::Sender<Outcome>,
+        caller: impl FnOnce(u64) -> Caller,
     ) -> Result<Place<'l, C>, Failure> {
         let mut waiting = self.lock();
         waiting.holds.check(target, Instant::now())?;
         waiting.callers_so_far += 1;
         let number = waiting.callers_so_far;
-        let caller = Caller {
-            number,
-            operation,
-            latest,
-            gives_up: None,
-            tried: Tried::Nothing,
-            outcome,
-        };
+        let caller = caller(number);
         match waiting.lanes.entry(Arc::clone(target)) {
             Entry::Occupied(mut lane) => lane.get_mut().callers.push(caller),
             Entry::Vacant(lane) => {
@@ -203,6 +196,20 @@ impl<C: Connect> Lanes<C> {
 }
 
 impl<C> Lanes<C> {
+    /// From now on these are the instances. None of them is left alone any more for having been denied:
+    /// the operator may have cured it.
+    // A target is hashed by which one it is, and that does not change.
+    #[expect(clippy::mutable_key_type)]
+    pub fn serve(&self, targets: &HashSet<Arc<Target>>) {
+        self.lock().holds.retain(targets);
+        self.budget
+            .serve(targets.iter().map(|target| target.token_digest()));
+    }
+
+    fn lock_health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A panic elsewhere leaves nothing half done here: each lock covers one complete step.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -237,48 +244,5 @@ impl<C> Place<'_, C> {
 impl<C> Drop for Place<'_, C> {
     fn drop(&mut self) {
         let _ = self.leave();
-    }
-}
-
-impl Caller {
-    /// Answers with what became of the last try. A change that was sent before may have been made then
-    /// or take effect still, so no failure of a later try promises that it was not.
-    fn answer(self, outcome: Outcome) {
-        let outcome = match (outcome, self.operation, self.tried) {
-            (
-                Err(now),
-                Operation::Change(_),
-                Tried::Sent {
-                    failure: before,
-                    was_skipped: false,
-                    ..
-                },
-            ) if before == Failure::Unknown || !now.leaves_open() => Err(before),
-            (outcome, ..) => outcome,
-        };
-        // A caller who hung up meanwhile has no use for it.
-        drop(self.outcome.send(outcome));
-    }
-
-    /// Answers that it was not sent, or not again.
-    fn refuse(self, failure: Failure) {
-        let failure = self.failure_unless_sent(failure);
-        self.answer(Err(failure));
-    }
-
-    /// What a caller hears who is not sent now: what was tried before says more.
-    fn failure_unless_sent(&self, now: Failure) -> Failure {
-        match &self.tried {
-            Tried::Nothing => now,
-            Tried::Unsent(failure) | Tried::Sent { failure, .. } => failure.clone(),
-        }
-    }
-
-    fn was_sent_before(&self) -> bool {
-        matches!(self.tried, Tried::Sent { .. })
-    }
-
-    fn is_gone(&self) -> bool {
-        self.outcome.is_closed()
     }
 }

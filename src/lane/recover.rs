@@ -91,7 +91,7 @@ impl<C: Connect> Running<C> {
         let mut again = Vec::new();
         for (mut caller, failure) in open {
             let is_there = |settings: &Settings| shows(settings, update, caller.operation);
-            let is_named = named.is_some() && caller.setting() == named;
+            let is_named = named.is_some() && caller.operation.setting() == named;
             if let Some(settings) = settings.filter(is_there) {
                 caller.answer(Ok(settings));
             } else if let Err(held) = &held {
@@ -116,20 +116,22 @@ impl<C: Connect> Running<C> {
         let latest = open.iter().map(|(caller, _)| caller.latest).max()?;
         let mut not_before = Instant::now();
         let give_up = latest.min(not_before + LONGEST_OUTAGE);
+        let traces: Vec<_> = open.iter().map(|(it, _)| Arc::clone(&it.trace)).collect();
         for failures in 0.. {
             let permit = async {
                 sleep_until(not_before).await;
                 let longest = latest.saturating_duration_since(Instant::now());
-                let (budget, token) = (&self.lanes.budget, self.target.token_digest());
-                let permit = budget.permit_within(token, Purpose::ReadBack, longest);
-                permit.await.ok()
+                let permit = self.leave(Purpose::ReadBack, Some(longest)).await;
+                permit
+                    .inspect_err(|refused| self.lanes.metrics.refused(refused.by_upstream))
+                    .ok()
             };
             let permit = tokio::select! {
                 biased;
                 () = all_gone(open) => return None,
                 permit = permit => permit?,
             };
-            match self.exchange(permit, &Settings::default()).await {
+            match self.exchange(permit, &Settings::default(), &traces).await {
                 Err(Error::Unreachable(_)) => (),
                 result => return result.ok(),
             }
@@ -146,7 +148,7 @@ impl<C: Connect> Running<C> {
     fn put_back(&self, callers: Vec<Caller>, time: Instant, failure: &Failure) -> Next {
         let callers = callers.into_iter().filter(|caller| !caller.is_gone());
         let (again, late): (Vec<_>, Vec<_>) = callers.partition(|caller| {
-            time <= caller.gives_up.unwrap_or(caller.latest).min(caller.latest)
+            time <= caller.latest && caller.gives_up.is_none_or(|until| time <= until)
         });
         for caller in late {
             caller.refuse(failure.clone());

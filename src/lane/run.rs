@@ -1,6 +1,6 @@
 //! What a lane does: it waits for the budget, folds who waits into one request, sends it and judges
-//! the answer, until nobody waits any more. What it does where an answer leaves something open
-//! belongs in `recover.rs`, what an answer means in `verdict.rs`.
+//! the answer, until nobody waits any more. One request by itself belongs in `exchange.rs`, what is done
+//! where an answer leaves something open in `recover.rs`, what an answer means in `verdict.rs`.
 
 use std::{mem, sync::Arc, thread, time::Duration};
 
@@ -12,13 +12,14 @@ use tokio::{
 use super::{
     Caller, Lanes,
     company::Company,
+    exchange::limiter,
     verdict::{Verdict, judge},
 };
 use crate::{
-    budget::{Allowance, Permit, Purpose, Refused},
+    budget::{Permit, Purpose, Refused},
     network::Connect,
     privacy::{Failure, Limiter, Settings},
-    ryze::{Error, RateLimit, Reply, Target},
+    ryze::{Error, Target},
 };
 
 /// A lane at work. It ends when nobody waits in it.
@@ -67,20 +68,16 @@ impl<C: Connect> Running<C> {
         if let Some(time) = next.not_before {
             sleep_until(time).await;
         }
-        let (budget, token) = (&self.lanes.budget, self.target.token_digest());
-        match next.until {
-            None => budget.permit(token).await,
-            Some(until) => {
-                let longest = until.saturating_duration_since(Instant::now());
-                budget.permit_within(token, Purpose::Call, longest).await
-            }
-        }
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        self.leave(Purpose::Call, next.until.map(left)).await
     }
 
     /// Refuses who waits. Who was sent away by Ryze before hears of its limit, not of the budget.
     fn refuse(&self, refused: Refused, was_throttled: bool) {
         let retry_after = refused.retry_after;
-        self.refuse_all(&if refused.by_upstream || was_throttled {
+        let by_upstream = refused.by_upstream || was_throttled;
+        self.lanes.metrics.refused(by_upstream);
+        self.refuse_all(&if by_upstream {
             Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
@@ -90,7 +87,7 @@ impl<C: Connect> Running<C> {
         });
     }
 
-    fn refuse_all(&self, failure: &Failure) {
+    pub(super) fn refuse_all(&self, failure: &Failure) {
         let callers = {
             let mut waiting = self.lanes.lock();
             let lane = waiting.lanes.get_mut(&self.target);
@@ -166,8 +163,12 @@ impl<C: Connect> Running<C> {
         if callers.is_empty() {
             return Next::default();
         }
-        let update: Settings = callers.iter().filter_map(Caller::change).collect();
-        let result = self.exchange(permit, &update).await;
+        let update: Settings = callers
+            .iter()
+            .filter_map(|caller| caller.operation.change())
+            .collect();
+        let traces: Vec<_> = callers.iter().map(|it| Arc::clone(&it.trace)).collect();
+        let result = self.exchange(permit, &update, &traces).await;
         if let Err(error @ Error::Unreachable(_)) = &result {
             return self.wait_for_ryze(callers, &error.failure(None), failures);
         }
@@ -176,6 +177,12 @@ impl<C: Connect> Running<C> {
         }
         if let Some((Limiter::Upstream, pause)) = limiter(&result) {
             return self.wait_for_reset(callers, pause);
+        }
+        let newcomers = callers.iter().filter(|caller| !caller.was_sent_before());
+        if !update.is_empty() {
+            self.lanes
+                .metrics
+                .folded(newcomers.count().saturating_sub(1));
         }
         let mut open = Vec::new();
         for caller in callers {
@@ -186,58 +193,6 @@ impl<C: Connect> Running<C> {
         }
         self.make_sure(open, &update, &result).await
     }
-
-    /// Sends an update, or with nothing in it reads, and takes note of what the answer says of the
-    /// token and of the instance.
-    pub(super) async fn exchange(
-        &self,
-        mut permit: Permit,
-        update: &Settings,
-    ) -> Result<Settings, Error> {
-        permit.sent();
-        let client = &self.lanes.client;
-        let is_update = !update.is_empty();
-        let Reply { mut result, limit } = if is_update {
-            client.update(&self.target, update).await
-        } else {
-            // Whoever asked for it is gone by then, and nothing is lost with it.
-            client.read(&self.target, self.lanes.deadline).await
-        };
-        match result {
-            Err(Error::Unreachable(_) | Error::Untrusted) => permit.not_sent(),
-            Err(Error::Unknown(_)) => (),
-            Ok(_) | Err(Error::Answered { .. }) => permit.answered(allowance(&result, limit)),
-        }
-        drop(permit);
-        match &mut result {
-            Ok(_) => self.lanes.lock().holds.succeeded(&self.target, is_update),
-            Err(Error::Answered { failure, .. }) => self.hold(failure),
-            Err(_) => (),
-        }
-        result
-    }
-
-    /// Leaves the instance alone where that is what the failure asks for, and refuses who waits.
-    fn hold(&self, failure: &mut Failure) {
-        let now = Instant::now();
-        match failure {
-            Failure::Throttled {
-                by: Limiter::WhatsApp,
-                retry_after,
-            } => *retry_after = self.lanes.lock().holds.throttled(&self.target, now),
-            Failure::Denied { .. } => {
-                let mut waiting = self.lanes.lock();
-                waiting.holds.denied(&self.target, now, failure.clone());
-            }
-            _ => return,
-        }
-        tracing::warn!(
-            instance = self.target.name(),
-            ?failure,
-            "an instance is held"
-        );
-        self.refuse_all(failure);
-    }
 }
 
 impl<C> Drop for Running<C> {
@@ -246,27 +201,5 @@ impl<C> Drop for Running<C> {
         if thread::panicking() {
             self.lanes.lock().lanes.remove(&self.target);
         }
-    }
-}
-
-/// What is left for the token: nothing where Ryze refused for its limit, else what it says.
-fn allowance(result: &Result<Settings, Error>, limit: Option<RateLimit>) -> Option<Allowance> {
-    if let Some((Limiter::Upstream, reset)) = limiter(result) {
-        return Some(Allowance {
-            remaining: 0,
-            reset,
-        });
-    }
-    limit.map(|RateLimit { remaining, reset }| Allowance { remaining, reset })
-}
-
-/// Whose limit a request met, and for how long.
-fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
-    match result {
-        Err(Error::Answered {
-            failure: Failure::Throttled { by, retry_after },
-            ..
-        }) => Some((*by, *retry_after)),
-        _ => None,
     }
 }

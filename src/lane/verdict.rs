@@ -21,16 +21,12 @@ pub(super) fn judge(
     update: &Settings,
     operation: Operation,
 ) -> Verdict {
-    let setting = match operation {
-        Operation::Change(change) => Some(change.setting),
-        Operation::Read => None,
-    };
     match result {
         Ok(settings) if shows(settings, update, operation) => Verdict::Known(Ok(*settings)),
         Ok(_) => Verdict::Open(Failure::Upstream {
             reason: "Ryze did not confirm the change".into(),
         }),
-        Err(error) => match error.failure(setting) {
+        Err(error) => match error.failure(operation.setting()) {
             failure if failure.leaves_open() && error.was_sent() => Verdict::Open(failure),
             failure => Verdict::Known(Err(failure)),
         },
@@ -41,8 +37,7 @@ pub(super) fn judge(
 /// caller's own: where they differ, a later caller replaced it while both were under way, and both
 /// orders are true.
 pub(super) fn shows(settings: &Settings, sent: &Settings, operation: Operation) -> bool {
-    match operation {
-        Operation::Change(change) => settings.get(change.setting) == sent.get(change.setting),
-        Operation::Read => true,
-    }
+    operation
+        .setting()
+        .is_none_or(|setting| settings.get(setting) == sent.get(setting))
 }

@@ -69,6 +69,17 @@ impl Error {
         })
     }
 
+    /// What it is, in one of a few words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Untrusted => "untrusted",
+            Self::Unknown(_) => "no_answer",
+            Self::Answered { failure, .. } => failure.kind(),
+        }
+    }
+
     /// Whether any of the request was sent.
     #[must_use]
     pub fn was_sent(&self) -> bool {

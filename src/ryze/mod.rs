@@ -5,8 +5,10 @@ mod client;
 mod connection;
 mod error;
 mod limit;
+mod target;
 pub mod wire;
 
-pub use client::{Client, Reply, Target};
+pub use client::{Client, Reply};
 pub use error::Error;
 pub use limit::RateLimit;
+pub use target::{Credentials, Target, digest_of};

@@ -6,7 +6,10 @@ use std::{
     io::{self, Write},
     mem,
     ops::Deref,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -21,6 +24,15 @@ const GATHER: Duration = Duration::from_millis(50);
 const MOST_WAITING: usize = 1024 * 1024;
 /// How long the end of the process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Lines that this process dropped so far: it has one stderr, however many gateways.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines were dropped so far, because nobody read stderr.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
 
 /// Keeps the log being written. Dropping it writes what is left, if somebody reads it in time.
 #[must_use]
@@ -135,6 +147,7 @@ impl Write for Sink {
         let mut waiting = self.lock();
         if waiting.lines.len() + line.len() > MOST_WAITING {
             waiting.dropped += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         } else {
             if waiting.lines.is_empty() {
                 self.changed.notify_all();

@@ -6,14 +6,28 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use http::{HeaderMap, header::HeaderName};
+use http::{HeaderMap, header::HeaderName, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::{response::Refusal, route::Matched};
+use super::{
+    response::Refusal,
+    route::{self, Matched},
+};
 use crate::config::{Instance, Secret};
 
 /// The header with the account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
+
+/// What of a request must not be told: its credentials, or where its path has another form all of that.
+#[must_use]
+pub fn secrets(parts: &Parts) -> Vec<Vec<u8>> {
+    let in_path = route::credentials(parts.uri.path()).into_iter();
+    let in_path = in_path.map(|segment| percent_decode_str(segment).collect());
+    let in_headers = parts.headers.get_all(CLIENT_TOKEN).into_iter();
+    in_path
+        .chain(in_headers.map(|value| value.as_bytes().to_vec()))
+        .collect()
+}
 
 /// The instances that may be called.
 #[derive(Debug)]
@@ -56,10 +70,10 @@ impl Accounts {
         }
     }
 
-    /// Whether there is an instance with this id, which may be percent-encoded.
-    pub(super) fn has(&self, id: &str) -> bool {
+    /// The place of the instance with this id, which may be percent-encoded.
+    pub(super) fn find(&self, id: &str) -> Option<usize> {
         let id: Cow<'_, [u8]> = percent_decode_str(id).into();
-        self.by_id.contains_key(&*id)
+        self.by_id.get(&*id).map(|account| account.index)
     }
 
     /// Whether these bytes are an instance's id, but perhaps for the letter case.

@@ -75,7 +75,7 @@ where
             return Ok(Operation::Read);
         }
         Call::Untranslatable { what } => {
-            return Err(Refusal::Unprocessable(format!(
+            return Err(Refusal::NoCounterpart(format!(
                 "Ryze has no call to {what}. Nothing was changed."
             )));
         }
@@ -169,11 +169,10 @@ fn read_object(
         && has_contacts(contacts)?
         && policy == ContactsBlacklist::Refuse
     {
-        return Err(Refusal::Unprocessable(
+        return Err(Refusal::ContactsList(
             "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
              the mode switched and the list dropped, the operator of the gateway sets \
-             policy.contacts_blacklist to \"mode_only\"."
-                .into(),
+             policy.contacts_blacklist to \"mode_only\".",
         ));
     }
     Ok(audience)

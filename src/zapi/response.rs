@@ -48,14 +48,48 @@ pub enum Refusal {
     },
     /// The body did not come in time.
     BodyTooSlow,
-    /// Understood, but Ryze cannot do it; says why and that nothing was changed.
-    Unprocessable(String),
+    /// Understood, but Ryze has no such call; says so and that nothing was changed.
+    NoCounterpart(String),
+    /// Understood, but Ryze cannot change a list of contacts; says so and that nothing was changed.
+    ContactsList(&'static str),
     /// The gateway is full or stopping; says which.
     Unavailable(&'static str),
     /// The fallback cannot be reached or its answer is broken; says which.
     BadGateway(&'static str),
     /// The fallback does not answer; says so.
     GatewayTimeout(&'static str),
+}
+
+impl Refusal {
+    /// Whether the call asked for what Ryze cannot do.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownPath { .. } | Self::NoCounterpart(_) | Self::ContactsList(_)
+        )
+    }
+
+    /// What it is, in one of a few words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::UnknownPath { .. } => "unknown_path",
+            Self::WrongMethod { .. } => "wrong_method",
+            Self::UnknownInstance => "unknown_instance",
+            Self::ClientTokenMissing => "client_token_missing",
+            Self::ClientTokenWrong => "client_token_wrong",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::NoCounterpart(_) => "no_counterpart",
+            Self::ContactsList(_) => "contacts_list",
+            Self::Unavailable(_) => "unavailable",
+            Self::BadGateway(_) => "fallback_failed",
+            Self::GatewayTimeout(_) => "fallback_timeout",
+        }
+    }
 }
 
 /// The body of every answer that is not a success: Z-API's two shapes, and `success` for the
@@ -187,11 +221,8 @@ pub fn refusal(refusal: &Refusal) -> Answer {
             "REQUEST_TIMEOUT",
             "the body did not arrive in time",
         ),
-        Refusal::Unprocessable(message) => framework(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "UNPROCESSABLE_ENTITY",
-            message,
-        ),
+        Refusal::NoCounterpart(message) => unprocessable(message),
+        Refusal::ContactsList(message) => unprocessable(message),
         Refusal::Unavailable(message) => unavailable(message),
         Refusal::BadGateway(message) => bad_gateway(message),
         Refusal::GatewayTimeout(message) => gateway_timeout(message),
@@ -209,6 +240,11 @@ fn framework(status: StatusCode, error: &str, message: &str) -> Answer {
 fn too_many_requests(retry_after: Duration, message: &str) -> Answer {
     let status = StatusCode::TOO_MANY_REQUESTS;
     later(framework(status, "TOO_MANY_REQUESTS", message), retry_after)
+}
+
+fn unprocessable(message: &str) -> Answer {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    framework(status, "UNPROCESSABLE_ENTITY", message)
 }
 
 fn bad_gateway(message: &str) -> Answer {

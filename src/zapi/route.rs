@@ -193,6 +193,28 @@ impl<'path> Matched<'path> {
     }
 }
 
+/// Whom a path says to come from, percent-encoded as it was sent, if it is of the form of Z-API's.
+pub(super) fn id(path: &str) -> Option<&str> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    let instances = segments.next()?;
+    segments.next().filter(|_| is(instances, "instances"))
+}
+
+/// The segments of a path that say whom it comes from and prove it, percent-encoded as they were sent:
+/// all of them where it is not of the form of Z-API's.
+pub(super) fn credentials(path: &str) -> Vec<&str> {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    let segments: Vec<_> = segments.collect();
+    match segments[..] {
+        [instances, id, token_word, token, ..]
+            if is(instances, "instances") && is(token_word, "token") =>
+        {
+            vec![id, token]
+        }
+        _ => segments,
+    }
+}
+
 /// The word for a value, where there is one.
 pub(super) fn word(values: Words, audience: Audience) -> Option<&'static str> {
     values

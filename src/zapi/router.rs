@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::{
     accounts::Accounts,
     response::Refusal,
-    route::{Call, Matched, Route},
+    route::{self, Call, Matched, Route},
 };
 
 /// Decides who answers. `F` is the way to the old vendor, where there is one.
@@ -36,6 +36,9 @@ pub enum Destination<'r, F> {
 pub struct Routed<'r, F> {
     /// The row of the table that its path means, if there is one.
     pub route: Option<&'static Route>,
+    /// The place in the configuration of the instance that it is for: where its credentials are right, or
+    /// where it is the old vendor's to look at them.
+    pub instance: Option<usize>,
     /// Who answers it, or why nobody does.
     pub destination: Result<Destination<'r, F>, Refusal>,
 }
@@ -44,6 +47,11 @@ impl<F> Router<F> {
     /// Routes the calls of these accounts, and all others to the fallback.
     pub fn new(accounts: Accounts, fallback: Option<F>) -> Self {
         Self { accounts, fallback }
+    }
+
+    /// The way to the old vendor, if there is one.
+    pub fn fallback(&self) -> Option<&F> {
+        self.fallback.as_ref()
     }
 
     /// Decides who answers the call with this head, which must be sound.
@@ -59,7 +67,16 @@ impl<F> Router<F> {
             (Err(_), Some(fallback)) if !self.keeps(path) => Ok(Destination::Fallback(fallback)),
             (decided, _) => decided,
         };
-        Routed { route, destination }
+        let instance = match &destination {
+            Ok(Destination::Ryze { instance, .. }) => Some(*instance),
+            Ok(Destination::Fallback(_)) => route::id(path).and_then(|id| self.accounts.find(id)),
+            Err(_) => None,
+        };
+        Routed {
+            route,
+            instance,
+            destination,
+        }
     }
 
     fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination<'_, F>, Refusal> {
@@ -78,7 +95,7 @@ impl<F> Router<F> {
     /// its id, and somewhere behind it the word. What is wrong with such a call is said here, for the
     /// old vendor answers many a mistake with a success, or might carry it out at the wrong place.
     fn keeps(&self, path: &str) -> bool {
-        if Matched::find(path).is_ok_and(|call| self.accounts.has(call.id)) {
+        if Matched::find(path).is_ok_and(|call| self.accounts.find(call.id).is_some()) {
             return true;
         }
         let decoded: Vec<u8> = percent_decode_str(path).collect();

@@ -137,7 +137,9 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
         callers.spawn(async move {
             let target = target(&caller.instance.to_string());
             let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
-            let outcome = lanes.carry_out(&target, Operation::Change(ALL), until, &mut alarm);
+            let trace = Arc::default();
+            let outcome =
+                lanes.carry_out(&target, Operation::Change(ALL), until, &mut alarm, &trace);
             match caller.hangs_up_after {
                 Some(patience) => drop(timeout(patience, outcome).await),
                 None => drop(outcome.await),

@@ -18,7 +18,7 @@ async fn a_request_is_told_of_by_its_template() {
         "HTTP/1.1 299 {PLANTED}\r\nX-Echo: {PLANTED}\r\nContent-Length: 20\r\n\r\n{PLANTED}"
     );
     let rows = [
-        ("/send-text", "unknown"),
+        ("/send-text", "fallback"),
         (
             "/privacy/photo",
             "/instances/{id}/token/{token}/privacy/photo",
@@ -51,7 +51,7 @@ async fn a_request_is_told_of_by_its_template() {
         assert!(!ended.stderr.contains(PLANTED), "{}", ended.stderr);
         let lines = ended.stderr.lines();
         let told: Vec<Value> = lines
-            .filter(|line| line.contains("milliseconds"))
+            .filter(|line| line.contains("total_ms"))
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(told.len(), rows.len(), "{}", ended.stderr);

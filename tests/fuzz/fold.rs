@@ -114,7 +114,7 @@ async fn sent(events: &[Event]) -> Vec<String> {
                     let deadline = Instant::now() + Duration::from_secs(3600);
                     let mut alarm = Alarm::default();
                     lanes
-                        .carry_out(&target, operation, deadline, &mut alarm)
+                        .carry_out(&target, operation, deadline, &mut alarm, &Arc::default())
                         .await
                 }));
             }

@@ -43,7 +43,7 @@ fn is_confirmed(bytes: &[u8]) -> bool {
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     let reply = runtime.block_on(async {
         let client = Client::new(Once(bytes.to_vec()), Duration::from_secs(60));
-        client.update(&target("one"), &update).await
+        client.update(&target("one"), &update, None).await
     });
     let settings = reply.result.unwrap_or_default();
     settings.get(Setting::ProfilePhoto) == Some(Audience::Contacts)

@@ -110,7 +110,7 @@ fn check(bytes: &[u8], explanation: Explanation) -> Result<(), TestCaseError> {
                 path
             );
             // Nothing of the caller's goes to Ryze but what was asked for.
-            prop_assert_eq!(request.headers().len(), if reads { 4 } else { 6 });
+            prop_assert_eq!(request.headers().len(), if reads { 5 } else { 7 });
             answer
         }
         Explanation::Fallback { .. } => panic!("there is none"),

@@ -275,7 +275,7 @@ async fn an_answer_before_the_request_is_none() {
             audience: Audience::Nobody,
         };
         let update = [change].into_iter().collect();
-        let reply = client.update(&target("one"), &update).await;
+        let reply = client.update(&target("one"), &update, None).await;
         assert!(reply.result.is_err(), "{:?}", reply.result);
     }
 }

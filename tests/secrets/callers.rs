@@ -117,18 +117,15 @@ fn in_bodies(instance: &str) -> Vec<Call> {
 fn tells(format: &str, line: &str, call: &Call) -> bool {
     let (route, instance, status, ended_by) = call.1;
     if format == "text" {
-        let fields = format!(
-            "request route={route:?} instance={instance:?} status={status} ended_by={ended_by:?} \
-             milliseconds="
-        );
-        return line.contains(&fields);
+        let fields = format!(" route={route:?} instance={instance:?} status={status} outcome=");
+        return line.contains(&fields) && line.contains(&format!(" ended_by={ended_by:?} "));
     }
     let event: Value = serde_json::from_str(line).unwrap();
     event["route"] == route
         && event["instance"] == instance
         && event["status"] == status
         && event["ended_by"] == ended_by
-        && event["milliseconds"].is_u64()
+        && event["total_ms"].is_u64()
 }
 
 #[tokio::test]
@@ -160,10 +157,7 @@ async fn nothing_surfaces_of_what_callers_send() {
         let reply = send(address, format!("planted {PHONE}\r\n\r\n")).await;
         assert_hushed("answer", &format!("{:?}", reply.message));
         let log = stop(gateway).await.stderr;
-        let told: Vec<_> = log
-            .lines()
-            .filter(|it| it.contains("milliseconds"))
-            .collect();
+        let told: Vec<_> = log.lines().filter(|it| it.contains("total_ms")).collect();
         assert_eq!(told.len(), calls.len(), "{log}");
         for (line, call) in told.iter().zip(&calls) {
             assert!(

@@ -45,7 +45,7 @@ async fn check(base_url: &str, format: &str, instances: &[&str]) {
         assert_hushed("answer", &format!("{:?}", reply.message));
     }
     let log = stop(gateway).await.stderr;
-    let told = log.lines().filter(|it| it.contains("milliseconds"));
+    let told = log.lines().filter(|it| it.contains("total_ms"));
     assert_eq!(told.count(), instances.len(), "{log}");
 }
 

@@ -88,7 +88,10 @@ impl Calling {
         let operation = self.caller.operation;
         let number = history.call(self.process, target.name(), operation, deadline);
         let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
-        let outcome = self.lanes.carry_out(target, operation, until, &mut alarm);
+        let trace = Arc::default();
+        let outcome = self
+            .lanes
+            .carry_out(target, operation, until, &mut alarm, &trace);
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

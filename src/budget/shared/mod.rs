@@ -61,14 +61,14 @@ pub enum Taken {
 }
 
 /// How a process stands to Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// It shares the limit exactly.
     Shared,
-    /// It lost Redis or has it back, and sends nothing.
-    Silent,
     /// It keeps to its static share.
     Alone,
+    /// It lost Redis or has it back, and sends nothing.
+    Silent,
 }
 
 /// There is no way to Redis. It says nothing of the URL, which may hold a password.
@@ -156,9 +156,19 @@ impl Shared {
 
     /// Whether nothing would be lost with it: no slot is in flight or held.
     pub(super) fn is_idle(&self) -> bool {
+        self.in_use() == 0
+    }
+
+    /// How many slots this process has.
+    pub(super) fn in_use(&self) -> usize {
         let mut state = self.0.lock();
         state.release(Instant::now());
-        !state.has_slots()
+        state.in_flight.len() + state.held.len()
+    }
+
+    /// Requests of all processes in any 60 s.
+    pub(super) fn limit(&self) -> u32 {
+        self.0.terms.limit
     }
 
     /// Asks for a slot and a turn of the pace: one round trip of at most a second. Dropping the

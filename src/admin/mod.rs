@@ -1,0 +1,173 @@
+//! The operator's listener: whether the process lives, whether it takes requests, and how it is. It
+//! answers nothing about callers, and changes nothing.
+
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
+use http_body_util::Full;
+use prometheus_client::{encoding::text, registry::Registry};
+
+use crate::{
+    alarm::Alarm,
+    config,
+    overview::{Overview, Phase},
+    server::{CallerBody, Handler},
+};
+
+const PAGE: &str = include_str!("page.html");
+/// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
+const PAGE_POLICY: &str = "default-src 'none'; \
+    style-src 'sha256-n4nHG/jX4i5vWbwQYlUAdRXSpIAgl74o4UjwEkn7B30='; \
+    script-src 'sha256-4Wf0YT+gW9Vn+14AlA7MjZmCMeT8I4JnokBPuWvVyxA='; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PATHS: &str = "there is /, /live, /ready, /status, /config and /metrics\n";
+
+/// Answers the operator.
+pub struct Admin {
+    overview: Arc<Overview>,
+    registry: Registry,
+    /// Whether only this machine can reach the listener.
+    is_local: bool,
+}
+
+impl Admin {
+    /// Tells of this gateway, on a listener that only this machine can reach or that others can.
+    #[must_use]
+    pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
+        Self {
+            registry: overview.registry(),
+            overview,
+            is_local,
+        }
+    }
+
+    fn answer(&self, request: &Request<CallerBody>) -> (StatusCode, &'static str, Bytes) {
+        let text = |status, text: &'static str| (status, TEXT, Bytes::from_static(text.as_bytes()));
+        if self.is_local && !names_this_machine(request.headers()) {
+            let why = "call it by its address or as localhost\n";
+            return text(StatusCode::MISDIRECTED_REQUEST, why);
+        }
+        let path = request.uri().path();
+        let is_known = matches!(
+            path,
+            "/" | "/live" | "/ready" | "/status" | "/config" | "/metrics"
+        );
+        if !is_known {
+            return text(StatusCode::NOT_FOUND, PATHS);
+        }
+        if *request.method() != Method::GET && *request.method() != Method::HEAD {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        }
+        let found = |kind, body: String| (StatusCode::OK, kind, Bytes::from(body));
+        match path {
+            "/" => (StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes())),
+            "/ready" if self.overview.phase() != Phase::Serving => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+            }
+            // Numbers, words and names always have a JSON form.
+            "/status" => found(
+                JSON,
+                serde_json::to_string(&self.overview.status()).unwrap_or_default(),
+            ),
+            "/config" => found(TEXT, config::print(&self.overview.config())),
+            "/metrics" => found(OPEN_METRICS, self.metrics()),
+            _ => text(StatusCode::OK, "ok\n"),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let mut page = String::new();
+        // A String takes whatever is written.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+}
+
+impl Handler for Admin {
+    type Body = Full<Bytes>;
+
+    async fn answer(&self, request: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+        let (status, kind, body) = self.answer(&request);
+        let mut answer = Response::new(Full::new(body));
+        *answer.status_mut() = status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        if kind == HTML {
+            let policy = HeaderValue::from_static(PAGE_POLICY);
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        answer
+    }
+}
+
+/// Whether the request was meant for this machine and not for a name of the Internet that leads here: a
+/// page of whoever owns that name, in a browser on this machine, could read the answers (DNS rebinding).
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let Ok(host) = Authority::try_from(host.as_bytes()) else {
+        return false;
+    };
+    let host = host.host().trim_end_matches('.');
+    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    is_address || !host.contains('.') || host.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    use ring::digest;
+
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_the_style_and_the_script_of_the_page_and_nothing_else() {
+        for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
+            let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+            let pieces: Vec<_> = PAGE.split(&open).collect();
+            assert_eq!(pieces.len(), 2, "one {element}");
+            let content = pieces[1].split(&close).next().unwrap_or_default();
+            let hash = digest::digest(&digest::SHA256, content.as_bytes());
+            let source = format!("{directive} 'sha256-{}';", BASE64_STANDARD.encode(hash));
+            assert!(PAGE_POLICY.contains(&source), "write {source}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_internet_are_not_this_machine() {
+        let is_named = |host: &'static str| {
+            let host = HeaderValue::from_static(host);
+            names_this_machine(&HeaderMap::from_iter([(header::HOST, host)]))
+        };
+        for host in [
+            "127.0.0.1:8421",
+            "[::1]:8421",
+            "localhost:1",
+            "a.localhost",
+            "gateway",
+        ] {
+            assert!(is_named(host), "{host}");
+        }
+        for host in [
+            "attacker.example",
+            "attacker.example.:8421",
+            "127.0.0.1.nip.io",
+            "a b",
+            "",
+        ] {
+            assert!(!is_named(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What was sent, as it was seen and not as slots or pace have it: the proof of the promise, for the
+//! operator. Nothing is granted or refused by it. Pure: the time is an argument.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+/// The length of the promise.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Steps that make a [`WINDOW`].
+const STEPS_OF_WINDOW: usize = 12;
+/// Points of the history: ten minutes and the moment.
+const POINTS: usize = 121;
+/// Steps that are kept: those that count in the first point too.
+const STEPS: usize = POINTS + STEPS_OF_WINDOW - 1;
+
+/// The time between two points of the history.
+pub const STEP: Duration = Duration::from_secs(5);
+
+/// When the requests of the last 60 s were over. Never longer than there are slots.
+#[derive(Debug, Default)]
+pub(super) struct Window(VecDeque<Instant>);
+
+impl Window {
+    /// A request that was sent is over at `now`; tells how many were in the 60 s until then.
+    pub(super) fn add(&mut self, now: Instant) -> u32 {
+        while self.0.front().is_some_and(|time| *time + WINDOW <= now) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What a process has sent, whatever it counts against.
+#[derive(Debug)]
+pub(super) struct Record {
+    start: Instant,
+    /// How many in each step, a step in the place of its number modulo the length.
+    counts: [u32; STEPS],
+    /// The number of the latest step.
+    latest: u64,
+    worst: u32,
+}
+
+impl Record {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            start: now,
+            counts: [0; STEPS],
+            latest: 0,
+            worst: 0,
+        }
+    }
+
+    /// A request is over, with `in_window` of the same budget in the last 60 s.
+    pub(super) fn add(&mut self, now: Instant, in_window: u32) {
+        self.advance(now);
+        *self.count(self.latest) += 1;
+        self.worst = self.worst.max(in_window);
+    }
+
+    /// The most of one budget in any 60 s.
+    pub(super) fn worst(&self) -> u32 {
+        self.worst
+    }
+
+    /// How many were sent in the minute before each [`STEP`] of the last ten minutes, the latest last.
+    /// A minute counts in whole steps.
+    pub(super) fn history(&mut self, now: Instant) -> Vec<u32> {
+        self.advance(now);
+        let first = self.latest.saturating_sub(POINTS as u64 - 1);
+        let points = first..=self.latest;
+        points
+            .map(|point| {
+                let begin = point.saturating_sub(STEPS_OF_WINDOW as u64 - 1);
+                (begin..=point).map(|step| *self.count(step)).sum()
+            })
+            .collect()
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let steps = (now - self.start).as_millis() / STEP.as_millis();
+        let now = u64::try_from(steps).unwrap_or(u64::MAX);
+        // More than all need not be emptied.
+        let first = now.saturating_sub(STEPS as u64 - 1).max(self.latest + 1);
+        for step in first..=now {
+            *self.count(step) = 0;
+        }
+        self.latest = now.max(self.latest);
+    }
+
+    fn count(&mut self, step: u64) -> &mut u32 {
+        // The remainder is below the length, whatever the step.
+        &mut self.counts[(step % STEPS as u64) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_window_is_sixty_seconds_wherever_it_begins() {
+        let start = Instant::now();
+        let mut window = Window::default();
+        assert_eq!(window.add(start), 1);
+        assert_eq!(window.add(start + SECOND * 30), 2);
+        assert_eq!(window.add(start + SECOND * 59), 3);
+        assert_eq!(window.add(start + SECOND * 60), 3);
+        assert_eq!(window.add(start + SECOND * 200), 1);
+    }
+
+    #[test]
+    fn the_history_counts_the_minute_before_each_point_and_forgets_after_ten() {
+        let start = Instant::now();
+        let mut record = Record::new(start);
+        assert_eq!(record.history(start), [0]);
+        for second in [0, 4, 7, 31] {
+            record.add(start + SECOND * second, 1);
+        }
+        assert_eq!(record.history(start + SECOND * 31), [2, 3, 3, 3, 3, 3, 4]);
+        let later = record.history(start + SECOND * 90);
+        assert_eq!(later[11..], [4, 2, 1, 1, 1, 1, 1, 0]);
+        let all = record.history(start + SECOND * 640);
+        assert_eq!(all.len(), POINTS);
+        assert_eq!(all[..6], [4, 4, 4, 4, 2, 1], "from the fortieth second on");
+        assert_eq!(record.history(start + SECOND * 1_000_000), [0; POINTS]);
+    }
+
+    #[test]
+    fn the_worst_window_stays() {
+        let mut record = Record::new(Instant::now());
+        for in_window in [3, 9, 2] {
+            record.add(Instant::now(), in_window);
+        }
+        assert_eq!(record.worst(), 9);
+    }
+}

@@ -1,0 +1,85 @@
+//! A caller in a lane: what it wants, how long it has time, and what was tried for it so far. When it
+//! is sent belongs in `run.rs`.
+
+use std::sync::Arc;
+
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    privacy::{Failure, Operation, Outcome},
+    trace::Trace,
+};
+
+/// One who waits for an outcome.
+pub(super) struct Caller {
+    /// In the order in which they came.
+    pub(super) number: u64,
+    pub(super) operation: Operation,
+    /// Until then it may be sent.
+    pub(super) latest: Instant,
+    /// Until then Ryze may stay out of reach, since it is.
+    pub(super) gives_up: Option<Instant>,
+    pub(super) tried: Tried,
+    pub(super) trace: Arc<Trace>,
+    pub(super) outcome: oneshot::Sender<Outcome>,
+}
+
+/// What was tried for a caller so far.
+pub(super) enum Tried {
+    Nothing,
+    /// It could not be sent, with this failure.
+    Unsent(Failure),
+    /// It was sent, with this failure, and was not there when the settings were read back. It is sent
+    /// once more.
+    Sent {
+        failure: Failure,
+        /// With nobody who asked for another setting, for it is not known whose fault the failure was.
+        alone: bool,
+        /// Ryze failed at another setting and this one was not there afterwards: that it was not made
+        /// is certain.
+        was_skipped: bool,
+    },
+}
+
+impl Caller {
+    /// Answers with what became of the last try. A change that was sent before may have been made then
+    /// or take effect still, so no failure of a later try promises that it was not.
+    pub(super) fn answer(self, outcome: Outcome) {
+        let outcome = match (outcome, self.operation, self.tried) {
+            (
+                Err(now),
+                Operation::Change(_),
+                Tried::Sent {
+                    failure: before,
+                    was_skipped: false,
+                    ..
+                },
+            ) if before == Failure::Unknown || !now.leaves_open() => Err(before),
+            (outcome, ..) => outcome,
+        };
+        // A caller who hung up meanwhile has no use for it.
+        drop(self.outcome.send(outcome));
+    }
+
+    /// Answers that it was not sent, or not again.
+    pub(super) fn refuse(self, failure: Failure) {
+        let failure = self.failure_unless_sent(failure);
+        self.answer(Err(failure));
+    }
+
+    /// What a caller hears who is not sent now: what was tried before says more.
+    pub(super) fn failure_unless_sent(&self, now: Failure) -> Failure {
+        match &self.tried {
+            Tried::Nothing => now,
+            Tried::Unsent(failure) | Tried::Sent { failure, .. } => failure.clone(),
+        }
+    }
+
+    pub(super) fn was_sent_before(&self) -> bool {
+        matches!(self.tried, Tried::Sent { .. })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.outcome.is_closed()
+    }
+}

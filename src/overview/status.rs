@@ -1,0 +1,139 @@
+//! What is told of a gateway at one moment: the fields of `/status`, as `docs/operations.md` has them.
+//! Where they come from belongs in `mod.rs`.
+
+use serde::Serialize;
+
+/// Where a gateway is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Callers are welcome.
+    Serving,
+    /// They are served, and had better go elsewhere.
+    Delaying,
+    /// What is under way is brought to its end.
+    Draining,
+    /// What is not at its end is given up.
+    Cut,
+}
+
+/// A gateway at one moment.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Of the program.
+    pub version: &'static str,
+    /// Since it began to serve.
+    pub uptime_seconds: u64,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// What became of its file.
+    pub configuration: Configuration,
+    /// Callers' connections.
+    pub connections: Connections,
+    /// What may be sent, and what was.
+    pub budget: Budget,
+    /// Whether the upstream answers.
+    pub ryze: Ryze,
+    /// That callers see, where they are served with TLS.
+    pub certificate: Option<Certificate>,
+    /// In the order of the configuration.
+    pub instances: Vec<InstanceStatus>,
+}
+
+/// What became of the configuration file.
+#[derive(Debug, Serialize)]
+pub struct Configuration {
+    /// How often the file was taken over.
+    pub reloads_applied: u64,
+    /// How often it was refused.
+    pub reloads_refused: u64,
+    /// How it went the last time; `true` before the first.
+    pub last_reload_applied: bool,
+    /// Keys of the file that wait for a restart.
+    pub restart_pending: Vec<&'static str>,
+}
+
+/// Callers' connections.
+#[derive(Debug, Serialize)]
+pub struct Connections {
+    /// Now.
+    pub open: usize,
+    /// How many there may be.
+    pub limit: usize,
+    /// That came over the limit, so far.
+    pub turned_away: u64,
+    /// That the system could not hand over, so far.
+    pub accept_errors: u64,
+}
+
+/// The budget.
+#[derive(Debug, Serialize)]
+pub struct Budget {
+    /// `gateway` or `token`.
+    pub scope: &'static str,
+    /// Requests that may arrive in any 60 s.
+    pub limit: u32,
+    /// Slots of this process that are taken, of the fullest budget.
+    pub in_use: usize,
+    /// The most requests of one budget that were sent in any 60 s.
+    pub worst_window: u32,
+    /// Callers who wait to be sent.
+    pub waiting: usize,
+    /// The least that the upstream said is left for a token, until its reset.
+    pub remaining_at_ryze: Option<u64>,
+    /// `shared`, `alone` or `silent`, where there is a Redis.
+    pub redis: Option<&'static str>,
+    /// What was sent in the last ten minutes.
+    pub history: History,
+}
+
+/// Points five seconds apart.
+#[derive(Debug, Serialize)]
+pub struct History {
+    /// The time between two points.
+    pub seconds_per_point: u64,
+    /// In the minute before each point, the latest last.
+    pub sent_in_last_minute: Vec<u32>,
+}
+
+/// The upstream.
+#[derive(Debug, Serialize)]
+pub struct Ryze {
+    /// Whether the last request got an answer.
+    pub up: bool,
+    /// Since the last answer.
+    pub seconds_since_answer: Option<u64>,
+    /// What kept the last request that got no answer from getting one.
+    pub last_failure: Option<String>,
+}
+
+/// A certificate.
+#[derive(Debug, Serialize)]
+pub struct Certificate {
+    /// When it expires, in seconds of Unix time.
+    pub not_after: u64,
+}
+
+/// An instance.
+#[derive(Debug, Serialize)]
+pub struct InstanceStatus {
+    /// Its name at the upstream.
+    pub name: String,
+    /// How its last call ended, in one of a few words.
+    pub outcome: Option<&'static str>,
+    /// Since then.
+    pub seconds_ago: Option<u64>,
+    /// Callers who wait to be sent.
+    pub waiting: usize,
+    /// Why it is left alone, if it is.
+    pub held: Option<HeldStatus>,
+}
+
+/// Why an instance is left alone.
+#[derive(Debug, Serialize)]
+pub struct HeldStatus {
+    /// `throttled` or `denied`.
+    pub cause: &'static str,
+    /// Until it is asked again.
+    pub seconds_left: u64,
+}
