@@ -2,26 +2,13 @@
 //!
 //! The tables one by one, with their keys, belong in `sections.rs`.
 
-use std::{env, fs, net::SocketAddr, path::Path};
+use std::{env, net::SocketAddr, path::Path};
 
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Problem,
-    file::{self, Unsupported},
-    sections::{self, Instances},
-    table::Table,
+    Config, Listen, Problem, file, instances::Instances, listeners, sections, source, table::Table,
 };
-
-/// What the design has and this version has not. It is refused, lest it be ignored in silence.
-const UNSUPPORTED: [Unsupported; 2] = [
-    ("server.tls", |_| true),
-    ("server.listen", |value| {
-        value
-            .as_str()
-            .is_some_and(|listen| listen.starts_with("unix:"))
-    }),
-];
 
 /// A configuration without a fault, and what may not be meant in it.
 #[derive(Clone, Debug)]
@@ -38,17 +25,17 @@ pub struct Loaded {
 ///
 /// Everything that is wrong, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
-    let text = fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| {
-            let message = format!("the file cannot be read ({error}); name one that can");
-            vec![Problem {
-                line: None,
-                key: String::new(),
-                message,
-            }]
-        })?;
+    let text = read(path).map_err(|problem| vec![problem])?;
     parse(&text, &|name| env::var(name).ok())
+}
+
+/// The text of the file at `path`, or why it cannot be read.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+    source::configuration(path).map_err(|error| Problem {
+        line: None,
+        key: String::new(),
+        message: format!("the file cannot be read ({error}); name one that can"),
+    })
 }
 
 /// Reads the `text` of a file, with secrets from `environment`.
@@ -60,7 +47,7 @@ pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (config, warnings) = file::read(text, environment, &UNSUPPORTED, config)?;
+    let (config, warnings) = file::read(text, environment, config)?;
     Ok(Loaded { config, warnings })
 }
 
@@ -88,18 +75,20 @@ pub fn sandbox(listen: SocketAddr, upstream: SocketAddr) -> Config {
     // The text is sound whatever the address: every IP address with a port is a URL's authority.
     #[expect(clippy::expect_used)]
     let mut config = parse(&text, &|_| None).expect("a sound text").config;
-    config.server.listen = listen;
+    config.server.listen = Listen::Tcp(listen);
     config
 }
 
 fn config(root: &mut Table<'_>) -> Config {
-    let server = root.table("server", sections::server);
-    let admin = root.table("admin", |table| sections::admin(table, server.listen));
+    let server = root.table("server", listeners::server);
+    let admin = root.table("admin", |table| listeners::admin(table, &server.listen));
     let client_token = root.table("zapi", |table| table.key("client_token").header_secret());
     let (ryze, ryze_token) = root.table("ryze", sections::ryze);
     let budget = root.table("budget", |table| sections::budget(table, server.deadline));
     let policy = root.table("policy", sections::policy);
-    let fallback = root.optional("fallback", |table| sections::fallback(table, server.listen));
+    let fallback = root.optional("fallback", |table| {
+        sections::fallback(table, &server.listen)
+    });
     let log = root.table("log", sections::log);
     let mut instances = Instances::new(client_token, ryze_token);
     let instances = root.tables("instances", |table| instances.read(table));

@@ -6,10 +6,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::de::DeTable;
 
 use super::{syntax::Readable, table::Table};
 
@@ -36,9 +33,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A full key that is refused as not supported yet, and the values for which it is.
-pub(super) type Unsupported = (&'static str, fn(&DeValue<'_>) -> bool);
-
 /// Reads a whole file: `read` takes every key that it knows, and what it did not take is unknown.
 ///
 /// # Errors
@@ -47,7 +41,6 @@ pub(super) type Unsupported = (&'static str, fn(&DeValue<'_>) -> bool);
 pub(super) fn read<T>(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
-    unsupported: &[Unsupported],
     read: impl FnOnce(&mut Table<'_>) -> T,
 ) -> Result<(T, Vec<Problem>), Vec<Problem>> {
     let Readable { text, faults } = Readable::new(text);
@@ -70,11 +63,7 @@ pub(super) fn read<T>(
             format!("not TOML: {}", error.message()),
         );
     }
-    let mut tree = tree.into_inner();
-    for (key, is_refused) in unsupported {
-        file.refuse(&mut tree, key, key, *is_refused);
-    }
-    let value = Table::read(&file, String::new(), None, tree, read);
+    let value = Table::read(&file, String::new(), None, tree.into_inner(), read);
     let warnings = file.warnings.take();
     let mut problems = file.problems.take();
     problems.sort_by_key(|problem| problem.line);
@@ -124,26 +113,5 @@ impl File<'_> {
             .borrow()
             .iter()
             .any(|problem| problem.key == key)
-    }
-
-    /// Takes the key at the end of `rest` out of the tree if its value is one that is refused.
-    fn refuse(
-        &self,
-        tree: &mut DeTable<'_>,
-        path: &str,
-        rest: &str,
-        is_refused: fn(&DeValue<'_>) -> bool,
-    ) {
-        if let Some((table, rest)) = rest.split_once('.') {
-            if let Some(DeValue::Table(tree)) = tree.get_mut(table).map(Spanned::get_mut) {
-                self.refuse(tree, path, rest, is_refused);
-            }
-        } else if tree
-            .get(rest)
-            .is_some_and(|value| is_refused(value.get_ref()))
-        {
-            let at = tree.remove_entry(rest).map(|(key, _)| key.span().start);
-            self.report(at, path, "not supported yet; remove it");
-        }
     }
 }

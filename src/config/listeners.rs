@@ -73,7 +73,7 @@ pub(super) fn admin(table: &mut Table<'_>, server: &Listen) -> Admin {
     Admin {
         listen,
         allow_remote,
-        is_optional: false,
+        is_optional: !key.is_written(),
     }
 }
 

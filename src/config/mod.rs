@@ -1,27 +1,35 @@
 //! The configuration as the program needs it.
 //!
-//! `check.rs` makes it from a file. `sections.rs` says which keys there are, their defaults and the
-//! rules between them; `syntax.rs`, `file.rs`, `table.rs` and `value.rs` read what the user
-//! wrote. `print.rs`
-//! goes the other way.
+//! `check.rs` makes it from a file. `sections.rs` and its siblings say which keys there are, their defaults
+//! and the rules between them; `source.rs`, `syntax.rs`, `file.rs`, `table.rs` and `value.rs` read
+//! what the user wrote. `print.rs` goes the other way. `admin_listen.rs` reads one key of a file that may be broken,
+//! and `reload.rs` says what needs a restart.
 
+mod admin_listen;
 mod check;
 mod file;
+mod instances;
+mod listeners;
 mod print;
+pub mod reload;
 mod secret;
 mod sections;
+mod source;
 mod syntax;
 mod table;
+mod tls;
 mod value;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::Uri;
 
+pub use admin_listen::admin_listen;
 pub use check::{Loaded, load, parse, sandbox};
 pub use file::Problem;
 pub use print::print;
 pub use secret::Secret;
+pub use tls::Tls;
 
 /// A configuration without a fault.
 #[derive(Clone, Debug)]
@@ -48,7 +56,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Server {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Within this time of its request's head a caller has its answer.
     pub deadline: Duration,
     /// How many connections may be open at once, at least 1.
@@ -63,6 +71,22 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// `[server.drain]`
     pub drain: Drain,
+    /// `[server.tls]`; none with a Unix socket.
+    pub tls: Option<Tls>,
+}
+
+/// Where callers are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At an address.
+    Tcp(SocketAddr),
+    /// At a Unix socket.
+    Unix {
+        /// Its file, from the root.
+        path: PathBuf,
+        /// The permission bits of the file, at most `0o777`.
+        mode: u32,
+    },
 }
 
 /// `[server.drain]`: how the gateway stops.
@@ -79,8 +103,11 @@ pub struct Drain {
 pub struct Admin {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Whether the address is the user's own word and not the default.
-    pub listen_is_explicit: bool,
+    /// Whether it may be another address than loopback.
+    pub allow_remote: bool,
+    /// Whether callers are served also where the address cannot be listened on, because it is nobody's
+    /// word but the default.
+    pub is_optional: bool,
 }
 
 /// `[ryze]`: the upstream.
@@ -151,7 +178,7 @@ pub enum ContactsBlacklist {
 }
 
 /// `[fallback]`: the old vendor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {
     /// As that of [`Ryze`].
     pub base_url: Uri,

@@ -5,7 +5,8 @@ use std::{fmt::Display, time::Duration};
 use redis::parse_redis_url;
 
 use super::{
-    Admin, Budget, Config, Drain, Fallback, Instance, Log, Policy, Redis, Ryze, Server,
+    Admin, Budget, Config, Drain, Fallback, Instance, Listen, Log, Policy, Redis, Ryze, Server,
+    Tls,
     sections::{CONTACTS_BLACKLIST, LOG_FORMAT, SCOPE},
 };
 
@@ -57,9 +58,16 @@ impl Page {
             body_timeout,
             idle_timeout,
             drain: Drain { delay, limit },
+            tls,
         } = server;
         self.head("[server]");
-        self.quoted("listen", listen);
+        match listen {
+            Listen::Tcp(address) => self.quoted("listen", address),
+            Listen::Unix { path, mode } => {
+                self.quoted("listen", format_args!("unix:{}", path.display()));
+                self.quoted("socket_mode", format_args!("{mode:04o}"));
+            }
+        }
         self.time("deadline", *deadline);
         self.plain("max_connections", max_connections);
         self.plain("max_body", max_body);
@@ -69,18 +77,30 @@ impl Page {
         self.head("[server.drain]");
         self.time("delay", *delay);
         self.time("limit", *limit);
+        if let Some(Tls {
+            cert_file,
+            key_file,
+            server: _,
+            not_after: _,
+        }) = tls
+        {
+            self.head("[server.tls]");
+            self.quoted("cert_file", cert_file.display());
+            self.quoted("key_file", key_file.display());
+        }
     }
 
     fn admin(
         &mut self,
         Admin {
             listen,
-            listen_is_explicit: _,
+            allow_remote,
+            is_optional: _,
         }: &Admin,
     ) {
         self.head("[admin]");
         self.quoted("listen", listen);
-        self.plain("allow_remote", !listen.ip().is_loopback());
+        self.plain("allow_remote", allow_remote);
     }
 
     fn ryze(&mut self, ryze: &Ryze) {

@@ -1,7 +1,7 @@
 //! How single values are written. Each reader gives nothing where the key is not written, or where
 //! its value is wrong, which it reports without repeating the value, for that may be a secret.
 
-use std::{fmt::Display, fs, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::Path, time::Duration};
 
 use http::Uri;
 use redis::{IntoConnectionInfo as _, parse_redis_url};
@@ -9,10 +9,13 @@ use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 use zeroize::Zeroizing;
 
-use super::{Secret, table::Key};
+use super::{Listen, Secret, source, table::Key};
 
 /// No time that can be written is longer, so that sums of them cannot overflow.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes of the path of a Unix socket, for which the system has 108 with the one that ends it.
+const LONGEST_SOCKET_PATH: usize = 107;
 
 impl Key<'_> {
     /// The value as `read` understands it; `must_be` says what it has to be and what to write.
@@ -96,6 +99,41 @@ impl Key<'_> {
         })
     }
 
+    /// Where to listen: an address, or a Unix socket with these permission bits.
+    pub(super) fn listen(&self, mode: u32) -> Option<Listen> {
+        self.read(
+            "an IP address and a port, or the path of a Unix socket; \
+             write \"127.0.0.1:8420\", \"[::1]:8420\" or \"unix:/run/gateway.sock\"",
+            |value| {
+                let written = value.as_str()?;
+                let Some(path) = written.strip_prefix("unix:") else {
+                    return written.parse().ok().map(Listen::Tcp);
+                };
+                let is_sound = path.starts_with('/')
+                    && !path.ends_with('/')
+                    && path.len() <= LONGEST_SOCKET_PATH
+                    && !path.contains(char::is_control);
+                is_sound.then(|| Listen::Unix {
+                    path: path.into(),
+                    mode,
+                })
+            },
+        )
+    }
+
+    /// The permission bits of a file.
+    pub(super) fn mode(&self) -> Option<u32> {
+        self.read(
+            "the permission bits of a file as octal text; write \"0660\"",
+            |value| {
+                let written = value.as_str()?;
+                let is_octal = written.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+                let mode = u32::from_str_radix(written, 8).ok()?;
+                (is_octal && mode <= 0o777).then_some(mode)
+            },
+        )
+    }
+
     /// An address to listen on.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.read(
@@ -117,7 +155,7 @@ impl Key<'_> {
     pub(super) fn secret(&self) -> Option<Secret> {
         let must_be = "a secret; write \"literal\", { env = \"NAME\" } or { file = \"/path\" }";
         let source = self.read(must_be, Source::of)?;
-        match source.fetch(self.file.environment).map(Zeroizing::new) {
+        match source.fetch(self.file.environment) {
             Ok(found) if !found.is_empty() => return Some(Secret::new(&found)),
             Ok(_) => self.problem("the secret is empty; give it a value"),
             Err(message) => self.problem(message),
@@ -173,15 +211,20 @@ impl<'v> Source<'v> {
             .or_else(|| name("file").map(Self::File))
     }
 
-    fn fetch(self, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    fn fetch(
+        self,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Zeroizing<String>, String> {
         match self {
-            Self::Literal(literal) => Ok(literal.to_owned()),
+            Self::Literal(literal) => Ok(Zeroizing::new(literal.to_owned())),
             Self::Environment(name) => environment(name)
+                .map(Zeroizing::new)
                 .ok_or_else(|| format!("the environment variable {name:?} is not set; set it")),
-            Self::File(path) => match fs::read_to_string(path) {
+            Self::File(path) => match source::secret(Path::new(path)) {
                 Ok(mut text) => {
                     let line_end = ["\r\n", "\n"].into_iter().find(|end| text.ends_with(end));
-                    text.truncate(text.len() - line_end.map_or(0, str::len));
+                    let length = text.len() - line_end.map_or(0, str::len);
+                    text.truncate(length);
                     Ok(text)
                 }
                 Err(error) => Err(format!(

@@ -95,7 +95,17 @@ server.listen = "[2001:db8::1]:99"
 [fallback]
 base_url = "https://[2001:db8::1]:99" #! fallback.base_url: is server.listen
 ---
-server.listen = "unix:x" #! server.listen: not supported yet
+server.listen = "127.0.0.1:443"
+[fallback]
+base_url = "https://localhost" #! fallback.base_url: is server.listen
+---
+server.socket_mode = "0600" #! server.socket_mode: is for a Unix socket
+---
+server.listen = "127.0.0.1:99"
+server.socket_mode = "0600" #! server.socket_mode: is for a Unix socket
+---
+server.listen = "unix:x" #! server.listen: or the path of a Unix socket
+server.socket_mode = "0600"
 admin.listen = "127.0.0.1:8420"
 "#,
     );
@@ -156,22 +166,6 @@ fn missing_keys() {
     check(&format!(
         "ryze.token = 1 #! ryze.token: must be a secret{without_token}"
     ));
-}
-
-#[test]
-fn what_is_not_supported_yet() {
-    check_each(
-        r#"
-[server.tls] #! server.tls: not supported yet
-cert_file = "x"
----
-[budget]
-scope = "both" #! budget.scope: must be
----
-[server]
-listen = "unix:/run/gateway.sock" #! server.listen: not supported yet
-"#,
-    );
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The configuration through its library functions: what the user writes, what the program gets.
 //!
 //! `shipped` is about the files in `config/`, `sound` about files without a mistake, `broken` about
-//! files with mistakes, `values` about mistakes within one value, and `arbitrary` about whatever
-//! else a file may hold.
+//! files with mistakes, `values` about mistakes within one value, `tls` about the files of
+//! `[server.tls]`, `files` about what is at a path, and `arbitrary` about whatever else a file may hold.
 
 mod arbitrary;
 mod broken;
+mod files;
 mod shipped;
 mod sound;
+mod tls;
 mod values;
 
 use zapi_to_ryze::config::{self, Loaded, Problem};

@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, time::Duration};
 
 use proptest::prelude::*;
-use zapi_to_ryze::config::{self, ContactsBlacklist, LogFormat, print, sandbox};
+use zapi_to_ryze::config::{self, ContactsBlacklist, Listen, LogFormat, print, sandbox};
 
 use super::{INSTANCE, sound};
 
@@ -58,7 +58,10 @@ ryze_token = "own-hunter2"
 #[test]
 fn every_key_reaches_its_place() {
     let config = sound(OTHERWISE).config;
-    assert_eq!(config.server.listen.to_string(), "[::1]:9420");
+    assert_eq!(
+        config.server.listen,
+        Listen::Tcp("[::1]:9420".parse().unwrap())
+    );
     assert_eq!(config.server.deadline, Duration::from_millis(250));
     assert_eq!(config.server.max_connections, 1_000);
     assert_eq!(config.server.max_body, 1_024);
@@ -68,7 +71,7 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.server.drain.delay, Duration::from_secs(5));
     assert_eq!(config.server.drain.limit, Duration::from_millis(1));
     assert_eq!(config.admin.listen.to_string(), "0.0.0.0:9421");
-    assert!(config.admin.listen_is_explicit);
+    assert!(config.admin.allow_remote && !config.admin.is_optional);
     assert_eq!(config.ryze.base_url, "http://ryze.internal:8080/prefix");
     assert_eq!(config.ryze.connect_timeout, Duration::from_secs(1));
     assert_eq!(config.ryze.request_timeout, Duration::from_secs(90));
@@ -162,7 +165,7 @@ fn no_client_token_means_that_none_is_asked_for() {
     let config = sound(INSTANCE).config;
     assert!(config.instances[0].client_token.is_none());
     assert!(config.fallback.is_none());
-    assert!(!config.admin.listen_is_explicit);
+    assert!(config.admin.is_optional);
 }
 
 #[test]
@@ -201,6 +204,25 @@ fn ports_chosen_by_the_system_do_not_clash() {
 }
 
 #[test]
+fn a_unix_socket_has_a_path_and_a_mode() {
+    for (written, expected) in [("", 0o660), ("socket_mode = \"0600\"", 0o600)] {
+        let text = format!("[server]\nlisten = \"unix:/run/a b.sock\"\n{written}\n{INSTANCE}");
+        let config = sound(&text).config;
+        let Listen::Unix { path, mode } = &config.server.listen else {
+            panic!("a Unix socket")
+        };
+        assert_eq!((path.to_str(), *mode), (Some("/run/a b.sock"), expected));
+        assert_eq!(
+            sound(&print(&config)).config.server.listen,
+            config.server.listen
+        );
+    }
+    let longest = format!("unix:/{}", "x".repeat(106));
+    sound(&format!("server.listen = {longest:?}{INSTANCE}"));
+    assert!(super::parse(&format!("server.listen = \"{longest}x\"{INSTANCE}")).is_err());
+}
+
+#[test]
 fn what_may_not_be_meant_is_warned_of() {
     let same_name = INSTANCE
         .replace("\"A\"", "\"B\"")
@@ -231,7 +253,7 @@ fn what_is_printed_means_the_same_and_holds_no_secret() {
         assert!(!printed.contains("hunter2"), "{printed}");
         assert!(printed.contains("zapi_token = \"********\""), "{printed}");
         let mut config = sound(text).config;
-        config.admin.listen_is_explicit = true;
+        config.admin.is_optional = false;
         let again = sound(&printed).config;
         assert_eq!(format!("{again:#?}"), format!("{config:#?}"));
     }
@@ -257,8 +279,8 @@ fn a_file_is_loaded_and_a_missing_one_is_a_problem() {
 #[test]
 fn the_sandbox_has_one_instance_in_front_of_its_upstream() {
     let config = sandbox(([127, 0, 0, 1], 8421).into(), ([127, 0, 0, 1], 9000).into());
-    assert_eq!(config.server.listen, config.admin.listen);
-    assert!(!config.admin.listen_is_explicit);
+    assert_eq!(config.server.listen, Listen::Tcp(config.admin.listen));
+    assert!(config.admin.is_optional);
     assert_eq!(config.ryze.base_url, "http://127.0.0.1:9000/");
     assert_eq!(
         (config.log.format, config.log.level.to_string()),
@@ -280,7 +302,7 @@ proptest! {
     #[test]
     fn the_sandbox_takes_every_address(listen: SocketAddr, upstream: SocketAddr) {
         let config = sandbox(listen, upstream);
-        prop_assert_eq!(config.server.listen, listen);
+        prop_assert_eq!(config.server.listen, Listen::Tcp(listen));
         prop_assert_eq!(config.ryze.base_url.port_u16(), Some(upstream.port()));
     }
 }

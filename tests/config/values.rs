@@ -8,6 +8,19 @@ use super::{INSTANCE, broken::check};
 const VALUES: &str = r#"
 server.listen = "localhost:80"                  => write "127.0.0.1:8420"
 server.listen = 8420                            => an IP address
+server.listen = "unix:"                         => or "unix:/run/gateway.sock"
+server.listen = "unix:gateway.sock"             => or "unix:/run/gateway.sock"
+server.listen = "unix:/run/"                    => or "unix:/run/gateway.sock"
+server.listen = "unix:/run/a\u0000"             => or "unix:/run/gateway.sock"
+server.socket_mode = 432                        => write "0660"
+server.socket_mode = 0o660                      => write "0660"
+server.socket_mode = ""                         => write "0660"
+server.socket_mode = "+660"                     => write "0660"
+server.socket_mode = "0680"                     => write "0660"
+server.socket_mode = "01777"                    => write "0660"
+server.socket_mode = "rw-rw----"                => write "0660"
+server.tls = "/etc/tls"                         => write `[server.tls]`
+admin.listen = "unix:/run/admin.sock"           => write "127.0.0.1:8420"
 admin.listen = "127.0.0.1"                      => and a port
 server.deadline = 10                            => write "10s"
 server.deadline = "10"                          => write "10s"

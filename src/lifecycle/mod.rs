@@ -1,16 +1,16 @@
-//! The gateway's life: it is put together from its configuration, serves, and stops in order when
-//! it is told to. What a request goes through belongs in `gateway.rs`.
+//! The gateway's life: here it is put together from its configuration; in `run.rs` it serves, and stops
+//! in order when it is told to; in `reload.rs` it takes over another configuration. What a request goes
+//! through belongs in `gateway`.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod reload;
+mod run;
+mod signals;
 
-use rustls::RootCertStore;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{sleep, timeout},
-};
+use std::{io, sync::Arc, time::Duration};
 
+pub use self::{reload::Reload, signals::Stop};
 use crate::{
-    admin::{Admin, Readiness},
+    admin::Admin,
     budget::{
         Budget, Terms,
         shared::{self, Shared, SharedError},
@@ -20,12 +20,11 @@ use crate::{
     gateway::Gateway,
     lane::{Lanes, longest_wait},
     network::{Network, NetworkError},
+    overview::Overview,
     ryze::Client,
-    server::{Listener, bind},
+    server::{Address, Limits, Listener, Socket, bind},
 };
-
-/// Time for the last answers to reach their callers once every deadline was cut short.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+use rustls::RootCertStore;
 
 /// Why the gateway could not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +32,9 @@ pub enum LifecycleError {
     /// An address cannot be listened on, or the system has no signals.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The address of the admin listener cannot be listened on.
+    #[error("{0}; write another address in admin.listen")]
+    Admin(#[source] io::Error),
     /// There is no way to Ryze.
     #[error("ryze.{0}")]
     Ryze(#[source] NetworkError),
@@ -45,6 +47,9 @@ pub enum LifecycleError {
     /// An instance or an upstream cannot be called.
     #[error("a host, or an instance's name or token, cannot stand in a request: {0}")]
     Request(#[from] http::Error),
+    /// Another configuration does not go with what only a restart can change.
+    #[error("{0}")]
+    Conflict(config::Problem),
     /// What was in flight took longer than `server.drain.limit`, or a second signal came.
     #[error("stopped before everything in flight was answered by Ryze")]
     Cut,
@@ -53,13 +58,14 @@ pub enum LifecycleError {
 /// A gateway whose sockets are open and that serves nobody yet.
 pub struct Bound {
     listener: Listener<Gateway<Network>>,
+    gateway: Arc<Gateway<Network>>,
     lanes: Arc<Lanes<Network>>,
     admin: Option<Listener<Admin>>,
-    readiness: Readiness,
-    drain: config::Drain,
+    overview: Arc<Overview>,
+    reload: Option<Reload>,
     stop: Stop,
     /// Where callers are served.
-    pub address: SocketAddr,
+    pub address: Address,
 }
 
 /// Puts a gateway together and opens its sockets.
@@ -72,17 +78,28 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
     let lanes = Lanes::new(budget(config, max_wait)?, client(config)?, deadline);
     let fallback = fallback(config)?;
+    let fallback = fallback.map(Arc::new);
     let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes), fallback)?);
-    let socket = bind(config.server.listen).await?;
-    let address = socket.local_addr()?;
-    let readiness = Readiness::default();
-    let admin = admin(config, &readiness).await?;
+    let socket = Socket::open(&config.server.listen).await?;
+    let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
+    if let Some(tls) = &config.server.tls {
+        listener = listener.with_tls(Arc::clone(&tls.server));
+    }
+    let address = listener.address()?;
+    let overview = Arc::new(Overview::new(
+        Arc::clone(&gateway),
+        Arc::clone(&lanes),
+        listener.occupancy(),
+        config.clone(),
+    ));
+    let admin = admin(config, &overview).await?;
     Ok(Bound {
-        listener: Listener::new(socket, gateway, &config.server),
+        listener,
+        gateway,
         lanes,
         admin,
-        readiness,
-        drain: config.server.drain.clone(),
+        overview,
+        reload: None,
         stop,
         address,
     })
@@ -142,92 +159,18 @@ fn shared(config: &Config, redis: &config::Redis) -> Result<Shared, LifecycleErr
 /// keep callers from being served.
 async fn admin(
     config: &Config,
-    readiness: &Readiness,
+    overview: &Arc<Overview>,
 ) -> Result<Option<Listener<Admin>>, LifecycleError> {
     let socket = match bind(config.admin.listen).await {
         Ok(socket) => socket,
-        Err(error) if !config.admin.listen_is_explicit => {
-            tracing::warn!(%error, "no admin listener; give it an address in admin.listen");
+        Err(error) if config.admin.is_optional => {
+            tracing::warn!(%error, "no admin listener; write an address in admin.listen");
             return Ok(None);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(LifecycleError::Admin(error)),
     };
     tracing::info!(address = %socket.local_addr()?, "the admin listener is ready");
-    let admin = Arc::new(Admin::new(readiness.clone()));
-    Ok(Some(Listener::new(socket, admin, &config.server)))
-}
-
-impl Bound {
-    /// Serves until a signal, then stops in order.
-    ///
-    /// # Errors
-    /// [`LifecycleError::Cut`].
-    pub async fn run(mut self) -> Result<(), LifecycleError> {
-        let admin = async {
-            match &self.admin {
-                Some(admin) => admin.accept().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(admin);
-        tokio::select! {
-            () = self.listener.accept() => (),
-            () = &mut admin => (),
-            () = self.stop.signalled() => (),
-        }
-        tracing::info!("stopping");
-        self.readiness.withdraw();
-        let in_a_hurry = tokio::select! {
-            () = self.listener.accept() => false,
-            () = &mut admin => false,
-            () = self.stop.signalled() => true,
-            () = sleep(self.drain.delay) => false,
-        };
-        let connections = self.listener.stop();
-        let finished = async {
-            connections.wait().await;
-            self.lanes.idle().await;
-        };
-        let clean = !in_a_hurry
-            && tokio::select! {
-                result = timeout(self.drain.limit, finished) => result.is_ok(),
-                () = &mut admin => false,
-                () = self.stop.signalled() => false,
-            };
-        if clean {
-            tracing::info!("stopped");
-            return Ok(());
-        }
-        self.lanes.cut();
-        // Who cannot take its answer in this time is gone.
-        let _ = timeout(LAST_ANSWERS, connections.wait()).await;
-        Err(LifecycleError::Cut)
-    }
-}
-
-/// The signals that ask the process to stop.
-pub struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    /// Listens for them from now on.
-    ///
-    /// # Errors
-    /// The system has no signals.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the next one.
-    pub async fn signalled(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
-        }
-    }
+    let is_local = config.admin.listen.ip().is_loopback();
+    let admin = Arc::new(Admin::new(Arc::clone(overview), is_local));
+    Ok(Some(Listener::new(socket, admin, Limits::ADMIN)))
 }

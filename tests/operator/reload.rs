@@ -1,0 +1,339 @@
+//! SIGHUP: what is taken over, what is refused, and what stays as it is.
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use zapi_to_ryze::config::{self, reload};
+
+use super::Operated;
+use crate::harness::{
+    Message, Reply, Setup, Step, Upstream, answer, answers, confirms, photo, refuses, soon,
+};
+
+const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
+
+fn other_instance() -> String {
+    photo("ALL").replace("/I1/token/T1/", "/I2/token/T2/")
+}
+
+#[tokio::test]
+async fn instances_and_credentials_are_taken_over() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let before = Setup::default().toml(&upstream.base_url);
+    let operated = Operated::start(&before).await;
+    assert!(operated.send(photo("ALL")).await.is_success());
+    operated
+        .send(other_instance())
+        .await
+        .assert_failure(400, "Instance not found");
+    let after = before
+        .replace("\"T1\"", "\"T9\"")
+        .replace("ryze-secret", "another-secret")
+        + "[[instances]]\nzapi_instance = \"I2\"\nzapi_token = \"T2\"\nclient_token = \"C2\"\n\
+           ryze_instance = \"other\"\nryze_token = \"t2\"\n";
+    operated.reload(&after).await;
+    operated
+        .send(photo("ALL"))
+        .await
+        .assert_failure(400, "Instance not found");
+    assert!(
+        operated
+            .send(photo("ALL").replace("/T1/", "/T9/"))
+            .await
+            .is_success()
+    );
+    let other = other_instance();
+    operated
+        .send(&other)
+        .await
+        .assert_failure(403, "Client-Token null not allowed");
+    let other = other.replace("Host", "Client-Token: C2\r\nHost");
+    assert!(operated.send(&other).await.is_success());
+    let seen = upstream.seen();
+    let tokens: Vec<_> = seen.iter().map(|it| it.header("token").unwrap()).collect();
+    assert_eq!(tokens, ["ryze-secret", "another-secret", "t2"]);
+    assert_eq!(upstream.connections(), 1, "the connection is used again");
+    operated.reload(&before).await;
+    operated
+        .send(&other)
+        .await
+        .assert_failure(400, "Instance not found");
+    assert!(operated.send(photo("ALL")).await.is_success());
+}
+
+#[tokio::test]
+async fn what_else_is_taken_over() {
+    let upstream = Upstream::start(confirms(
+        r#"{"visibility":{"profile":"contact_blacklist"}}"#,
+    ))
+    .await;
+    let old_vendor = Upstream::start(answers(299, "{}")).await;
+    let setup = Setup::default();
+    let operated = Operated::start(&setup.toml(&upstream.base_url)).await;
+    let list = "{\"visualizationType\":\"CONTACT_BLACKLIST\",\
+                \"contactsBlacklist\":[{\"action\":\"add\",\"phone\":\"5544\"}]}";
+    let with_list = crate::harness::post("/instances/I1/token/T1/privacy/photo", list);
+    let elsewhere = "GET /instances/I1/token/T1/chats HTTP/1.1\r\nHost: g\r\n\r\n";
+    let statuses = async || {
+        [
+            operated.send(&with_list).await.status,
+            operated.send(elsewhere).await.status,
+        ]
+    };
+    assert_eq!(statuses().await, [422, 404]);
+    let mode_only = Setup {
+        policy: "contacts_blacklist = \"mode_only\"",
+        ..setup.clone()
+    };
+    operated.reload(&mode_only.toml(&upstream.base_url)).await;
+    assert_eq!(statuses().await, [200, 404]);
+    let fallback = Setup {
+        fallback: format!("base_url = \"{}\"", old_vendor.base_url),
+        ..setup.clone()
+    };
+    operated.reload(&fallback.toml(&upstream.base_url)).await;
+    assert_eq!(statuses().await, [422, 299]);
+    operated.reload(&fallback.toml(&upstream.base_url)).await;
+    assert_eq!(statuses().await, [422, 299]);
+    assert_eq!(old_vendor.connections(), 1, "the connection is used again");
+    let small = Setup {
+        server: "max_body = 30\n[log]\nlevel = \"warn\"",
+        ..setup
+    };
+    operated.reload(&small.toml(&upstream.base_url)).await;
+    assert_eq!(statuses().await, [413, 404]);
+    let pending = operated.status().await["configuration"]["restart_pending"].clone();
+    assert_eq!(pending, serde_json::json!([]));
+    operated.gateway.signal("TERM");
+    let ended = operated.gateway.ended().await;
+    let lines = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains("total_ms"));
+    assert_eq!(lines.count(), 8, "none since the level is warn");
+}
+
+#[tokio::test]
+async fn a_broken_file_is_refused_with_every_reason() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let before = Setup::default().toml(&upstream.base_url);
+    let mut operated = Operated::start(&before).await;
+    let config = operated.get("/config").await.message.body;
+    let broken = before.replace("\"T1\"", "{ env = \"PLANTED\" }")
+        + "unheard = \"planted\"\n[log]\nlevel = 1\n";
+    operated.reload(&broken).await;
+    for reason in [
+        "instances[0].zapi_token",
+        "instances[0].unheard",
+        "log.level",
+    ] {
+        let line = operated.gateway.stderr.line(reason).await;
+        assert!(line.contains("ERROR") && line.contains("line "), "{line}");
+    }
+    assert!(!operated.gateway.stderr.so_far().contains("planted"));
+    assert!(operated.send(photo("ALL")).await.is_success());
+    assert_eq!(operated.get("/config").await.message.body, config);
+    assert_eq!(
+        operated.status().await["configuration"]["last_reload_applied"],
+        false
+    );
+    let refused = "zapi_to_ryze_reloads_total{result=\"refused\"}";
+    assert_eq!(operated.sample(refused).await, Some(1.0));
+    assert_eq!(
+        operated.sample("zapi_to_ryze_last_reload_applied").await,
+        Some(0.0)
+    );
+    operated.reload(&before).await;
+    assert_eq!(
+        operated.sample("zapi_to_ryze_last_reload_applied").await,
+        Some(1.0)
+    );
+    assert_eq!(operated.sample(refused).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_stays_and_is_said() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let setup = Setup {
+        budget: "requests_per_minute = 2\nburst = 2",
+        ..Setup::default()
+    };
+    let before = setup.toml(&upstream.base_url);
+    let mut operated = Operated::start(&before).await;
+    assert!(operated.send(photo("ALL")).await.is_success());
+    let after = before
+        .replace("requests_per_minute = 2", "requests_per_minute = 90")
+        .replace("[server]\n", "[server]\ndeadline = \"1s\"\n")
+        .replace(&upstream.base_url, "http://127.0.0.1:1")
+        .replace("\"T1\"", "\"T9\"");
+    operated.reload(&after).await;
+    let pending = [
+        "server.deadline",
+        "ryze.base_url",
+        "budget.requests_per_minute",
+    ];
+    for key in pending {
+        operated
+            .gateway
+            .stderr
+            .line(&format!("\"key\":\"{key}\""))
+            .await;
+    }
+    let status = operated.status().await;
+    let told = &status["configuration"]["restart_pending"];
+    assert_eq!(
+        told,
+        &serde_json::json!([
+            "server.deadline",
+            "ryze.base_url",
+            "budget.requests_per_minute",
+            "budget.replicas"
+        ])
+    );
+    assert_eq!(
+        operated.sample("zapi_to_ryze_restart_pending").await,
+        Some(1.0)
+    );
+    let config = operated.get("/config").await.message.body;
+    assert!(config.contains("requests_per_minute = 2") && config.contains("deadline = \"30s\""));
+    assert!(config.contains(&upstream.base_url), "{config}");
+    // The budget knows what was sent before.
+    let call = photo("ALL").replace("/T1/", "/T9/");
+    assert!(operated.send(&call).await.is_success());
+    operated
+        .send(&call)
+        .await
+        .assert_failure(429, "TOO_MANY_REQUESTS");
+    operated.reload(&before).await;
+    assert_eq!(
+        operated.sample("zapi_to_ryze_restart_pending").await,
+        Some(0.0)
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_under_way_ends_as_it_began() {
+    let ryze = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let before = Setup::default().toml(&format!("http://{}", ryze.local_addr().unwrap()));
+    let operated = Operated::start(&before).await;
+    let mut caller = TcpStream::connect(operated.address).await.unwrap();
+    caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+    let (mut ryze, _) = soon(ryze.accept()).await.unwrap();
+    soon(Message::read(&mut ryze)).await.unwrap();
+    operated.reload(&before.replace("\"I1\"", "\"I9\"")).await;
+    let body = format!("{{\"success\":true,\"settings\":{CONFIRMED}}}");
+    ryze.write_all(answer(200, "", &body).as_bytes())
+        .await
+        .unwrap();
+    assert!(Reply::read(&mut caller).await.is_success());
+    caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+    let reply = Reply::read(&mut caller).await;
+    reply.assert_failure(400, "Instance not found");
+    operated.gateway.signal("TERM");
+    assert!(matches!(soon(caller.read(&mut [0])).await, Ok(0)));
+}
+
+#[tokio::test]
+async fn a_denied_instance_is_asked_again_at_once() {
+    let denied = refuses(401, "no such token");
+    let upstream = Upstream::script(vec![denied, confirms(CONFIRMED)]).await;
+    let configuration = Setup::default().toml(&upstream.base_url);
+    let operated = Operated::start(&configuration).await;
+    for _ in 0..2 {
+        let reply = operated.send(photo("ALL")).await;
+        reply.assert_failure(424, "FAILED_DEPENDENCY");
+    }
+    let held = "zapi_to_ryze_instances_held{cause=\"denied\"}";
+    assert_eq!(operated.sample(held).await, Some(1.0));
+    operated.reload(&configuration).await;
+    assert_eq!(operated.sample(held).await, Some(0.0));
+    assert!(operated.send(photo("ALL")).await.is_success());
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_known_of_an_instance_stays_where_it_stays() {
+    let upstream = Upstream::script(vec![confirms(CONFIRMED), Step::Hang]).await;
+    let configuration = Setup::default().toml(&upstream.base_url);
+    let operated = Operated::start(&configuration).await;
+    assert!(operated.send(photo("ALL")).await.is_success());
+    let outcome = async || operated.status().await["instances"][0]["outcome"].clone();
+    operated.reload(&configuration).await;
+    assert_eq!(outcome().await, "confirmed");
+    operated
+        .reload(&configuration.replace("ryze-secret", "another"))
+        .await;
+    assert_eq!(outcome().await, "confirmed", "it is the same instance");
+    operated
+        .reload(&configuration.replace("\"main\"", "\"another\""))
+        .await;
+    assert_eq!(outcome().await, serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn a_rotated_token_does_not_let_an_older_value_overtake_a_newer_one() {
+    let ryze = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let before = Setup::default().toml(&format!("http://{}", ryze.local_addr().unwrap()));
+    let operated = Operated::start(&before).await;
+    let call = async |value: &str| {
+        let mut caller = TcpStream::connect(operated.address).await.unwrap();
+        caller.write_all(photo(value).as_bytes()).await.unwrap();
+        caller
+    };
+    let confirm = async |ryze: &mut TcpStream, value: &str| {
+        let body = format!(
+            "{{\"success\":true,\"settings\":{{\"visibility\":{{\"profile\":\"{value}\"}}}}}}"
+        );
+        let answer = answer(200, "", &body);
+        ryze.write_all(answer.as_bytes()).await.unwrap();
+    };
+    let waiting = async |number: u64| {
+        soon(async { while operated.status().await["instances"][0]["waiting"] != number {} }).await;
+    };
+    let mut in_flight = call("CONTACTS").await;
+    let (mut ryze, _) = soon(ryze.accept()).await.unwrap();
+    let first = soon(Message::read(&mut ryze)).await.unwrap();
+    let mut older = call("ALL").await;
+    waiting(1).await;
+    operated
+        .reload(&before.replace("ryze-secret", "rotated"))
+        .await;
+    let mut newer = call("NONE").await;
+    waiting(2).await;
+    confirm(&mut ryze, "contacts").await;
+    assert!(Reply::read(&mut in_flight).await.is_success());
+    let second = soon(Message::read(&mut ryze)).await.unwrap();
+    confirm(&mut ryze, "none").await;
+    for caller in [&mut older, &mut newer] {
+        assert!(Reply::read(caller).await.is_success());
+    }
+    assert_eq!(
+        second.body, r#"{"visibility":{"profile":"none"}}"#,
+        "one request for both"
+    );
+    let tokens = [&first, &second].map(|request| request.header("token"));
+    assert_eq!(tokens, [Some("ryze-secret"), Some("rotated")]);
+}
+
+#[test]
+fn a_fallback_that_leads_back_until_a_restart_is_refused() {
+    let config = |listen: &str, more: &str| {
+        let text = format!("[server]\nlisten = \"127.0.0.1:{listen}\"\n{more}");
+        let setup = Setup::default().toml("http://127.0.0.1:1");
+        let rest = setup.split_once("[admin]").unwrap().1;
+        config::parse(&format!("{text}[admin]{rest}"), &|_| None)
+            .unwrap()
+            .config
+    };
+    let old = config("1111", "");
+    let new = config("2222", "[fallback]\nbase_url = \"http://localhost:1111\"\n");
+    let problem = reload::take_over(&old, &new).unwrap_err();
+    assert_eq!(problem.key, "fallback.base_url");
+    assert!(problem.message.contains("until a restart"), "{problem}");
+    let elsewhere = config("2222", "[fallback]\nbase_url = \"http://localhost:3333\"\n");
+    let taken_over = reload::take_over(&old, &elsewhere).unwrap();
+    assert_eq!(taken_over.fallback, elsewhere.fallback);
+    assert_eq!(taken_over.server.listen, old.server.listen);
+}
