@@ -1,16 +1,18 @@
 //! What the user types and what comes of it: answers on stdout, problems on stderr, exit codes. How
 //! a running gateway stops belongs in `stop.rs`, what a configuration may hold in `config`.
 
-use std::{io::ErrorKind, net::TcpListener, path::Path, process::Command};
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read as _},
+    net::TcpListener,
+    path::Path,
+    process::Command,
+    thread,
+};
 
 use tokio::sync::Mutex;
 
-use crate::{
-    harness::{Upstream, confirms, photo},
-    process::{Ended, Process, file, program, send, without_environment},
-};
-
-const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
+use crate::process::{Ended, Process, fifo, file, program, send, without_environment};
 
 const ANY: &str = "127.0.0.1:0";
 
@@ -183,13 +185,40 @@ async fn the_default_admin_address_may_be_taken() {
     let _default_ports = DEFAULT_PORTS.lock().await;
     // If this fails, somebody else has taken it, which will do as well.
     let _taken = TcpListener::bind("127.0.0.1:8421");
-    let upstream = Upstream::start(confirms(CONFIRMED)).await;
-    let ryze = upstream.base_url.strip_prefix("http://").unwrap();
-    let text = sound(ANY, ANY, ryze).replace(&format!("[admin]\nlisten = \"{ANY}\"\n"), "");
-    let (mut gateway, address) = Process::serve(&text).await;
-    let warning = gateway.stderr.line("127.0.0.1:8421").await;
-    assert!(warning.contains("\"level\":\"WARN\""), "{warning}");
-    assert!(send(address, photo("ALL")).await.is_success());
+    let text = sound(ANY, ANY, ANY).replace(&format!("[admin]\nlisten = \"{ANY}\"\n"), "");
+    let file = file(&text);
+    let mut serve = program(["serve", "--config"]);
+    serve.arg(file.path());
+    for command in [&mut serve, &mut program(["serve", "--sandbox"])] {
+        let mut gateway = Process::start(command);
+        gateway.address().await;
+        let warning = gateway.stderr.line("127.0.0.1:8421").await;
+        assert!(warning.contains("WARN"), "{warning}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_may_be_asked_for_while_the_configuration_is_read() {
+    let mut text = sound(ANY, ANY, ANY);
+    for number in 0..2_000 {
+        text += &format!(
+            "[[instances]]\nzapi_instance = \"more{number}\"\nzapi_token = \"T\"\n\
+             ryze_instance = \"main\"\nryze_token = \"t{number}\"\n"
+        );
+    }
+    let configuration = file(&text);
+    let directory = tempfile::tempdir().unwrap();
+    let told = fifo(&directory);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"exec "$1" serve --config "$2" 2>"$0""#]);
+    shell.arg(&told).arg(program([""]).get_program());
+    let mut gateway = Process::start(shell.arg(configuration.path()));
+    let mut told = File::open(told).unwrap();
+    // It warns of each instance, more than the FIFO holds, and waits for a reader.
+    told.read_exact(&mut [0]).unwrap();
+    gateway.signal("HUP");
+    thread::spawn(move || io::copy(&mut told, &mut io::sink()));
+    gateway.address().await;
 }
 
 /// Runs a command as somebody does who pastes it into a shell.

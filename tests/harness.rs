@@ -60,7 +60,7 @@ impl Setup {
         let loaded = config::parse(&self.toml(base_url), &|_| None).expect("a sound configuration");
         let gateway = lifecycle::start(&loaded.config).await.unwrap();
         Gateway {
-            address: gateway.address,
+            address: gateway.address.tcp().unwrap(),
             task: tokio::spawn(async move {
                 let _ = gateway.run().await;
             }),

@@ -6,11 +6,12 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader, Read, Write as _},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::watch};
 
 use crate::harness::{Reply, soon};
@@ -35,6 +36,14 @@ pub fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     file
+}
+
+/// A file whose readers wait for a writer, and its writers for a reader.
+pub fn fifo(directory: &TempDir) -> PathBuf {
+    let path = directory.path().join("fifo");
+    let status = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(status.success());
+    path
 }
 
 /// Sends bytes on a connection of their own and reads one answer.
@@ -86,11 +95,9 @@ impl Process {
 
     /// Where it listens, once it says so.
     pub async fn address(&mut self) -> SocketAddr {
-        let line = self.stdout.line("listening on http://").await;
-        line.strip_prefix("listening on http://")
-            .unwrap()
-            .parse()
-            .unwrap()
+        let line = self.stdout.line("listening on http").await;
+        let (_, address) = line.split_once("://").unwrap();
+        address.parse().unwrap()
     }
 
     /// Where its admin listener is; its log has to be JSON.

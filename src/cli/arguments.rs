@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Answers Z-API's privacy calls and does the work on Ryze.
 #[derive(Parser)]
@@ -22,6 +23,15 @@ pub(super) enum Command {
     Check(Check),
     /// Tell what becomes of a Z-API request; opens no port and sends nothing
     Explain(Explain),
+    /// Ask the running gateway on this machine whether it takes calls; exit 0 if so
+    Healthcheck(Healthcheck),
+    /// Print the completions for a shell
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 #[derive(Args)]
@@ -65,6 +75,15 @@ pub(super) struct Check {
     pub(super) print: bool,
     /// Read each instance's settings at Ryze once, within the budget, to see that its token and its
     /// name are right
+    #[arg(long)]
+    pub(super) live: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Healthcheck {
+    #[command(flatten)]
+    pub(super) file: File,
+    /// Ask whether the process lives, which it does also while it stops
     #[arg(long)]
     pub(super) live: bool,
 }

@@ -2,30 +2,36 @@
 //! may type is in `arguments.rs`; what a command does belongs in the module that does it.
 
 mod arguments;
+mod generated;
+mod healthcheck;
 
 use std::{
     env,
     fmt::Display,
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Parser as _;
 use http::Uri;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
 use crate::{
-    config::{self, Config, Problem},
+    config::{self, Config, Listen, Problem},
     explain::{
         self,
         request::{self, TypedError},
     },
-    lifecycle::{self, LifecycleError, Stop},
+    lifecycle::{self, LifecycleError, Reload, Stop},
     live,
     sandbox::{self, Sandbox, Window},
-    server, telemetry,
+    server::{self, Address},
+    telemetry,
 };
 
 /// Wrong usage or configuration (`EX_USAGE` of sysexits.h).
@@ -54,6 +60,11 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => block_on(self::explain(explain)),
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
+        Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
+        Command::Completions { shell } => generated::completions(shell)
+            .map(answer)
+            .map_err(Into::into),
+        Command::Man => generated::man().map(answer).map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -132,40 +143,44 @@ async fn serve(serve: Serve) -> Result<(), Failed> {
     if serve.sandbox {
         return serve_sandbox().await;
     }
-    let config = serve.file.load()?;
-    let _log = telemetry::start(&config.log)?;
+    // From now on the signal does not end the process; `Reload` answers it as soon as there is one.
+    let hangup = signal(SignalKind::hangup())?;
+    let path = serve.file.required()?;
+    let config = load(&path)?;
+    let (_log, log_level) = telemetry::start(&config.log)?;
+    let reload = Reload::new(hangup, Arc::new(move || config::load(&path)), log_level);
     let gateway = lifecycle::start(&config).await?;
-    announce(gateway.address);
-    Ok(gateway.run().await?)
+    announce(&gateway.address);
+    Ok(gateway.reloading(reload).run().await?)
 }
 
 async fn serve_sandbox() -> Result<(), Failed> {
     let upstream = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
     let mut config = config::sandbox(SANDBOX_LISTEN, upstream.local_addr()?);
-    let _log = telemetry::start(&config.log)?;
+    let (_log, _) = telemetry::start(&config.log)?;
     let ryze = Sandbox::new(sandbox::Options::default());
     tokio::spawn(ryze.serve(upstream));
     let gateway = match lifecycle::start(&config).await {
         Err(LifecycleError::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
-            config.server.listen.set_port(0);
+            config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
             lifecycle::start(&config).await?
         }
         started => started?,
     };
-    announce(gateway.address);
-    answer(try_it(&config, gateway.address));
+    announce(&gateway.address);
+    answer(try_it(&config, &gateway.address));
     Ok(gateway.run().await?)
 }
 
 /// A line to paste into a shell.
-fn try_it(config: &Config, address: SocketAddr) -> String {
+fn try_it(config: &Config, address: &Address) -> String {
     let instance = config.instances.first();
     let (id, token) = instance.map_or(("", ""), |instance| {
         (&instance.zapi_instance, instance.zapi_token.expose())
     });
     format!(
         "\nAn embedded in-memory Ryze answers it. Hide the profile photo from all but contacts:\n\n  \
-         curl -i http://{address}/instances/{id}/token/{token}/privacy/photo \\\n    \
+         curl -i {address}/instances/{id}/token/{token}/privacy/photo \\\n    \
          -H 'Content-Type: application/json' -d '{{\"visualizationType\":\"CONTACTS\"}}'\n"
     )
 }
@@ -174,7 +189,7 @@ async fn sandbox(sandbox: SandboxArgs) -> Result<(), Failed> {
     let mut stop = Stop::new()?;
     let socket = server::bind(sandbox.listen).await?;
     let address = socket.local_addr()?;
-    announce(address);
+    announce(format_args!("http://{address}"));
     answer(sandbox::usage(address));
     let ryze = Sandbox::new(sandbox::Options {
         requests_per_minute: sandbox.requests_per_minute,
@@ -194,34 +209,45 @@ async fn sandbox(sandbox: SandboxArgs) -> Result<(), Failed> {
 }
 
 impl File {
-    /// Reads the configuration, or reports what is wrong with it.
-    fn load(self) -> Result<Config, Failed> {
-        let Some(file) = self
-            .config
-            .or_else(|| env::var_os(CONFIG_VARIABLE).map(Into::into))
-        else {
+    /// The file that the flag or else the variable names.
+    fn path(self) -> Option<PathBuf> {
+        let variable = || env::var_os(CONFIG_VARIABLE).map(Into::into);
+        self.config.or_else(variable)
+    }
+
+    /// The same where there must be one.
+    fn required(self) -> Result<PathBuf, Failed> {
+        self.path().ok_or_else(|| {
             tell(format_args!(
                 "error: no configuration: give --config FILE or set {CONFIG_VARIABLE}"
             ));
-            return Err(Failed::Told(USAGE));
-        };
-        let report = |kind: &str, problem: &Problem| {
-            tell(format_args!("{}: {kind}: {problem}", file.display()));
-        };
-        let loaded = config::load(&file).map_err(|problems| {
-            problems.iter().for_each(|problem| report("error", problem));
             Failed::Told(USAGE)
-        })?;
-        loaded
-            .warnings
-            .iter()
-            .for_each(|problem| report("warning", problem));
-        Ok(loaded.config)
+        })
+    }
+
+    /// Reads the configuration, or reports what is wrong with it.
+    fn load(self) -> Result<Config, Failed> {
+        load(&self.required()?)
     }
 }
 
-fn announce(address: SocketAddr) {
-    answer(format_args!("listening on http://{address}"));
+fn load(file: &Path) -> Result<Config, Failed> {
+    let report = |kind: &str, problem: &Problem| {
+        tell(format_args!("{}: {kind}: {problem}", file.display()));
+    };
+    let loaded = config::load(file).map_err(|problems| {
+        problems.iter().for_each(|problem| report("error", problem));
+        Failed::Told(USAGE)
+    })?;
+    loaded
+        .warnings
+        .iter()
+        .for_each(|problem| report("warning", problem));
+    Ok(loaded.config)
+}
+
+fn announce(address: impl Display) {
+    answer(format_args!("listening on {address}"));
 }
 
 /// Answers on stdout. A reader that is gone is no reason to stop.
