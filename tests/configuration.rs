@@ -1,0 +1,280 @@
+//! The tables of `docs/configuration.md`: keys, examples and meanings are those of
+//! `config/gateway.toml`; what a key may hold, whether it has to be written, whether that is its
+//! default, and whether it needs a restart are asked of the code. With `UPDATE_DOCS=1` they are
+//! written anew.
+
+use std::{env, fs};
+
+use tempfile::NamedTempFile;
+use zapi_to_ryze::config::{
+    self, Config, Problem,
+    reload::{NEEDS_RESTART, restart_pending, take_over},
+};
+
+use crate::process::file;
+
+const GATEWAY: &str = include_str!("../config/gateway.toml");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+
+/// A table of the file.
+struct Table {
+    /// As it is written, in its brackets.
+    head: &'static str,
+    about: String,
+    is_written: bool,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    name: &'static str,
+    value: &'static str,
+    about: String,
+    is_written: bool,
+}
+
+/// The tables in `config/gateway.toml`, those that are commented out too.
+fn tables() -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    let mut about = Vec::new();
+    for line in GATEWAY.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            about.push(comment);
+            continue;
+        }
+        let text = line.strip_prefix('#').unwrap_or(line);
+        let is_written = text == line;
+        let above = std::mem::take(&mut about).join(" ");
+        if text.starts_with('[') {
+            tables.push(Table {
+                head: text,
+                about: above,
+                is_written,
+                keys: Vec::new(),
+            });
+        } else if let Some((name, value)) = text.split_once(" = ") {
+            tables.last_mut().unwrap().keys.push(Key {
+                name,
+                value,
+                about: above,
+                is_written,
+            });
+        }
+    }
+    tables
+}
+
+impl Table {
+    /// The full name of a key, as problems have it.
+    fn path(&self, key: &Key) -> String {
+        let table = self.head.replace("[[instances]]", "[instances[0]]");
+        let table = table.strip_prefix('[').unwrap().strip_suffix(']').unwrap();
+        format!("{table}.{}", key.name)
+    }
+}
+
+/// Files with certificates, so that there is what their keys name.
+struct Certificates([NamedTempFile; 2]);
+
+impl Certificates {
+    fn new() -> Self {
+        let pem = |name: &str| {
+            let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            file(&(certificate.cert.pem() + &certificate.signing_key.serialize_pem()))
+        };
+        Self([pem("one"), pem("other")])
+    }
+
+    fn path(&self, which: usize) -> String {
+        format!("{:?}", self.0[which].path())
+    }
+
+    /// The value of a key as it is in the documentation, or what stands for it here.
+    fn usable(&self, key: &Key) -> String {
+        match key.value {
+            _ if key.name.ends_with("_file") => self.path(0),
+            secret if secret.starts_with('{') => "\"secret\"".to_owned(),
+            value => value.to_owned(),
+        }
+    }
+
+    /// The file as it is shipped, with this key besides or, if it is in a table that is commented
+    /// out, with that table. The key has the value, or it is left out.
+    fn text(&self, path: &str, value: Option<&str>) -> String {
+        let mut text = String::new();
+        for table in tables() {
+            let is_asked = |key: &Key| table.path(key) == path;
+            let is_table_asked = table.keys.iter().any(is_asked);
+            if !table.is_written && !is_table_asked {
+                continue;
+            }
+            text += &format!("{}\n", table.head);
+            for key in &table.keys {
+                let is_socket = path == "server.socket_mode" && table.path(key) == "server.listen";
+                let usable = if is_socket {
+                    "\"unix:/socket\"".to_owned()
+                } else {
+                    self.usable(key)
+                };
+                let value = match value {
+                    value if is_asked(key) => value,
+                    // A certificate and its key go together.
+                    Some(value) if is_table_asked && table.head == "[server.tls]" => Some(value),
+                    _ if key.is_written || !table.is_written => Some(usable.as_str()),
+                    _ => None,
+                };
+                if let Some(value) = value {
+                    text += &format!("{} = {value}\n", key.name);
+                }
+            }
+        }
+        text
+    }
+
+    fn parse(&self, path: &str, value: Option<&str>) -> Result<Config, Vec<Problem>> {
+        let loaded = config::parse(&self.text(path, value), &|_| None);
+        loaded.map(|loaded| loaded.config)
+    }
+
+    /// What the code says that the value must be.
+    fn must_be(&self, path: &str) -> String {
+        let problems = self.parse(path, Some("[]")).unwrap_err();
+        let problem = problems.iter().find(|problem| problem.key == path);
+        let message = &problem
+            .unwrap_or_else(|| panic!("{path}: {problems:?}"))
+            .message;
+        let must_be = message.strip_prefix("must be ").unwrap();
+        match must_be.split_once("; write ") {
+            // Such a hint is an example, and the page has better ones.
+            Some((rule, hint)) if !hint.starts_with("at least") => rule,
+            _ => must_be,
+        }
+        .replace(" with its unit in quotes", "")
+    }
+
+    fn default(&self, path: &str, key: &Key) -> String {
+        let without = match self.parse(path, None) {
+            Ok(config) => config,
+            Err(problems) => {
+                let problem = problems.iter().find(|problem| problem.key == path);
+                return match problem.unwrap().message.strip_prefix("there is none; ") {
+                    None => "must be written".to_owned(),
+                    Some(hint) => hint.to_owned(),
+                };
+            }
+        };
+        let is_secret = self.must_be(path).contains("a secret");
+        let with = self.parse(path, Some(&self.usable(key)));
+        match with.map(shown) {
+            Ok(with) if !is_secret && with == shown(without) => format!("`{}`", key.value),
+            _ => "none".to_owned(),
+        }
+    }
+
+    /// Another value than that of the documentation.
+    fn other(&self, path: &str, key: &Key) -> String {
+        let must_be = self.must_be(path);
+        let words: Vec<_> = must_be.split(" or ").collect();
+        match key.value.parse::<u32>() {
+            Ok(1) => "2".to_owned(),
+            Ok(number) => (number - 1).to_string(),
+            Err(_) if key.value == "false" => "true".to_owned(),
+            Err(_) if must_be.contains("a time") => "\"7s\"".to_owned(),
+            Err(_) if words.contains(&key.value) => {
+                let other = words.iter().find(|word| **word != key.value);
+                (*other.unwrap()).to_owned()
+            }
+            Err(_) if key.name == "listen" => "\"127.0.0.1:9\"".to_owned(),
+            Err(_) if key.name == "socket_mode" => "\"0600\"".to_owned(),
+            Err(_) if key.name == "redis" => "\"redis://elsewhere\"".to_owned(),
+            Err(_) if key.name.ends_with("_url") => "\"http://elsewhere\"".to_owned(),
+            Err(_) if key.name.ends_with("_file") => self.path(1),
+            Err(_) => "\"another\"".to_owned(),
+        }
+    }
+}
+
+/// All that a configuration holds, but not whether its default was written.
+fn shown(mut config: Config) -> String {
+    config.admin.is_optional = false;
+    format!("{config:?}")
+}
+
+fn needs_restart(path: &str) -> bool {
+    NEEDS_RESTART.iter().any(|(key, _)| *key == path)
+}
+
+fn markdown() -> String {
+    let certificates = Certificates::new();
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut text = String::new();
+    for table in tables() {
+        text += &format!("\n## `{}`\n\n{}\n\n", table.head, table.about);
+        text += "| Key | Value | Default | On SIGHUP | Meaning |\n|---|---|---|---|---|\n";
+        for key in &table.keys {
+            let path = table.path(key);
+            text += &format!(
+                "| `{}` | {} | {} | {} | {} |\n",
+                key.name,
+                cell(&certificates.must_be(&path)),
+                cell(&certificates.default(&path, key)),
+                if needs_restart(&path) {
+                    "restart"
+                } else {
+                    "taken over"
+                },
+                cell(&key.about),
+            );
+        }
+    }
+    text
+}
+
+#[test]
+fn the_configuration_reference_is_up_to_date() {
+    let file = fs::read_to_string(FILE).unwrap();
+    let (before, rest) = file.split_once("<!-- keys -->\n").expect("a marker");
+    let (_, after) = rest.split_once("\n<!-- end -->").expect("an end");
+    let made = format!("{before}<!-- keys -->\n{}\n<!-- end -->{after}", markdown());
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(FILE, made).unwrap();
+        return;
+    }
+    let new: Vec<_> = made.lines().filter(|line| !file.contains(line)).collect();
+    assert!(
+        file == made,
+        "docs/configuration.md is out of date; write it anew with\n\n  \
+         UPDATE_DOCS=1 tests/run configuration\n\nIts new lines: {new:#?}"
+    );
+}
+
+#[test]
+fn a_change_of_each_key_needs_a_restart_if_the_reference_says_so() {
+    let certificates = Certificates::new();
+    let mut needed = 0;
+    for table in tables() {
+        for key in &table.keys {
+            let path = table.path(key);
+            let old = certificates.parse(&path, Some(&certificates.usable(key)));
+            let new = certificates.parse(&path, Some(&certificates.other(&path, key)));
+            let (old, new) = (old.unwrap(), new.unwrap());
+            let taken = shown(take_over(&old, &new).unwrap());
+            let pending = restart_pending(&old, &new);
+            let [old, new] = [old, new].map(shown);
+            if !certificates.must_be(&path).contains("a secret") {
+                assert_ne!(old, new, "{path}: of no effect");
+            }
+            let expected = if needs_restart(&path) { old } else { new };
+            assert_eq!(taken, expected, "{path}");
+            assert_eq!(
+                pending.contains(&path.as_str()),
+                needs_restart(&path),
+                "{path}"
+            );
+            assert_eq!(pending.is_empty(), !needs_restart(&path), "{path}");
+            needed += usize::from(needs_restart(&path));
+        }
+    }
+    // A table needs one too, where it comes or goes.
+    let keys = NEEDS_RESTART.iter().filter(|(key, _)| *key != "server.tls");
+    assert_eq!(needed, keys.count(), "a key that does not exist");
+}

@@ -1,0 +1,114 @@
+//! The operator's page in a real browser: what it shows, that it follows the gateway by itself, and
+//! that its policy and a phone are no hindrance. The numbers themselves belong where `/status` is
+//! tested.
+
+use std::net::SocketAddr;
+
+use crate::{
+    harness::{Setup, Upstream, confirms, photo, refuses},
+    process::{Process, send},
+    webdriver::Browser,
+};
+
+const CONFIRMED: &str = r#"{"visibility":{"profile":"contacts"}}"#;
+/// The cells of the first row.
+const ROW: &str = "[...document.querySelector('#rows tr').cells].map(cell => cell.textContent)";
+
+/// A gateway, where its callers go, and a browser that shows its page.
+struct Shown {
+    gateway: Process,
+    address: SocketAddr,
+    browser: Browser,
+}
+
+impl Shown {
+    async fn start(configuration: &str) -> Self {
+        let (mut gateway, address) = Process::serve(configuration).await;
+        let admin = gateway.admin_address().await;
+        let browser = Browser::start().await;
+        browser.open(&format!("http://{admin}/")).await;
+        browser
+            .wait_for("document.getElementById('main').hidden", false)
+            .await;
+        Self {
+            gateway,
+            address,
+            browser,
+        }
+    }
+
+    /// Waits for the text of an element.
+    async fn text(&self, id: &str, text: &str) {
+        let expression = format!("document.getElementById('{id}').textContent");
+        self.browser.wait_for(&expression, text).await;
+    }
+
+    /// Waits for a cell of the first row.
+    async fn cell(&self, index: usize, text: &str) {
+        let expression = format!("{ROW}[{index}].trim()");
+        self.browser.wait_for(&expression, text).await;
+    }
+}
+
+#[tokio::test]
+async fn the_page_follows_the_gateway_until_it_is_gone() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let shown = Shown::start(&Setup::default().toml(&upstream.base_url)).await;
+    let title = shown.browser.evaluate("document.title").await;
+    assert_eq!(title, "zapi-to-ryze: Serving");
+    shown.text("version", env!("CARGO_PKG_VERSION")).await;
+    shown.cell(0, "main").await;
+    shown.cell(1, "Not called yet").await;
+    shown.text("in-use", "0").await;
+
+    assert!(send(shown.address, photo("CONTACTS")).await.is_success());
+    shown.cell(1, "Change confirmed").await;
+    shown.text("in-use", "1").await;
+    shown.text("ryze", "Answers").await;
+    assert_eq!(shown.browser.console().await, serde_json::json!([]));
+
+    let Shown {
+        gateway, browser, ..
+    } = shown;
+    drop(gateway);
+    let told = "document.getElementById('message').textContent";
+    browser
+        .wait_for(
+            &format!("{told}.startsWith('The gateway cannot be reached. Its last answer')"),
+            true,
+        )
+        .await;
+    let is_stale = "document.getElementById('main').classList.contains('stale')";
+    assert_eq!(browser.evaluate(is_stale).await, true);
+}
+
+#[tokio::test]
+async fn a_denied_instance_is_shown_as_held_whatever_its_name_on_a_phone_too() {
+    let name = "<img src=x onerror=alert(1)> of_a_shop_with_a_name_that_is_wider_than_a_phone_is";
+    let upstream = Upstream::start(refuses(401, "Invalid token")).await;
+    let configuration = Setup::default().toml(&upstream.base_url);
+    let configuration = configuration.replace("\"main\"", &format!("\"{name}\""));
+    let shown = Shown::start(&configuration).await;
+    shown.browser.resize(360, 800).await;
+
+    assert_eq!(
+        send(shown.address, photo("CONTACTS")).await.status,
+        424,
+        "it is denied"
+    );
+    shown.cell(1, "Ryze refuses the token or instance").await;
+    let held = format!("/^Held for \\d+ s: Ryze refuses it$/.test({ROW}[3])");
+    shown.browser.wait_for(&held, true).await;
+    shown.text("count", "1 in all, 1 held, 0 failing").await;
+    shown.cell(0, name).await;
+    let images = shown
+        .browser
+        .evaluate("document.querySelectorAll('img').length")
+        .await;
+    assert_eq!(images, 0);
+
+    let widths = "[document.documentElement.scrollWidth, innerWidth]";
+    let widths = shown.browser.evaluate(widths).await;
+    assert_eq!(widths, serde_json::json!([360, 360]));
+    assert_eq!(shown.browser.console().await, serde_json::json!([]));
+}
