@@ -48,5 +48,6 @@ pub mod sandbox;
 pub mod server;
 pub mod service_manager;
 pub mod telemetry;
+mod telltale;
 pub mod trace;
 pub mod zapi;

@@ -10,6 +10,7 @@ use super::{limit, wire};
 use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
+    telltale::has_piece,
 };
 
 /// Where Ryze's 429 does not say when its counter is reset: the length of its window.
@@ -22,8 +23,6 @@ const LONGEST_REASON: usize = 200;
 const PHONE_DIGITS: usize = 7;
 /// Bytes of a word that may be six of a token in hexadecimal.
 const LONG_WORD: usize = 12;
-/// Bytes of a token that tell too much of it.
-const TELLTALE: usize = 6;
 /// WhatsApp's word for too many requests, wherever it stands.
 const OVER_LIMIT: &str = "rate-overlimit";
 /// It does not say for how long.
@@ -177,18 +176,10 @@ fn safe(message: &str, status: StatusCode, token: &Secret) -> String {
     let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(LONGEST_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    if reason.is_empty() || has_piece(&printed, token.expose()) {
+    if reason.is_empty() || has_piece(&printed, token.expose().as_bytes()) {
         return format!("Ryze answered with status {}", status.as_u16());
     }
     reason
-}
-
-/// Whether a piece of the secret long enough to be of use is in the text, in upper or lower case.
-fn has_piece(text: &str, secret: &str) -> bool {
-    let (text, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
-    let length = TELLTALE.min(secret.len());
-    let mut pieces = secret.as_bytes().windows(length.max(1));
-    pieces.any(|piece| memchr::memmem::find(text.as_bytes(), piece).is_some())
 }
 
 /// Takes out what has as many digits as a phone number, whatever but letters is between them.

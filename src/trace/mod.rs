@@ -51,10 +51,10 @@ impl Default for Trace {
 
 impl Trace {
     /// That of a caller's request. Its own ids are taken over where they are sound and cannot be what
-    /// must not be told: a phone number, or a piece of what `secrets` finds in the request.
+    /// must not be told: a phone number, or what `tells` something of the request's secrets.
     #[must_use]
-    pub fn of(parts: &Parts, secrets: fn(&Parts) -> Vec<Vec<u8>>) -> Self {
-        let sent = |name, is_sound| id::sent(parts, &name, is_sound, secrets);
+    pub fn of(parts: &Parts, tells: fn(&Parts, &str) -> bool) -> Self {
+        let sent = |name, is_sound| id::sent(parts, &name, is_sound, tells);
         Self {
             id: sent(X_REQUEST_ID, id::is_sound).unwrap_or_else(id::random),
             parent: sent(TRACEPARENT, id::is_sound_parent),

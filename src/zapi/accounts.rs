@@ -13,20 +13,23 @@ use super::{
     response::Refusal,
     route::{self, Matched},
 };
-use crate::config::{Instance, Secret};
+use crate::{
+    config::{Instance, Secret},
+    telltale::has_piece,
+};
 
 /// The header with the account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
 
-/// What of a request must not be told: its credentials, or where its path has another form all of that.
+/// Whether a text tells something of what must not be told of a request: its credentials, or where its
+/// path has another form all of that.
 #[must_use]
-pub fn secrets(parts: &Parts) -> Vec<Vec<u8>> {
+pub fn tells(parts: &Parts, text: &str) -> bool {
     let in_path = route::credentials(parts.uri.path()).into_iter();
-    let in_path = in_path.map(|segment| percent_decode_str(segment).collect());
-    let in_headers = parts.headers.get_all(CLIENT_TOKEN).into_iter();
-    in_path
-        .chain(in_headers.map(|value| value.as_bytes().to_vec()))
-        .collect()
+    let mut in_path = in_path.map(|segment| percent_decode_str(segment).collect::<Vec<_>>());
+    let mut in_headers = parts.headers.get_all(CLIENT_TOKEN).iter();
+    in_path.any(|secret| has_piece(text, &secret))
+        || in_headers.any(|secret| has_piece(text, secret.as_bytes()))
 }
 
 /// The instances that may be called.
@@ -101,5 +104,40 @@ impl Accounts {
             }
         }
         Ok(account.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn tells_of(path: &str, text: &str) -> bool {
+        let request = Request::builder().uri(path);
+        let request = request
+            .header(CLIENT_TOKEN, "t0ken-of-the-account")
+            .body(());
+        tells(&request.unwrap_or_default().into_parts().0, text)
+    }
+
+    #[test]
+    fn a_piece_of_a_credential_tells_and_the_words_of_a_path_do_not() {
+        let path = "/instances/AB12CD34/token/5ecre7%61/privacy/photo";
+        for text in [
+            "5ecre7a",
+            "req-5ecre7a",
+            "AB12CD34",
+            "ab12cd34",
+            "AB12CD",
+            "B12CD34",
+            "x-t0ken-of-y",
+        ] {
+            assert!(tells_of(path, text), "{text}");
+        }
+        for text in ["a", "privacy-job-42", "AB12C", "instances"] {
+            assert!(!tells_of(path, text), "{text}");
+        }
+        assert!(tells_of("/token/5ecre7a", "5ecre7a"));
     }
 }

@@ -154,15 +154,10 @@ impl<'path> Matched<'path> {
     /// There is none.
     pub fn find(path: &'path str) -> Result<Self, Refusal> {
         let unknown = || Refusal::UnknownPath { instead: None };
-        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-        let mut next = || segments.next().ok_or_else(unknown);
-        let (instances, id) = (next()?, next()?);
-        let (token_word, token) = (next()?, next()?);
-        if path.ends_with('/') || !is(instances, "instances") || !is(token_word, "token") {
-            return Err(unknown());
-        }
+        let form = apart(path).filter(|_| !path.ends_with('/'));
+        let (id, token, below) = form.ok_or_else(unknown)?;
         let means = |known: &str| {
-            let mut rest = segments.clone();
+            let mut rest = below.clone();
             let begins = known
                 .split('/')
                 .all(|word| rest.next().is_some_and(|segment| is(segment, word)));
@@ -193,9 +188,23 @@ impl<'path> Matched<'path> {
     }
 }
 
-/// Whom a path says to come from, percent-encoded as it was sent, if it is of the form of Z-API's.
+/// The segments of a path. Empty ones, as of a doubled slash, do not count.
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// A path of Z-API's form taken apart: the instance's id, its token, and the segments below.
+fn apart(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
+    let mut segments = segments(path);
+    let (instances, id) = (segments.next()?, segments.next()?);
+    let (token_word, token) = (segments.next()?, segments.next()?);
+    let is_form = is(instances, "instances") && is(token_word, "token");
+    is_form.then_some((id, token, segments))
+}
+
+/// Whom a path says to come from, percent-encoded as it was sent, if it begins as those of Z-API.
 pub(super) fn id(path: &str) -> Option<&str> {
-    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    let mut segments = segments(path);
     let instances = segments.next()?;
     segments.next().filter(|_| is(instances, "instances"))
 }
@@ -203,15 +212,9 @@ pub(super) fn id(path: &str) -> Option<&str> {
 /// The segments of a path that say whom it comes from and prove it, percent-encoded as they were sent:
 /// all of them where it is not of the form of Z-API's.
 pub(super) fn credentials(path: &str) -> Vec<&str> {
-    let segments = path.split('/').filter(|segment| !segment.is_empty());
-    let segments: Vec<_> = segments.collect();
-    match segments[..] {
-        [instances, id, token_word, token, ..]
-            if is(instances, "instances") && is(token_word, "token") =>
-        {
-            vec![id, token]
-        }
-        _ => segments,
+    match apart(path) {
+        Some((id, token, _)) => vec![id, token],
+        None => segments(path).collect(),
     }
 }
 
