@@ -1,13 +1,13 @@
 //! The way to an upstream: name, address, TCP and TLS, whichever vendor is at its end. What is said on
 //! a connection belongs in the vendors' modules.
 
-use std::{future::Future, io, path::Path, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use http::{Uri, uri::Scheme};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -48,31 +48,28 @@ pub enum NetworkError {
     /// The base URL has no host, or one that cannot be in a certificate.
     #[error("base_url: the host is not a name or an address")]
     Host,
-    /// The file of certificates cannot be read.
-    #[error("ca_file: {0}")]
-    CaFile(#[from] pem::Error),
     /// The certificates or the protocol versions are not usable.
     #[error("ca_file: {0}")]
     Config(#[from] rustls::Error),
 }
 
 impl Network {
-    /// The way to the host of a base URL. The bundled Mozilla roots are trusted, or in their place the
-    /// certificates of `ca_file`.
+    /// The way to the host of a base URL. The bundled Mozilla roots are trusted, or in their place
+    /// these certificates.
     ///
     /// # Errors
-    /// The host is not one, or `ca_file` cannot be used.
+    /// The host is not one, or a certificate cannot be used.
     pub fn new(
         base_url: &Uri,
         timeout: Duration,
-        ca_file: Option<&Path>,
+        trusted: Option<&[CertificateDer<'static>]>,
     ) -> Result<Self, NetworkError> {
         let host = base_url.host().ok_or(NetworkError::Host)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = base_url.scheme() == Some(&Scheme::HTTPS);
         let tls = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| NetworkError::Host)?;
-            Some((name, Arc::new(client_config(ca_file)?)))
+            Some((name, Arc::new(client_config(trusted)?)))
         } else {
             None
         };
@@ -129,13 +126,15 @@ impl Connect for Network {
     }
 }
 
-fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, NetworkError> {
+fn client_config(
+    trusted: Option<&[CertificateDer<'static>]>,
+) -> Result<ClientConfig, NetworkError> {
     let mut roots = RootCertStore::empty();
-    match ca_file {
+    match trusted {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(file) => {
-            for certificate in CertificateDer::pem_file_iter(file)? {
-                roots.add(certificate?)?;
+        Some(certificates) => {
+            for certificate in certificates {
+                roots.add(certificate.clone())?;
             }
         }
     }

@@ -23,6 +23,7 @@ mod value;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::Uri;
+use rustls::pki_types::CertificateDer;
 
 pub use admin_listen::admin_listen;
 pub use check::{Loaded, load, parse, sandbox};
@@ -120,8 +121,17 @@ pub struct Ryze {
     pub connect_timeout: Duration,
     /// Time that an answer may take before its outcome is given up as unknown.
     pub request_timeout: Duration,
-    /// PEM certificates trusted in place of the bundled roots. The file was readable and held at least one.
-    pub ca_file: Option<PathBuf>,
+    /// `ca_file`, whose certificates are trusted in place of the bundled roots.
+    pub ca_file: Option<CaFile>,
+}
+
+/// A file of certificates, read once, so that what was checked is what is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// What it held: at least one.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
 
 /// `[budget]`: the promise of pace towards the upstream.
@@ -187,7 +197,7 @@ pub struct Fallback {
     /// How long nothing may move on a connection, either way.
     pub idle_timeout: Duration,
     /// As that of [`Ryze`].
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<CaFile>,
 }
 
 /// `[log]`

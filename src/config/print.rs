@@ -114,8 +114,8 @@ impl Page {
         self.quoted("base_url", base_url.to_string().trim_end_matches('/'));
         self.time("connect_timeout", *connect_timeout);
         self.time("request_timeout", *request_timeout);
-        if let Some(path) = ca_file {
-            self.quoted("ca_file", path.display());
+        if let Some(file) = ca_file {
+            self.quoted("ca_file", file.path.display());
         }
     }
 
@@ -168,8 +168,8 @@ impl Page {
         self.quoted("base_url", base_url.to_string().trim_end_matches('/'));
         self.time("connect_timeout", *connect_timeout);
         self.time("idle_timeout", *idle_timeout);
-        if let Some(path) = ca_file {
-            self.quoted("ca_file", path.display());
+        if let Some(file) = ca_file {
+            self.quoted("ca_file", file.path.display());
         }
     }
 

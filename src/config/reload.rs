@@ -42,7 +42,10 @@ pub const NEEDS_RESTART: [Key; 20] = [
     ("ryze.request_timeout", |a, b| {
         a.ryze.request_timeout != b.ryze.request_timeout
     }),
-    ("ryze.ca_file", |a, b| a.ryze.ca_file != b.ryze.ca_file),
+    ("ryze.ca_file", |a, b| {
+        let path = |config: &Config| config.ryze.ca_file.as_ref().map(|file| file.path.clone());
+        path(a) != path(b)
+    }),
     ("budget.requests_per_minute", share_differs),
     ("budget.replicas", share_differs),
     ("budget.burst", |a, b| a.budget.burst != b.budget.burst),

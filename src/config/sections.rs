@@ -9,8 +9,8 @@ use http::{Uri, uri::Scheme};
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Budget, ContactsBlacklist, Fallback, Listen, Log, LogFormat, Policy, Redis, Ryze, Scope,
-    Secret, source,
+    Budget, CaFile, ContactsBlacklist, Fallback, Listen, Log, LogFormat, Policy, Redis, Ryze,
+    Scope, Secret, source,
     table::{Key, Table},
 };
 
@@ -50,10 +50,12 @@ pub(super) fn ryze(table: &mut Table<'_>) -> (Ryze, Option<Secret>) {
     (ryze, key("token").header_secret())
 }
 
-fn certificates(key: &Key<'_>) -> Option<PathBuf> {
+fn certificates(key: &Key<'_>) -> Option<CaFile> {
     let path = PathBuf::from(key.text()?);
     match source::certificates(&path) {
-        Ok(certificates) if !certificates.is_empty() => return Some(path),
+        Ok(certificates) if !certificates.is_empty() => {
+            return Some(CaFile { path, certificates });
+        }
         Ok(_) => key.problem("the file holds no certificate; name a PEM file that does"),
         Err(error) => key.problem(format!(
             "the file cannot be read ({error}); name a PEM file with certificates"

@@ -8,6 +8,8 @@ mod signals;
 
 use std::{io, sync::Arc, time::Duration};
 
+use rustls::{RootCertStore, pki_types::CertificateDer};
+
 pub use self::{reload::Reload, signals::Stop};
 use crate::{
     admin::Admin,
@@ -15,7 +17,7 @@ use crate::{
         Budget, Terms,
         shared::{self, Shared, SharedError},
     },
-    config::{self, Config, Scope},
+    config::{self, CaFile, Config, Scope},
     fallback::Fallback,
     gateway::Gateway,
     lane::{Lanes, longest_wait},
@@ -24,7 +26,6 @@ use crate::{
     ryze::Client,
     server::{Address, Limits, Listener, Socket, bind},
 };
-use rustls::RootCertStore;
 
 /// Why the gateway could not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -77,9 +78,8 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let deadline = config.server.deadline;
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
     let lanes = Lanes::new(budget(config, max_wait)?, client(config)?, deadline);
-    let fallback = fallback(config)?;
-    let fallback = fallback.map(Arc::new);
-    let gateway = Arc::new(Gateway::new(config, Arc::clone(&lanes), fallback)?);
+    let gateway = Gateway::new(config, Arc::clone(&lanes), fallback(config)?)?;
+    let gateway = Arc::new(gateway);
     let socket = Socket::open(&config.server.listen).await?;
     let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
     if let Some(tls) = &config.server.tls {
@@ -112,19 +112,23 @@ pub(crate) fn client(config: &Config) -> Result<Client<Network>, LifecycleError>
         request_timeout,
         ca_file,
     } = &config.ryze;
-    let network = Network::new(base_url, *connect_timeout, ca_file.as_deref())
+    let network = Network::new(base_url, *connect_timeout, trusted(ca_file.as_ref()))
         .map_err(LifecycleError::Ryze)?;
     Ok(Client::new(network, *request_timeout))
 }
 
-fn fallback(config: &Config) -> Result<Option<Fallback<Network>>, LifecycleError> {
+fn fallback(config: &Config) -> Result<Option<Arc<Fallback<Network>>>, LifecycleError> {
     let Some(config) = &config.fallback else {
         return Ok(None);
     };
-    let ca_file = config.ca_file.as_deref();
-    let network = Network::new(&config.base_url, config.connect_timeout, ca_file)
+    let trusted = trusted(config.ca_file.as_ref());
+    let network = Network::new(&config.base_url, config.connect_timeout, trusted)
         .map_err(LifecycleError::Fallback)?;
-    Ok(Some(Fallback::new(config, network)?))
+    Ok(Some(Arc::new(Fallback::new(config, network)?)))
+}
+
+fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {
+    ca_file.map(|file| &*file.certificates)
 }
 
 /// The budget, for which nobody waits longer than `max_wait`.

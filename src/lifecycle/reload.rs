@@ -126,14 +126,10 @@ fn rules(
     before: &Config,
     gateway: &Gateway<Network>,
 ) -> Result<Rules<Network>, LifecycleError> {
-    let names_files = config
-        .fallback
-        .as_ref()
-        .is_some_and(|it| it.ca_file.is_some());
-    let fallback = if config.fallback == before.fallback && !names_files {
+    let fallback = if config.fallback == before.fallback {
         gateway.rules().fallback()
     } else {
-        fallback(config)?.map(Arc::new)
+        fallback(config)?
     };
     Ok(gateway.prepare(config, fallback)?)
 }

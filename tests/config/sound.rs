@@ -193,7 +193,8 @@ fn a_file_with_certificates_is_accepted() {
     let made = rcgen::generate_simple_self_signed(["ryze.internal".to_owned()]).unwrap();
     fs::write(&path, made.cert.pem()).unwrap();
     let config = sound(&format!("[ryze]\nca_file = {path:?}\n{INSTANCE}")).config;
-    assert_eq!(config.ryze.ca_file.as_ref(), Some(&path));
+    let found = config.ryze.ca_file.as_ref().map(|file| &file.path);
+    assert_eq!(found, Some(&path));
     assert_eq!(print(&sound(&print(&config)).config), print(&config));
 }
 
