@@ -1,7 +1,7 @@
 //! The tables of `docs/compatibility.md`, made by explaining the calls in them: they are up to date,
 //! and no call or value is left out. With `UPDATE_DOCS=1` they are written anew.
 
-use std::{collections::HashSet, env, fs};
+use std::collections::HashSet;
 
 use zapi_to_ryze::{
     config::{self, Config},
@@ -9,9 +9,8 @@ use zapi_to_ryze::{
     zapi::route,
 };
 
-use crate::harness::post;
+use crate::{document, harness::post};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
 const INSTANCE: &str = "/instances/I1/token/T1";
 const CONTACTS: &str = r#"[{"action":"add","phone":"554411111111"}]"#;
 
@@ -446,19 +445,7 @@ async fn up_to_date(file: &str) -> String {
 
 #[tokio::test]
 async fn the_tables_are_up_to_date() {
-    let file = fs::read_to_string(FILE).unwrap();
-    let made = up_to_date(&file).await;
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(FILE, made).unwrap();
-        return;
-    }
-    let old: HashSet<_> = file.lines().collect();
-    let new: Vec<_> = made.lines().filter(|line| !old.contains(line)).collect();
-    assert!(
-        file == made,
-        "docs/compatibility.md is out of date; write it anew with\n\n  \
-         UPDATE_DOCS=1 tests/run compatibility\n\nIts new lines: {new:#?}"
-    );
+    document::is_up_to_date("compatibility", up_to_date).await;
 }
 
 #[test]

@@ -3,18 +3,15 @@
 //! default, and whether it needs a restart are asked of the code. With `UPDATE_DOCS=1` they are
 //! written anew.
 
-use std::{env, fs};
-
 use tempfile::NamedTempFile;
 use zapi_to_ryze::config::{
     self, Config, Problem,
     reload::{NEEDS_RESTART, restart_pending, take_over},
 };
 
-use crate::process::file;
+use crate::{document, process::file};
 
 const GATEWAY: &str = include_str!("../config/gateway.toml");
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 
 /// A table of the file.
 struct Table {
@@ -229,22 +226,14 @@ fn markdown() -> String {
     text
 }
 
-#[test]
-fn the_configuration_reference_is_up_to_date() {
-    let file = fs::read_to_string(FILE).unwrap();
-    let (before, rest) = file.split_once("<!-- keys -->\n").expect("a marker");
-    let (_, after) = rest.split_once("\n<!-- end -->").expect("an end");
-    let made = format!("{before}<!-- keys -->\n{}\n<!-- end -->{after}", markdown());
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(FILE, made).unwrap();
-        return;
-    }
-    let new: Vec<_> = made.lines().filter(|line| !file.contains(line)).collect();
-    assert!(
-        file == made,
-        "docs/configuration.md is out of date; write it anew with\n\n  \
-         UPDATE_DOCS=1 tests/run configuration\n\nIts new lines: {new:#?}"
-    );
+#[tokio::test]
+async fn the_configuration_reference_is_up_to_date() {
+    document::is_up_to_date("configuration", async |file| {
+        let (before, rest) = file.split_once("<!-- keys -->\n").expect("a marker");
+        let (_, after) = rest.split_once("\n<!-- end -->").expect("an end");
+        format!("{before}<!-- keys -->\n{}\n<!-- end -->{after}", markdown())
+    })
+    .await;
 }
 
 #[test]

@@ -237,8 +237,13 @@ pub enum Step {
 
 /// A Ryze that confirms `fields`, given as the content of `settings`.
 pub fn confirms(settings: &str) -> Step {
+    Step::Send(confirmation(settings))
+}
+
+/// The bytes with which Ryze confirms them.
+pub fn confirmation(settings: &str) -> String {
     let body = format!("{{\"success\":true,\"message\":\"ok\",\"settings\":{settings}}}");
-    answers(200, &body)
+    answer(200, "", &body)
 }
 
 /// An answer with a status and a JSON body.

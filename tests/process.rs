@@ -69,6 +69,12 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// The lines of a log that tell of a request.
+pub fn request_lines(log: &str) -> Vec<&str> {
+    let is_told = |line: &&str| line.contains("total_ms");
+    log.lines().filter(is_told).collect()
+}
+
 impl Process {
     pub fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());

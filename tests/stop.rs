@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    harness::{Message, Reply, Setup, Upstream, answer, confirms, photo, soon},
+    harness::{Message, Reply, Setup, Upstream, confirmation, confirms, photo, soon},
     process::{Process, send},
 };
 
@@ -100,8 +100,7 @@ async fn what_is_in_flight_is_answered() {
     let (mut caller, mut ryze) = stopping.in_flight().await;
     stopping.gateway.signal("TERM");
     closed(stopping.address).await;
-    let body = format!("{{\"success\":true,\"settings\":{CONFIRMED}}}");
-    ryze.write_all(answer(200, "", &body).as_bytes())
+    ryze.write_all(confirmation(CONFIRMED).as_bytes())
         .await
         .unwrap();
     assert!(Reply::read(&mut caller).await.is_success());

@@ -11,6 +11,7 @@ mod config;
 mod configuration;
 mod connections;
 mod deploy;
+mod document;
 mod explain;
 mod fairness;
 mod fallback;

@@ -52,19 +52,8 @@ impl Admin {
             let why = "call it by its address or as localhost\n";
             return text(StatusCode::MISDIRECTED_REQUEST, why);
         }
-        let path = request.uri().path();
-        let is_known = matches!(
-            path,
-            "/" | "/live" | "/ready" | "/status" | "/config" | "/metrics"
-        );
-        if !is_known {
-            return text(StatusCode::NOT_FOUND, PATHS);
-        }
-        if *request.method() != Method::GET && *request.method() != Method::HEAD {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        }
         let found = |kind, body: String| (StatusCode::OK, kind, Bytes::from(body));
-        match path {
+        let answer = match request.uri().path() {
             "/" => (StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes())),
             "/ready" if self.overview.phase() != Phase::Serving => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
@@ -76,7 +65,12 @@ impl Admin {
             ),
             "/config" => found(TEXT, config::print(&self.overview.config())),
             "/metrics" => found(OPEN_METRICS, self.metrics()),
-            _ => text(StatusCode::OK, "ok\n"),
+            "/live" | "/ready" => text(StatusCode::OK, "ok\n"),
+            _ => return text(StatusCode::NOT_FOUND, PATHS),
+        };
+        match *request.method() {
+            Method::GET | Method::HEAD => answer,
+            _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::{Admin, Drain, Listen, Server, sections::seconds, table::Table, tls::tls};
 
 /// `admin.listen` where it is not written.
-pub(super) const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8421);
+pub(super) const ADMIN_LISTEN: SocketAddr = loopback(8421);
 
 const MIB: usize = 1024 * 1024;
 
@@ -78,6 +78,6 @@ pub(super) fn admin(table: &mut Table<'_>, server: &Listen) -> Admin {
 }
 
 /// A port of this machine that no other machine reaches.
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{After, Vendor, bytes};
 use crate::{
     harness::Setup,
-    process::{Process, send},
+    process::{Process, request_lines, send},
 };
 
 /// No other text has this in it.
@@ -49,9 +49,8 @@ async fn a_request_is_told_of_by_its_template() {
         let ended = gateway.ended().await;
         assert_eq!(ended.code, Some(0));
         assert!(!ended.stderr.contains(PLANTED), "{}", ended.stderr);
-        let lines = ended.stderr.lines();
-        let told: Vec<Value> = lines
-            .filter(|line| line.contains("total_ms"))
+        let told: Vec<Value> = request_lines(&ended.stderr)
+            .into_iter()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(told.len(), rows.len(), "{}", ended.stderr);

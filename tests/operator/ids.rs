@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Operated;
 use crate::harness::{Setup, Step, Upstream, answers, confirms, photo, refuses};
+use crate::process::request_lines;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -16,10 +17,7 @@ fn with(headers: &str) -> String {
 async fn log(operated: Operated) -> Vec<Value> {
     operated.gateway.signal("TERM");
     let ended = operated.gateway.ended().await;
-    let lines = ended
-        .stderr
-        .lines()
-        .filter(|line| line.contains("total_ms"));
+    let lines = request_lines(&ended.stderr).into_iter();
     lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()

@@ -13,6 +13,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
 use super::Operated;
 use crate::harness::{Reply, Setup, Upstream, confirms, photo, soon};
+use crate::process::request_lines;
 
 const CALLERS: usize = 24;
 const RELOADS: usize = 10;
@@ -101,9 +102,6 @@ async fn no_call_is_lost_in_ten_reloads_and_a_drain() {
     assert!(lost.is_empty(), "{lost:?}");
     let ended = operated.gateway.ended().await;
     assert_eq!(ended.code, Some(0));
-    let lines = ended
-        .stderr
-        .lines()
-        .filter(|line| line.contains("total_ms"));
-    assert_eq!(lines.count(), confirmed, "each has its line in the log");
+    let lines = request_lines(&ended.stderr);
+    assert_eq!(lines.len(), confirmed, "each has its line in the log");
 }

@@ -9,8 +9,9 @@ use zapi_to_ryze::config::{self, reload};
 
 use super::Operated;
 use crate::harness::{
-    Message, Reply, Setup, Step, Upstream, answer, answers, confirms, photo, refuses, soon,
+    Message, Reply, Setup, Step, Upstream, answers, confirmation, confirms, photo, refuses, soon,
 };
+use crate::process::request_lines;
 
 const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
 
@@ -108,11 +109,8 @@ async fn what_else_is_taken_over() {
     assert_eq!(pending, serde_json::json!([]));
     operated.gateway.signal("TERM");
     let ended = operated.gateway.ended().await;
-    let lines = ended
-        .stderr
-        .lines()
-        .filter(|line| line.contains("total_ms"));
-    assert_eq!(lines.count(), 8, "none since the level is warn");
+    let lines = request_lines(&ended.stderr);
+    assert_eq!(lines.len(), 8, "none since the level is warn");
 }
 
 #[tokio::test]
@@ -223,8 +221,7 @@ async fn a_call_that_is_under_way_ends_as_it_began() {
     let (mut ryze, _) = soon(ryze.accept()).await.unwrap();
     soon(Message::read(&mut ryze)).await.unwrap();
     operated.reload(&before.replace("\"I1\"", "\"I9\"")).await;
-    let body = format!("{{\"success\":true,\"settings\":{CONFIRMED}}}");
-    ryze.write_all(answer(200, "", &body).as_bytes())
+    ryze.write_all(confirmation(CONFIRMED).as_bytes())
         .await
         .unwrap();
     assert!(Reply::read(&mut caller).await.is_success());
@@ -283,10 +280,8 @@ async fn a_rotated_token_does_not_let_an_older_value_overtake_a_newer_one() {
         caller
     };
     let confirm = async |ryze: &mut TcpStream, value: &str| {
-        let body = format!(
-            "{{\"success\":true,\"settings\":{{\"visibility\":{{\"profile\":\"{value}\"}}}}}}"
-        );
-        let answer = answer(200, "", &body);
+        let settings = format!("{{\"visibility\":{{\"profile\":\"{value}\"}}}}");
+        let answer = confirmation(&settings);
         ryze.write_all(answer.as_bytes()).await.unwrap();
     };
     let waiting = async |number: u64| {

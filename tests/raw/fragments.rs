@@ -3,7 +3,7 @@
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::yield_now};
 
 use super::Reader;
-use crate::harness::{Reply, Setup, answer, photo};
+use crate::harness::{Reply, Setup, answer, confirmation, photo};
 
 /// A budget that is in nobody's way.
 const PLENTY: &str = "requests_per_minute = 10000\nburst = 10000";
@@ -35,14 +35,7 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
-        let ryze = Reader::start(|_| {
-            let settings = r#"{"visibility":{"profile":"all"}}"#;
-            answer(
-                200,
-                "",
-                &format!("{{\"success\":true,\"settings\":{settings}}}"),
-            )
-        });
+        let ryze = Reader::start(|_| confirmation(r#"{"visibility":{"profile":"all"}}"#));
         let old = Reader::start(|_| answer(299, "", "{}"));
         let (ryze, old) = tokio::join!(ryze, old);
         let setup = Setup {

@@ -4,18 +4,11 @@
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Reader, statuses};
-use crate::harness::{Gateway, Reply, Setup, answer, photo, post};
+use crate::harness::{Gateway, Reply, Setup, answer, confirmation, photo, post};
 
 /// A gateway before an old vendor that says what it was asked for.
 async fn start() -> (Reader, Reader, Gateway) {
-    let ryze = Reader::start(|_| {
-        let settings = r#"{"visibility":{"profile":"all"}}"#;
-        answer(
-            200,
-            "",
-            &format!("{{\"success\":true,\"settings\":{settings}}}"),
-        )
-    });
+    let ryze = Reader::start(|_| confirmation(r#"{"visibility":{"profile":"all"}}"#));
     let old = Reader::start(|(first_line, _)| answer(299, "", first_line));
     let (ryze, old) = tokio::join!(ryze, old);
     let setup = Setup {

@@ -12,7 +12,7 @@ use super::{
     },
     statuses,
 };
-use crate::harness::{Setup, answer};
+use crate::harness::{Setup, answer, confirmation};
 
 /// Of a spelling that leaves the gateway waiting for more, which does not come.
 const BRIEF: &str =
@@ -71,12 +71,7 @@ impl Stage {
 /// Tries one spelling on upstreams of its own, and tells what is wrong.
 async fn attempt(stage: Stage, spelling: Spelling) -> Result<(), String> {
     let ryze = Reader::start(|_| {
-        let settings = r#"{"visibility":{"profile":"all"},"privacy":{"readReceipts":"all"}}"#;
-        answer(
-            200,
-            "",
-            &format!("{{\"success\":true,\"settings\":{settings}}}"),
-        )
+        confirmation(r#"{"visibility":{"profile":"all"},"privacy":{"readReceipts":"all"}}"#)
     });
     let old = Reader::start(|_| answer(200, "", "{}"));
     let (ryze, old) = tokio::join!(ryze, old);

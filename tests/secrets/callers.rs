@@ -7,7 +7,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use super::{FORMATS, INSTANCES, PHONE, Planted, assert_hushed, photo, request, secret, stop};
 use crate::{
     harness::{Upstream, confirms},
-    process::send,
+    process::{request_lines, send},
 };
 
 /// A request, and what the log tells of it: route, instance, status, and who ended it.
@@ -157,7 +157,7 @@ async fn nothing_surfaces_of_what_callers_send() {
         let reply = send(address, format!("planted {PHONE}\r\n\r\n")).await;
         assert_hushed("answer", &format!("{:?}", reply.message));
         let log = stop(gateway).await.stderr;
-        let told: Vec<_> = log.lines().filter(|it| it.contains("total_ms")).collect();
+        let told = request_lines(&log);
         assert_eq!(told.len(), calls.len(), "{log}");
         for (line, call) in told.iter().zip(&calls) {
             assert!(

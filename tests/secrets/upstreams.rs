@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     harness::{Step, Upstream, answer, answers, confirms, refuses, soon},
-    process::send,
+    process::{request_lines, send},
 };
 
 const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
@@ -45,8 +45,7 @@ async fn check(base_url: &str, format: &str, instances: &[&str]) {
         assert_hushed("answer", &format!("{:?}", reply.message));
     }
     let log = stop(gateway).await.stderr;
-    let told = log.lines().filter(|it| it.contains("total_ms"));
-    assert_eq!(told.count(), instances.len(), "{log}");
+    assert_eq!(request_lines(&log).len(), instances.len(), "{log}");
 }
 
 #[tokio::test]
