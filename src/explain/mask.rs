@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::{
     config::{Instance, Secret},
-    zapi::accounts::CLIENT_TOKEN,
+    zapi::auth::CLIENT_TOKEN,
 };
 
 /// What is seen in place of a secret.

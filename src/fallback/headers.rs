@@ -10,7 +10,7 @@ use http::{
     request, response,
 };
 
-use crate::zapi::response::Refusal;
+use super::Error;
 
 /// Fields that are for one connection, whether `Connection` names them or not. `Trailer` is not one
 /// of them: it is about the message.
@@ -35,10 +35,10 @@ const METHODS: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 ///
 /// # Errors
 /// The request is not one to be passed on.
-pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Result<(), Refusal> {
+pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Result<(), Error> {
     let headers = &mut parts.headers;
     if parts.method == Method::TRACE || !may_go_on(&parts.method, headers) {
-        return Err(Refusal::WrongMethod { allow: METHODS });
+        return Err(Error::Method { allow: METHODS });
     }
     if parts.version == Version::HTTP_10 {
         // From there both are to be ignored (RFC 9110, 7.8 and 10.1.1).
@@ -46,18 +46,14 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
         headers.remove(EXPECT);
     }
     if wants_another_protocol(headers) {
-        return Err(Refusal::BadRequest(
-            "the gateway does not switch protocols; send the request without Upgrade".into(),
-        ));
+        return Err(Error::Upgrade);
     }
     if list(headers, &VIA)
         .filter(|hop| hop.ends_with(PSEUDONYM))
         .count()
         >= MOST_GATEWAYS
     {
-        return Err(Refusal::BadGateway(
-            "the fallback leads back to the gateway",
-        ));
+        return Err(Error::Loop);
     }
     let takes_trailers = list(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
     remove_hop_by_hop(headers);
@@ -75,14 +71,12 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
 ///
 /// # Errors
 /// Its body is in a coding that cannot be passed on.
-pub(super) fn to_caller(parts: &mut response::Parts) -> Result<(), Refusal> {
+pub(super) fn to_caller(parts: &mut response::Parts) -> Result<(), Error> {
     let headers = &mut parts.headers;
     let is_chunked_at_most =
         list(headers, &TRANSFER_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
     if !is_chunked_at_most || parts.status.is_informational() {
-        return Err(Refusal::BadGateway(
-            "the fallback's answer is one that was not asked for",
-        ));
+        return Err(Error::Unsolicited);
     }
     remove_hop_by_hop(headers);
     add_via(headers, parts.version);

@@ -4,6 +4,7 @@
 
 mod body;
 mod connector;
+mod error;
 mod headers;
 
 use std::{
@@ -23,17 +24,17 @@ use http::{
 };
 use hyper::body::Body;
 use hyper_util::{
-    client::legacy::{Client, Error},
+    client::legacy::{self, Client},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::body::Download;
+pub use self::{body::Download, error::Error};
 use self::{
     body::{BoxError, Exchange, Upload},
     connector::Connector,
 };
-use crate::{config, network::Connect, zapi::response::Refusal};
+use crate::{config, network::Connect};
 
 /// Connections kept open while nothing is under way on them, and for how long: the upstream is not to
 /// close one just when it is used again, for not every request may be sent twice. Node.js closes them
@@ -84,7 +85,7 @@ impl<C: Connect> Fallback<C> {
     ///
     /// # Errors
     /// The upstream gave no answer, or the request is none to be passed on.
-    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<Download>, Refusal>
+    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<Download>, Error>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -112,12 +113,10 @@ impl<C: Connect> Fallback<C> {
         });
         let answer = tokio::select! {
             biased;
-            () = endless.cancelled() => return Err(Refusal::BadGateway(
-                "the fallback's interim answers do not end; it may have carried the call out",
-            )),
+            () = endless.cancelled() => return Err(Error::EndlessInterim),
             answer = self.client.request(request) => answer,
         };
-        let answer = answer.map_err(|error| refusal(&error, &exchange))?;
+        let answer = answer.map_err(|error| cause(&error, &exchange))?;
         let (mut parts, body) = answer.into_parts();
         headers::to_caller(&mut parts)?;
         if !body.is_end_stream() {
@@ -136,43 +135,38 @@ impl<C: Connect> Fallback<C> {
     }
 
     /// The upstream's URL of what the caller asked for, whose path and query stay as they are.
-    fn address(&self, asked: &Uri) -> Result<Uri, Refusal> {
+    fn address(&self, asked: &Uri) -> Result<Uri, Error> {
         let asked = asked.path_and_query().cloned();
         // Displayed, a query without a path has its slash.
         let asked = asked.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let prefix = self.base_url.path_and_query.as_ref();
         let prefix = prefix.map_or("", |prefix| prefix.path().trim_end_matches('/'));
-        let too_long = |_| Refusal::BadRequest("the request target is too long".into());
-        let path = PathAndQuery::try_from(format!("{prefix}{asked}")).map_err(too_long)?;
+        let path = PathAndQuery::try_from(format!("{prefix}{asked}"));
+        let path = path.map_err(|_| Error::TargetTooLong)?;
         let mut url = uri::Parts::default();
         url.scheme.clone_from(&self.base_url.scheme);
         url.authority.clone_from(&self.base_url.authority);
         url.path_and_query = Some(path);
-        Uri::from_parts(url)
-            .map_err(|_| Refusal::BadRequest("the request target cannot be passed on".into()))
+        Uri::from_parts(url).map_err(|_| Error::TargetInvalid)
     }
 }
 
 /// Why there is no answer: the caller's doing, or the upstream's.
-fn refusal(error: &Error, exchange: &Exchange) -> Refusal {
+fn cause(error: &legacy::Error, exchange: &Exchange) -> Error {
     let mut causes = iter::successors(error.source(), |cause| (*cause).source());
     let is_late = causes.any(|cause| {
         let error = cause.downcast_ref::<io::Error>();
         error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
     });
     if error.is_connect() {
-        Refusal::BadGateway("the fallback cannot be reached; nothing was sent to it")
+        Error::Unreachable
     } else if exchange.is_broken() {
-        Refusal::BadRequest("the body ended before it was complete".into())
+        Error::IncompleteBody
     } else if is_late && exchange.waits_for_caller() {
-        Refusal::BodyTooSlow
+        Error::BodyTooSlow
     } else if is_late {
-        Refusal::GatewayTimeout(
-            "the fallback did not answer in time; it may have carried the call out",
-        )
+        Error::Silent
     } else {
-        Refusal::BadGateway(
-            "the fallback's connection or its answer broke; it may have carried the call out",
-        )
+        Error::Broken
     }
 }

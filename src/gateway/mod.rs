@@ -18,7 +18,7 @@ use crate::{
     access_log::{Line, Logged},
     alarm::Alarm,
     config::Config,
-    fallback::{Download, Fallback},
+    fallback::{self, Download, Fallback},
     lane::Lanes,
     metrics::Called,
     network::Connect,
@@ -26,10 +26,12 @@ use crate::{
     server::{CallerBody, Handler},
     trace::{Trace, X_REQUEST_ID},
     zapi::{
-        accounts, request,
-        response::{self, Answer, Refusal},
-        route::Route,
+        auth,
+        rejection::{Rejection, Unavailable},
+        request,
+        response::{self, Answer},
         router::Destination,
+        routes::Route,
     },
 };
 
@@ -102,7 +104,7 @@ impl<C: Connect> Gateway<C> {
             operation = operation => operation,
             () = self.lanes.until_cut() => {
                 line.ended_by = "gateway";
-                Err(Refusal::Unavailable("the gateway is stopping; nothing was changed"))
+                Err(Unavailable::Stopping.into())
             }
         };
         let answer = match operation {
@@ -119,7 +121,7 @@ impl<C: Connect> Gateway<C> {
                 }
                 response::outcome(&operation, &outcome)
             }
-            Err(refusal) => self.refuse(&refusal, line),
+            Err(rejection) => self.reject(&rejection, line),
         };
         instance.note(line.outcome);
         answer
@@ -143,33 +145,30 @@ impl<C: Connect> Gateway<C> {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, line: &mut Line) -> Answer {
-        line.failed(refusal.kind());
-        if refusal.is_unsupported() {
-            self.lanes.metrics().unsupported(refusal.kind());
+    fn reject(&self, rejection: &Rejection, line: &mut Line) -> Answer {
+        line.failed(rejection.kind());
+        if rejection.is_unsupported() {
+            self.lanes.metrics().unsupported(rejection.kind());
         }
-        response::refusal(refusal)
+        response::rejection(rejection)
     }
 
     async fn forward(
         &self,
         fallback: &Fallback<C>,
         request: Request<CallerBody>,
-    ) -> Result<Response<Download>, Refusal> {
+    ) -> Result<Response<Download>, fallback::Error> {
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
             biased;
             answer = fallback.forward(request) => answer,
-            () = self.lanes.until_cut() => Err(Refusal::GatewayTimeout(
-                "the gateway is stopping and the fallback has not answered; it may have carried \
-                 the call out",
-            )),
+            () = self.lanes.until_cut() => Err(fallback::Error::Stopping),
         };
         self.lanes.metrics().called(Called {
             upstream: "fallback",
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
-            error: answer.as_ref().err().map_or("", Refusal::kind),
+            error: answer.as_ref().err().map_or("", |error| error.kind()),
             duration: begun.elapsed(),
         });
         answer
@@ -186,7 +185,7 @@ impl<C: Connect> Handler for Gateway<C> {
     ) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
-        let trace = Arc::new(Trace::of(&parts, accounts::tells));
+        let trace = Arc::new(Trace::of(&parts, auth::tells));
         let metrics = Arc::clone(self.lanes.metrics());
         let mut line = Line::begin(parts.method.clone(), Arc::clone(&trace), metrics);
         let answer = match route(&rules, &parts, &mut line) {
@@ -205,15 +204,15 @@ impl<C: Connect> Handler for Gateway<C> {
                         id.or_insert_with(|| trace.id().clone());
                         return answer.map(|body| Either::Right(Logged::new(body, line)));
                     }
-                    Err(refusal) => {
-                        if let Refusal::BadGateway(_) | Refusal::GatewayTimeout(_) = refusal {
+                    Err(error) => {
+                        if error.is_of_fallback() {
                             line.ended_by = "fallback";
                         }
-                        self.refuse(&refusal, &mut line)
+                        self.reject(&error.into(), &mut line)
                     }
                 }
             }
-            Err(refusal) => self.refuse(&refusal, &mut line),
+            Err(rejection) => self.reject(&rejection, &mut line),
         };
         line.status = Some(answer.status());
         let mut answer = answer.map(Either::Left);
@@ -229,7 +228,7 @@ fn route<'r, C: Connect>(
     rules: &'r Rules<C>,
     parts: &Parts,
     line: &mut Line,
-) -> Result<Destination<'r, Arc<Fallback<C>>>, Refusal> {
+) -> Result<Destination<'r, Arc<Fallback<C>>>, Rejection> {
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => line.route = route.template,

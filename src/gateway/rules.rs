@@ -18,9 +18,9 @@ use crate::{
     ryze::{Credentials, Target},
     server::head,
     zapi::{
-        accounts::{Accounts, CLIENT_TOKEN},
+        auth::{Accounts, CLIENT_TOKEN},
+        rejection::{BadRequest, Rejection},
         request::Limits,
-        response::Refusal,
         router::{Routed, Router},
     },
 };
@@ -102,8 +102,8 @@ impl<C: Connect> Rules<C> {
     }
 
     /// Who answers a call, if its head is sound.
-    pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Refusal> {
-        head::check(parts, &CLIENT_TOKEN).map_err(Refusal::BadRequest)?;
+    pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Rejection> {
+        head::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
         Ok(self.router.route(parts))
     }
 

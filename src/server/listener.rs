@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     alarm::Alarm,
-    zapi::response::{self, Refusal},
+    zapi::{rejection::Unavailable, response},
 };
 
 /// How long those who are turned away may take over their handshake, and over their request.
@@ -200,8 +200,8 @@ impl Handler for TurnedAway {
     type Body = Full<Bytes>;
 
     async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
-        let message = "the gateway has too many connections";
-        let mut answer = response::refusal(&Refusal::Unavailable(message));
+        let reason = Unavailable::TooManyConnections;
+        let mut answer = response::rejection(&reason.into());
         close(&mut answer);
         answer
     }

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    response::Refusal,
-    route::{Call, Input, Route, Words},
+    rejection::{BadRequest, Rejection, UnsupportedMediaType},
+    routes::{Call, Input, Route, Values},
 };
 use crate::{
     config::ContactsBlacklist,
@@ -42,7 +42,7 @@ pub async fn operation<B>(
     body: B,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Operation, Refusal>
+) -> Result<Operation, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -75,9 +75,7 @@ where
             return Ok(Operation::Read);
         }
         Call::Untranslatable { what } => {
-            return Err(Refusal::NoCounterpart(format!(
-                "Ryze has no call to {what}. Nothing was changed."
-            )));
+            return Err(Rejection::NoCounterpart(what));
         }
     };
     Ok(Operation::Change(Change { setting, audience }))
@@ -85,21 +83,21 @@ where
 
 /// Takes a body that means nothing, so that the connection can be used again. A request that broke off
 /// is none all the same.
-async fn pass_over<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Refusal>
+async fn pass_over<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     match read_body(body, limits, deadline).await {
-        Ok(_) | Err(Refusal::BodyTooLarge { .. }) => Ok(()),
-        Err(refusal) => Err(refusal),
+        Ok(_) | Err(Rejection::BodyTooLarge { .. }) => Ok(()),
+        Err(rejection) => Err(rejection),
     }
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::UnsupportedMediaType(
-            "send the body without a Content-Encoding",
+        return Err(Rejection::UnsupportedMediaType(
+            UnsupportedMediaType::Encoded,
         ));
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
@@ -111,18 +109,18 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     if is_json && types.next().is_none() {
         Ok(())
     } else {
-        Err(Refusal::UnsupportedMediaType(
-            "send a JSON body with the header Content-Type: application/json",
+        Err(Rejection::UnsupportedMediaType(
+            UnsupportedMediaType::NotJson,
         ))
     }
 }
 
-async fn read_body<B>(body: B, limits: &Limits, deadline: Instant) -> Result<Bytes, Refusal>
+async fn read_body<B>(body: B, limits: &Limits, deadline: Instant) -> Result<Bytes, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let too_large = Refusal::BodyTooLarge {
+    let too_large = Rejection::BodyTooLarge {
         limit: limits.max_body,
     };
     if body.size_hint().lower() > limits.max_body as u64 {
@@ -131,49 +129,41 @@ where
     let whole = Limited::new(body, limits.max_body).collect();
     let deadline = deadline.min(Instant::now() + limits.body_timeout);
     match timeout_at(deadline, whole).await {
-        Err(_) => Err(Refusal::BodyTooSlow),
+        Err(_) => Err(Rejection::BodyTooSlow),
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
-        Ok(Err(_)) => Err(Refusal::BadRequest(
-            "the body ended before it was complete".into(),
-        )),
+        Ok(Err(_)) => Err(BadRequest::IncompleteBody.into()),
     }
 }
 
 fn read_object(
     body: &[u8],
-    field: &str,
-    values: Words,
+    field: &'static str,
+    values: Values,
     policy: ContactsBlacklist,
-) -> Result<Audience, Refusal> {
-    let malformed = |error| {
-        Refusal::BadRequest(format!(
-            "the body is not the JSON object of this call: {error}"
-        ))
+) -> Result<Audience, Rejection> {
+    let [value, contacts] = json::object(body, [field, "contactsBlacklist"])
+        .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
+    let expected = |sent_instead| BadRequest::Value {
+        name: field,
+        in_query: false,
+        values,
+        sent_instead,
     };
-    let [value, contacts] = json::object(body, [field, "contactsBlacklist"]).map_err(malformed)?;
     let Some(value) = value else {
         let other = other_field(field);
-        let hint = match json::object(body, [other]) {
-            Ok([Some(_)]) => format!(", not {other} as in other privacy calls"),
-            _ => String::new(),
-        };
-        let expected = expected(field, values);
-        return Err(Refusal::BadRequest(format!("{expected}{hint}")));
+        let has_other = matches!(json::object(body, [other]), Ok([Some(_)]));
+        return Err(expected(has_other.then_some(other)).into());
     };
     let audience = json::string(value)
         .and_then(|word| find(values, &word))
-        .ok_or_else(|| Refusal::BadRequest(expected(field, values)))?;
+        .ok_or_else(|| expected(None))?;
     if audience == Audience::ContactsExcept
         && let Some(contacts) = contacts
         && has_contacts(contacts)?
         && policy == ContactsBlacklist::Refuse
     {
-        return Err(Refusal::ContactsList(
-            "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
-             the mode switched and the list dropped, the operator of the gateway sets \
-             policy.contacts_blacklist to \"mode_only\".",
-        ));
+        return Err(Rejection::ContactsList);
     }
     Ok(audience)
 }
@@ -187,46 +177,40 @@ fn other_field(field: &str) -> &'static str {
     }
 }
 
-fn read_query(query: &str, parameter: &str, values: Words) -> Result<Audience, Refusal> {
+fn read_query(query: &str, parameter: &'static str, values: Values) -> Result<Audience, Rejection> {
     let mut sent = form_urlencoded::parse(query.as_bytes())
         .filter_map(|(name, value)| (name == parameter).then_some(value));
     match (sent.next(), sent.next()) {
         (Some(word), None) => find(values, &word),
         _ => None,
     }
-    .ok_or_else(|| Refusal::BadRequest(expected(&format!("the query's {parameter}"), values)))
+    .ok_or(Rejection::BadRequest(BadRequest::Value {
+        name: parameter,
+        in_query: true,
+        values,
+        sent_instead: None,
+    }))
 }
 
-fn find(values: Words, word: &str) -> Option<Audience> {
+fn find(values: Values, word: &str) -> Option<Audience> {
     values
         .iter()
         .find_map(|(known, audience)| (*known == word).then_some(*audience))
 }
 
-fn expected(field: &str, values: Words) -> String {
-    let words: Vec<_> = values.iter().map(|(word, _)| *word).collect();
-    format!("{field} must be one of {}", words.join(", "))
-}
-
 /// Whether a list of contacts has any. None, `null` and an empty list mean "switch the mode, change
 /// nobody".
-fn has_contacts(list: &RawValue) -> Result<bool, Refusal> {
-    let malformed = || {
-        Refusal::BadRequest(
-            "contactsBlacklist must be a list of {\"action\":\"add\" or \"remove\",\"phone\":\"digits\"}"
-                .into(),
-        )
-    };
+fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
     let contacts: Option<Vec<&RawValue>> =
-        serde_json::from_str(list.get()).map_err(|_| malformed())?;
+        serde_json::from_str(list.get()).map_err(|_| BadRequest::ContactsList)?;
     let contacts = contacts.unwrap_or_default();
     for contact in &contacts {
         let fields = json::object(contact.get().as_bytes(), ["action", "phone"]);
         let [action, phone] = fields
-            .map_err(|_| malformed())?
+            .map_err(|_| BadRequest::ContactsList)?
             .map(|value| value.and_then(json::string).unwrap_or_default());
         if !matches!(&*action, "add" | "remove") || !is_phone(&phone) {
-            return Err(malformed());
+            return Err(BadRequest::ContactsList);
         }
     }
     Ok(!contacts.is_empty())

@@ -5,9 +5,9 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::{
-    accounts::Accounts,
-    response::Refusal,
-    route::{self, Call, Matched, Route},
+    auth::Accounts,
+    rejection::Rejection,
+    routes::{self, Call, Matched, Route},
 };
 
 /// Decides who answers. `F` is the way to the old vendor, where there is one.
@@ -40,7 +40,7 @@ pub struct Routed<'r, F> {
     /// where it is the old vendor's to look at them.
     pub instance: Option<usize>,
     /// Who answers it, or why nobody does.
-    pub destination: Result<Destination<'r, F>, Refusal>,
+    pub destination: Result<Destination<'r, F>, Rejection>,
 }
 
 impl<F> Router<F> {
@@ -69,7 +69,7 @@ impl<F> Router<F> {
         };
         let instance = match &destination {
             Ok(Destination::Ryze { instance, .. }) => Some(*instance),
-            Ok(Destination::Fallback(_)) => route::id(path).and_then(|id| self.accounts.find(id)),
+            Ok(Destination::Fallback(_)) => routes::id(path).and_then(|id| self.accounts.find(id)),
             Err(_) => None,
         };
         Routed {
@@ -79,7 +79,7 @@ impl<F> Router<F> {
         }
     }
 
-    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination<'_, F>, Refusal> {
+    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination<'_, F>, Rejection> {
         call.check_method(&parts.method)?;
         let instance = self.accounts.admit(call, &parts.headers)?;
         Ok(match (&call.route.call, &self.fallback) {

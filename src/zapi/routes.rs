@@ -5,7 +5,7 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::response::Refusal;
+use super::rejection::Rejection;
 use crate::privacy::{Audience, Setting};
 
 /// A call that callers make.
@@ -27,7 +27,7 @@ pub(super) enum Call {
     /// It changes a setting.
     Change {
         setting: Setting,
-        values: Words,
+        values: Values,
         input: Input,
         /// The setting's name where all are shown.
         key: &'static str,
@@ -48,24 +48,24 @@ pub(super) enum Input {
 }
 
 /// Z-API's words for the values that a setting takes.
-pub(super) type Words = &'static [(&'static str, Audience)];
+pub(super) type Values = &'static [(&'static str, Audience)];
 
-const VISUALIZATION: Words = &[
+const VISUALIZATION: Values = &[
     ("ALL", Audience::Everyone),
     ("NONE", Audience::Nobody),
     ("CONTACTS", Audience::Contacts),
     ("CONTACT_BLACKLIST", Audience::ContactsExcept),
 ];
-const ONLINE: Words = &[
+const ONLINE: Values = &[
     ("ALL", Audience::Everyone),
     ("SAME_LAST_SEEN", Audience::SameAsLastSeen),
 ];
-const GROUP_ADD: Words = &[
+const GROUP_ADD: Values = &[
     ("ALL", Audience::Everyone),
     ("CONTACTS", Audience::Contacts),
     ("CONTACT_BLACKLIST", Audience::ContactsExcept),
 ];
-const SWITCH: Words = &[
+const SWITCH: Values = &[
     ("enable", Audience::Everyone),
     ("disable", Audience::Nobody),
 ];
@@ -152,8 +152,8 @@ impl<'path> Matched<'path> {
     ///
     /// # Errors
     /// There is none.
-    pub fn find(path: &'path str) -> Result<Self, Refusal> {
-        let unknown = || Refusal::UnknownPath { instead: None };
+    pub fn find(path: &'path str) -> Result<Self, Rejection> {
+        let unknown = || Rejection::UnknownPath { instead: None };
         let form = apart(path).filter(|_| !path.ends_with('/'));
         let (id, token, below) = form.ok_or_else(unknown)?;
         let means = |known: &str| {
@@ -165,7 +165,7 @@ impl<'path> Matched<'path> {
         };
         match ROUTES.iter().find(|route| means(route.path)) {
             Some(route) => Ok(Self { route, id, token }),
-            None => Err(Refusal::UnknownPath {
+            None => Err(Rejection::UnknownPath {
                 instead: MISTAKEN
                     .iter()
                     .find_map(|(mistaken, right)| means(mistaken).then_some(*right)),
@@ -177,11 +177,11 @@ impl<'path> Matched<'path> {
     ///
     /// # Errors
     /// It is not the route's.
-    pub fn check_method(&self, method: &Method) -> Result<(), Refusal> {
+    pub fn check_method(&self, method: &Method) -> Result<(), Rejection> {
         if *method == self.route.method {
             Ok(())
         } else {
-            Err(Refusal::WrongMethod {
+            Err(Rejection::WrongMethod {
                 allow: self.route.method.as_str(),
             })
         }
@@ -219,7 +219,7 @@ pub(super) fn credentials(path: &str) -> Vec<&str> {
 }
 
 /// The word for a value, where there is one.
-pub(super) fn word(values: Words, audience: Audience) -> Option<&'static str> {
+pub(super) fn word(values: Values, audience: Audience) -> Option<&'static str> {
     values
         .iter()
         .find_map(|(word, known)| (*known == audience).then_some(*word))

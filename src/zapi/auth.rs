@@ -10,8 +10,8 @@ use http::{HeaderMap, header::HeaderName, request::Parts};
 use percent_encoding::percent_decode_str;
 
 use super::{
-    response::Refusal,
-    route::{self, Matched},
+    rejection::Rejection,
+    routes::{self, Matched},
 };
 use crate::{
     config::{Instance, Secret},
@@ -25,7 +25,7 @@ pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
 /// path has another form all of that.
 #[must_use]
 pub fn tells(parts: &Parts, text: &str) -> bool {
-    let in_path = route::credentials(parts.uri.path()).into_iter();
+    let in_path = routes::credentials(parts.uri.path()).into_iter();
     let mut in_path = in_path.map(|segment| percent_decode_str(segment).collect::<Vec<_>>());
     let mut in_headers = parts.headers.get_all(CLIENT_TOKEN).iter();
     in_path.any(|secret| has_piece(text, &secret))
@@ -88,19 +88,19 @@ impl Accounts {
     ///
     /// # Errors
     /// Id and token are not a configured pair, or the `Client-Token` is not the one asked for.
-    pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Refusal> {
+    pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Rejection> {
         let id: Cow<'_, [u8]> = percent_decode_str(call.id).into();
         let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
         let account = self.by_id.get(&*id);
         let expected = account.map_or(&self.decoy, |account| &account.token);
         let (true, Some(account)) = (expected.matches(&token), account) else {
-            return Err(Refusal::UnknownInstance);
+            return Err(Rejection::UnknownInstance);
         };
         if let Some(expected) = &account.client_token {
             match headers.get(CLIENT_TOKEN) {
                 Some(sent) if expected.matches(sent.as_bytes()) => (),
-                Some(sent) if !sent.is_empty() => return Err(Refusal::ClientTokenWrong),
-                _ => return Err(Refusal::ClientTokenMissing),
+                Some(sent) if !sent.is_empty() => return Err(Rejection::ClientTokenWrong),
+                _ => return Err(Rejection::ClientTokenMissing),
             }
         }
         Ok(account.index)
