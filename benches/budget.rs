@@ -19,9 +19,9 @@ use zapi_to_ryze::{
     alarm::Alarm,
     budget::{Budget, Terms},
     config::Secret,
-    lane::Lanes,
     network::{Connect, Stream},
     privacy::{Audience, Change, Operation, Outcome, Setting},
+    queue::Lanes,
     ryze::{Client, Target},
     sandbox::{Answer, Fault, Options, Sandbox, Window},
 };

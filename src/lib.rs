@@ -7,13 +7,13 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`cli`], [`lifecycle`] | the commands, start and stop |
+//! | [`cli`], [`app`] | the commands, start and stop |
 //! | [`config`] | the file, and everything that may be wrong with it |
 //! | [`server`] | sockets, connections, their time limits |
 //! | [`gateway`] | the way of one request |
 //! | [`zapi`] | Z-API's language |
 //! | [`privacy`] | the domain |
-//! | [`lane`] | one instance's changes in order |
+//! | [`queue`] | one instance's changes in order |
 //! | [`budget`] | when a request may be sent |
 //! | [`ryze`] | Ryze's language and the way to it |
 //! | [`sandbox`] | an in-memory Ryze |
@@ -29,20 +29,19 @@
 pub mod access_log;
 pub mod admin;
 pub mod alarm;
+pub mod app;
 pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod explain;
-pub mod fallback;
 pub mod gateway;
 mod json;
-pub mod lane;
-pub mod lifecycle;
-pub mod live;
 pub mod metrics;
 pub mod network;
 pub mod overview;
 pub mod privacy;
+pub mod proxy;
+pub mod queue;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;

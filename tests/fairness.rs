@@ -10,8 +10,8 @@ use tokio::{
 use zapi_to_ryze::{
     alarm::Alarm,
     budget::{Budget, Terms},
-    lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
+    queue::Lanes,
     ryze::{Client, Target},
 };
 

@@ -17,7 +17,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use zapi_to_ryze::{config, lifecycle};
+use zapi_to_ryze::{app, config};
 
 /// Longer than anything takes that works; only a test that fails waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,7 +58,7 @@ impl Setup {
 
     pub async fn start(&self, base_url: &str) -> Gateway {
         let loaded = config::parse(&self.toml(base_url), &|_| None).expect("a sound configuration");
-        let gateway = lifecycle::start(&loaded.config).await.unwrap();
+        let gateway = app::start(&loaded.config).await.unwrap();
         Gateway {
             address: gateway.address.tcp().unwrap(),
             task: tokio::spawn(async move {

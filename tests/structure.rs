@@ -45,16 +45,23 @@ fn what_a_module_must_not_know() {
         ),
         (
             "zapi",
-            &["ryze::", "budget::", "lane::", "hyper_util", "TcpStream"],
+            &["ryze::", "budget::", "queue::", "hyper_util", "TcpStream"],
         ),
-        ("ryze", &["zapi::", "budget::", "lane::", "server::"]),
+        ("ryze", &["zapi::", "budget::", "queue::", "server::"]),
         (
-            "fallback",
-            &["ryze::", "budget::", "lane::", "privacy::", "server::"],
+            "proxy",
+            &[
+                "ryze::",
+                "budget::",
+                "queue::",
+                "privacy::",
+                "server::",
+                "zapi::",
+            ],
         ),
         ("network.rs", &["crate::", "ryze", "zapi"]),
         ("budget", &["crate::", "http"]),
-        ("server", &["ryze::", "budget::", "lane::", "gateway::"]),
+        ("server", &["ryze::", "budget::", "queue::", "gateway::"]),
         (
             "sandbox",
             &[
@@ -68,15 +75,15 @@ fn what_a_module_must_not_know() {
         ("trace", &["crate::", "ryze::", "zapi::"]),
         (
             "metrics",
-            &["zapi::", "ryze::", "lane::", "budget::", "gateway::"],
+            &["zapi::", "ryze::", "queue::", "budget::", "gateway::"],
         ),
         (
             "admin",
-            &["zapi::", "ryze::", "lane::", "budget::", "gateway::"],
+            &["zapi::", "ryze::", "queue::", "budget::", "gateway::"],
         ),
         (
             "config",
-            &["zapi::", "ryze::", "lane::", "budget::", "server::"],
+            &["zapi::", "ryze::", "queue::", "budget::", "server::"],
         ),
     ];
     for (place, words) in rules {

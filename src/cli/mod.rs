@@ -2,6 +2,7 @@
 //! may type is in `arguments.rs`; what a command does belongs in the module that does it.
 
 mod arguments;
+mod check_live;
 mod generated;
 mod healthcheck;
 
@@ -22,13 +23,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
 use crate::{
+    app::{self, LifecycleError, Reload, Stop},
     config::{self, Config, Listen, Problem},
     explain::{
         self,
         request::{self, TypedError},
     },
-    lifecycle::{self, LifecycleError, Reload, Stop},
-    live,
     sandbox::{self, Sandbox, Window},
     server::{self, Address},
     telemetry,
@@ -108,7 +108,7 @@ async fn check(check: Check) -> Result<(), Failed> {
     } else {
         answer("the configuration is fine");
     }
-    if check.live && !live::check(&config, answer).await? {
+    if check.live && !check_live::check(&config, answer).await? {
         return Err(Failed::Told(FAILURE));
     }
     Ok(())
@@ -149,7 +149,7 @@ async fn serve(serve: Serve) -> Result<(), Failed> {
     let config = load(&path)?;
     let (_log, log_level) = telemetry::start(&config.log)?;
     let reload = Reload::new(hangup, Arc::new(move || config::load(&path)), log_level);
-    let gateway = lifecycle::start(&config).await?;
+    let gateway = app::start(&config).await?;
     announce(&gateway.address);
     Ok(gateway.reloading(reload).run().await?)
 }
@@ -160,10 +160,10 @@ async fn serve_sandbox() -> Result<(), Failed> {
     let (_log, _) = telemetry::start(&config.log)?;
     let ryze = Sandbox::new(sandbox::Options::default());
     tokio::spawn(ryze.serve(upstream));
-    let gateway = match lifecycle::start(&config).await {
+    let gateway = match app::start(&config).await {
         Err(LifecycleError::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-            lifecycle::start(&config).await?
+            app::start(&config).await?
         }
         started => started?,
     };

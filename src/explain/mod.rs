@@ -27,9 +27,9 @@ use self::{mask::MASK, vendor::Vendor};
 use crate::{
     budget::{Budget, Terms},
     config::{Config, ContactsBlacklist, Secret},
-    fallback::Fallback,
     gateway::Gateway,
-    lane::Lanes,
+    proxy::Fallback,
+    queue::Lanes,
     ryze::Client,
     server::{self, Timeouts},
     trace::X_REQUEST_ID,

@@ -18,11 +18,11 @@ use crate::{
     access_log::{Line, Logged},
     alarm::Alarm,
     config::Config,
-    fallback::{self, Download, Fallback},
-    lane::Lanes,
     metrics::Called,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
+    proxy::{self, Download, Fallback},
+    queue::Lanes,
     server::{CallerBody, Handler},
     trace::{Trace, X_REQUEST_ID},
     zapi::{
@@ -157,12 +157,12 @@ impl<C: Connect> Gateway<C> {
         &self,
         fallback: &Fallback<C>,
         request: Request<CallerBody>,
-    ) -> Result<Response<Download>, fallback::Error> {
+    ) -> Result<Response<Download>, proxy::Error> {
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
             biased;
             answer = fallback.forward(request) => answer,
-            () = self.lanes.until_cut() => Err(fallback::Error::Stopping),
+            () = self.lanes.until_cut() => Err(proxy::Error::Stopping),
         };
         self.lanes.metrics().called(Called {
             upstream: "fallback",

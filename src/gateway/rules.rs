@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::targets::Targets;
 use crate::{
     config::Config,
-    fallback::Fallback,
     network::Connect,
+    proxy::Fallback,
     ryze::{Credentials, Target},
     server::head,
     zapi::{

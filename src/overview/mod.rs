@@ -16,9 +16,9 @@ use crate::{
     budget::{STEP, Snapshot, shared::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
-    lane::{Health, Held, Lanes},
     metrics::{Metrics, Reloaded},
     network::Network,
+    queue::{Health, Held, Lanes},
     server::Occupancy,
 };
 

@@ -13,8 +13,8 @@ use http_body_util::Full;
 use super::{
     connection::{Connection, Unanswered},
     error::{self, Error},
-    limit::{self, RateLimit},
-    target::{Credentials, Target},
+    instance::{Credentials, Target},
+    rate_limit::{self, RateLimit},
 };
 use crate::{network::Connect, privacy::Settings, trace::Trace};
 
@@ -93,7 +93,7 @@ impl<C: Connect> Client<C> {
             Ok((parts, body)) => Reply {
                 result: error::read(&parts, &body, &credentials.token),
                 status: Some(parts.status),
-                limit: limit::read(&parts.headers),
+                limit: rate_limit::read(&parts.headers),
             },
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{StatusCode, header, response::Parts};
 
-use super::{limit, wire};
+use super::{rate_limit, wire};
 use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
@@ -132,7 +132,7 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
         429 if message.contains(OVER_LIMIT) => WHATSAPP_THROTTLES,
         429 => Failure::Throttled {
             by: Limiter::Upstream,
-            retry_after: limit::reset(&parts.headers)
+            retry_after: rate_limit::reset(&parts.headers)
                 .unwrap_or(WINDOW)
                 .max(SHORTEST_PAUSE),
         },

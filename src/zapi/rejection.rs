@@ -3,7 +3,7 @@
 //! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
 
 use super::routes::Values;
-use crate::fallback;
+use crate::proxy;
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum Rejection {
     /// The gateway has no capacity for the call.
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
-    Fallback(fallback::Error),
+    Fallback(proxy::Error),
 }
 
 /// What is wrong with a request.
@@ -93,8 +93,8 @@ impl From<BadRequest> for Rejection {
     }
 }
 
-impl From<fallback::Error> for Rejection {
-    fn from(error: fallback::Error) -> Self {
+impl From<proxy::Error> for Rejection {
+    fn from(error: proxy::Error) -> Self {
         Self::Fallback(error)
     }
 }

@@ -15,8 +15,8 @@ use super::{
     routes::{self, Call, ROUTES},
 };
 use crate::{
-    fallback,
     privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    proxy,
 };
 
 /// An answer, ready to be sent.
@@ -182,8 +182,8 @@ fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
     }
 }
 
-fn fallback_error(error: fallback::Error) -> Answer {
-    use fallback::Error;
+fn fallback_error(error: proxy::Error) -> Answer {
+    use proxy::Error;
     match error {
         Error::Method { allow } => method_not_allowed(allow),
         Error::Upgrade => {

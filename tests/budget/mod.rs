@@ -16,8 +16,8 @@ use tokio::{
 };
 use zapi_to_ryze::{
     alarm::Alarm,
-    lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
+    queue::Lanes,
     ryze::Client,
 };
 

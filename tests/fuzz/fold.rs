@@ -11,8 +11,8 @@ use tokio::{
 };
 use zapi_to_ryze::{
     alarm::Alarm,
-    lane::Lanes,
     privacy::{Audience, Change, Operation, Setting, Settings},
+    queue::Lanes,
     ryze::{Client, wire},
 };
 

@@ -9,8 +9,8 @@ use tokio::{
 use zapi_to_ryze::{
     alarm::Alarm,
     budget::{Budget, Terms},
-    lane::Lanes,
     privacy::Outcome,
+    queue::Lanes,
     ryze::{Client, Target},
     sandbox::Sandbox,
 };

@@ -15,8 +15,8 @@ use tokio::{
 };
 use zapi_to_ryze::{
     config::Secret,
-    lane::Lanes,
     privacy::{Failure, Operation},
+    queue::Lanes,
     ryze::Target,
     sandbox::Sandbox,
 };

@@ -30,7 +30,7 @@ use self::{
     absence::{GONE, within_patience},
     store::{Action, Answer, Link, Store},
 };
-use super::{pace::Pace, slots::Purpose};
+use super::{pacer::Pace, slots::Purpose};
 
 pub use self::terms::Terms;
 

@@ -9,8 +9,8 @@ use http_body_util::Full;
 use tokio::net::TcpStream;
 use zapi_to_ryze::{
     config,
-    fallback::Fallback,
     network::{Connect, Stream},
+    proxy::Fallback,
 };
 
 use super::{After, Meaning, Scene, VENDORS, Vendor, confirming};

@@ -13,14 +13,14 @@
 //! alone for a while is in `hold.rs`, and what can be seen of all this from outside in `view.rs`.
 
 mod backoff;
-mod caller;
-mod company;
-mod exchange;
-mod hold;
-mod recover;
-mod run;
+mod batch;
+mod pending_call;
+mod retry;
+mod send;
+mod status;
+mod suspension;
 mod verdict;
-mod view;
+mod worker;
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
@@ -36,11 +36,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    caller::{Caller, Tried},
-    hold::Holds,
-    run::Running,
+    pending_call::{Caller, Tried},
+    suspension::Holds,
+    worker::Running,
 };
-pub use self::{hold::Held, view::Health};
+pub use self::{status::Health, suspension::Held};
 use crate::{
     alarm::Alarm,
     budget::Budget,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Permit, Purpose, Refused,
-    pool::{Pool, State, Waiter},
+    limiter::{Pool, State, Waiter},
     shared::{Lease, Shared, Taken},
 };
 

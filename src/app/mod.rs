@@ -18,11 +18,11 @@ use crate::{
         shared::{self, Shared, SharedError},
     },
     config::{self, CaFile, Config, Scope},
-    fallback::Fallback,
     gateway::Gateway,
-    lane::{Lanes, longest_wait},
     network::{Network, NetworkError},
     overview::Overview,
+    proxy::Fallback,
+    queue::{Lanes, longest_wait},
     ryze::Client,
     server::{Address, Limits, Listener, Socket, bind},
 };

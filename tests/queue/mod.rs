@@ -17,8 +17,8 @@ use tokio::{
 use zapi_to_ryze::{
     alarm::Alarm,
     budget::Budget,
-    lane::Lanes,
     privacy::{Audience, Change, Failure, Operation, Setting, Settings},
+    queue::Lanes,
     ryze::{Client, Target},
 };
 

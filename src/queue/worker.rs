@@ -11,8 +11,8 @@ use tokio::{
 
 use super::{
     Caller, Lanes,
-    company::Company,
-    exchange::limiter,
+    batch::Company,
+    send::limiter,
     verdict::{Verdict, judge},
 };
 use crate::{

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use crate::{
     alarm::Alarm,
+    app::{self, LifecycleError},
     config::{Config, Instance},
-    lane::{Lanes, longest_wait},
-    lifecycle::{self, LifecycleError},
     network::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
+    queue::{Lanes, longest_wait},
     ryze::Target,
 };
 
@@ -30,8 +30,8 @@ pub async fn check(
     config: &Config,
     mut report: impl FnMut(String),
 ) -> Result<bool, LifecycleError> {
-    let budget = lifecycle::budget(config, longest_wait(DEADLINE))?;
-    let lanes = Lanes::new(budget, lifecycle::client(config)?, DEADLINE);
+    let budget = app::budget(config, longest_wait(DEADLINE))?;
+    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE);
     let mut all_fine = true;
     for some in config.instances.chunks(AT_ONCE) {
         let mut reads = Vec::with_capacity(some.len());

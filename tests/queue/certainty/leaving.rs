@@ -1,7 +1,7 @@
 //! Callers who leave, whose time is over or for whom the budget has no place while it is found out what
 //! became of their change: nothing is spent for nobody, and each hears what is known by then.
 
-use zapi_to_ryze::{lane::Lanes, ryze::Client};
+use zapi_to_ryze::{queue::Lanes, ryze::Client};
 
 use super::*;
 

@@ -14,13 +14,13 @@ use tokio::{
 };
 
 use super::{
-    Permit, Refused, Terms, TokenDigest,
-    gate::Gate,
-    grant, lock,
-    pace::Pace,
-    record::{Record, Window},
+    Permit, Refused, Terms, TokenDigest, dispatcher,
+    history::{Record, Window},
+    lock,
+    pacer::Pace,
     shared::Shared,
     slots::{HOLD, Purpose, Slots},
+    upstream_limit::Gate,
 };
 
 /// Slots and pace that some tokens share, their gates, and who waits for them.
@@ -123,7 +123,7 @@ impl Pool {
                 self.changed.notify_one();
             } else {
                 state.granting = true;
-                tokio::spawn(grant::until_nobody_waits(Arc::clone(&self)));
+                tokio::spawn(dispatcher::until_nobody_waits(Arc::clone(&self)));
             }
             turn
         };

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use tokio::time::Instant;
 
-use super::run::Running;
+use super::worker::Running;
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused},
     metrics::Called,

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Caller, Tried,
     backoff::backoff,
-    run::{Next, Running},
     verdict::shows,
+    worker::{Next, Running},
 };
 use crate::{
     budget::Purpose,
