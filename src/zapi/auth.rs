@@ -1,5 +1,4 @@
-//! Who may call: the instances that are configured and the credentials of each. What their calls
-//! do belongs elsewhere.
+//! Authentication of clients: configured instances and their credentials.
 
 use std::{
     borrow::Cow,
@@ -18,7 +17,7 @@ use crate::{
     telltale::has_piece,
 };
 
-/// The header with the account's security token.
+/// The header that carries an account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
 
 /// Whether a text tells something of what must not be told of a request: its credentials, or where its
@@ -32,12 +31,12 @@ pub fn tells(parts: &Parts, text: &str) -> bool {
         || in_headers.any(|secret| has_piece(text, secret.as_bytes()))
 }
 
-/// The instances that may be called.
+/// The configured instances by their Z-API id.
 #[derive(Debug)]
 pub struct Accounts {
     by_id: HashMap<Vec<u8>, Account>,
     lower_case_ids: HashSet<Vec<u8>>,
-    /// Compared with where the id is unknown, so that this takes as long as a wrong token.
+    /// Compared with the token of an unknown id, so that it takes as long as a wrong token.
     decoy: Secret,
 }
 
@@ -49,7 +48,6 @@ struct Account {
 }
 
 impl Accounts {
-    /// The instances of the configuration.
     #[must_use]
     pub fn new(instances: &[Instance]) -> Self {
         let account = |(index, instance): (usize, &Instance)| {
@@ -73,21 +71,22 @@ impl Accounts {
         }
     }
 
-    /// The place of the instance with this id, which may be percent-encoded.
+    /// Index of the instance with this id, which may be percent-encoded.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
         let id: Cow<'_, [u8]> = percent_decode_str(id).into();
         self.by_id.get(&*id).map(|account| account.index)
     }
 
-    /// Whether these bytes are an instance's id, but perhaps for the letter case.
+    /// Whether these bytes are an instance's id in any letter case.
     pub(super) fn resembles(&self, id: &[u8]) -> bool {
         self.lower_case_ids.contains(&id.to_ascii_lowercase())
     }
 
-    /// The place in the configuration of the instance that a call comes from.
+    /// Authenticates a call. Returns the index of its instance.
     ///
     /// # Errors
-    /// Id and token are not a configured pair, or the `Client-Token` is not the one asked for.
+    /// A rejection if id and token are not a configured pair, or if the instance requires another
+    /// `Client-Token`.
     pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Rejection> {
         let id: Cow<'_, [u8]> = percent_decode_str(call.id).into();
         let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();

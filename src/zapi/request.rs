@@ -1,5 +1,4 @@
-//! Reads what a Z-API call wants done, once its caller is known. Which calls there are is in
-//! `route.rs`, who may make them in `accounts.rs`.
+//! Reads the operation of an authenticated Z-API call from its query or body.
 
 use std::time::Duration;
 
@@ -20,22 +19,22 @@ use crate::{
     privacy::{Audience, Change, Operation},
 };
 
-/// What a body may take, and what becomes of a list of contacts.
+/// Limits of a request body, and the policy on lists of contacts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a body.
+    /// `server.max_body`, in bytes.
     pub max_body: usize,
-    /// Time for a whole body.
+    /// `server.body_timeout`, for a whole body.
     pub body_timeout: Duration,
-    /// What becomes of a list of contacts.
+    /// `policy.contacts_blacklist`.
     pub contacts_blacklist: ContactsBlacklist,
 }
 
-/// Reads the operation that a call asks for, by `deadline`. A body is read where the call has one, and
-/// not before its content type is right.
+/// Reads the operation that a call asks for, by `deadline`. The body of a call that takes one is read
+/// only after its content type was checked.
 ///
 /// # Errors
-/// What the caller has to mend.
+/// A rejection that says what the client has to change.
 pub async fn operation<B>(
     route: &Route,
     parts: &Parts,
@@ -67,11 +66,11 @@ where
         } => {
             let query = parts.uri.query().unwrap_or_default();
             let audience = read_query(query, parameter, values)?;
-            pass_over(body, limits, deadline).await?;
+            discard(body, limits, deadline).await?;
             (setting, audience)
         }
         Call::Read => {
-            pass_over(body, limits, deadline).await?;
+            discard(body, limits, deadline).await?;
             return Ok(Operation::Read);
         }
         Call::Untranslatable { what } => {
@@ -81,9 +80,9 @@ where
     Ok(Operation::Change(Change { setting, audience }))
 }
 
-/// Takes a body that means nothing, so that the connection can be used again. A request that broke off
-/// is none all the same.
-async fn pass_over<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Rejection>
+/// Reads and discards a body, so that the connection can be reused. A body that ends early is an error
+/// here too.
+async fn discard<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -168,7 +167,7 @@ fn read_object(
     Ok(audience)
 }
 
-/// The field that callers take for the right one, because other privacy calls have it.
+/// The field that clients confuse with this one, because other privacy calls have it.
 fn other_field(field: &str) -> &'static str {
     if field == "type" {
         "visualizationType"
@@ -198,8 +197,8 @@ fn find(values: Values, word: &str) -> Option<Audience> {
         .find_map(|(known, audience)| (*known == word).then_some(*audience))
 }
 
-/// Whether a list of contacts has any. None, `null` and an empty list mean "switch the mode, change
-/// nobody".
+/// Whether a list has contacts. An absent list, `null` and `[]` mean "switch the mode, change no
+/// contact".
 fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
     let contacts: Option<Vec<&RawValue>> =
         serde_json::from_str(list.get()).map_err(|_| BadRequest::ContactsList)?;
@@ -216,8 +215,8 @@ fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
     Ok(!contacts.is_empty())
 }
 
-/// Digits, as the documentation asks for, also as callers write them: with a `+`, or with the
-/// `@lid` of an id.
+/// Accepts digits, as documented, and the forms that clients send: a leading `+`, or the `@lid` of an
+/// id.
 fn is_phone(phone: &str) -> bool {
     let digits = phone.strip_prefix('+').unwrap_or(phone);
     let digits = digits.strip_suffix("@lid").unwrap_or(digits);

@@ -19,15 +19,15 @@ use crate::{
     proxy,
 };
 
-/// An answer, ready to be sent.
+/// A complete response.
 pub type Answer = Response<Full<Bytes>>;
 
 /// `Retry-After` of a 503.
 const SOON: Duration = Duration::from_secs(1);
 const INCOMPLETE_BODY: &str = "the body ended before it was complete";
 
-/// The body of every answer that is not a success: Z-API's two shapes, and `success` for the
-/// callers that look at nothing else.
+/// The body of every response that is not a success: Z-API's two shapes, plus `success` for clients
+/// that look at nothing else.
 #[derive(Serialize)]
 struct Body<'text> {
     success: bool,
@@ -36,7 +36,7 @@ struct Body<'text> {
     message: Option<&'text str>,
 }
 
-/// The answer to an operation.
+/// The response to an operation.
 #[must_use]
 pub fn outcome(operation: &Operation, outcome: &Outcome) -> Answer {
     match (operation, outcome) {
@@ -53,8 +53,8 @@ pub fn outcome(operation: &Operation, outcome: &Outcome) -> Answer {
     }
 }
 
-/// The settings in Z-API's words, `null` for a value that it has no word for. Z-API has no such call;
-/// the keys are its own.
+/// The settings in Z-API's words, `null` for a value that Z-API has no word for. The keys are the
+/// gateway's own, because Z-API has no such call.
 fn shown(settings: &Settings) -> String {
     let mut fields = Vec::with_capacity(ROUTES.len());
     for route in &ROUTES {

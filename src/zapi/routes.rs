@@ -1,6 +1,6 @@
-//! The one table of the Z-API calls that the gateway knows: a call is a row here and a test case.
-//! How a row's input is read belongs in `request.rs`, who answers it in `router.rs`. Source: the
-//! vendor's pages on privacy; that settings can be shown is the gateway's own.
+//! The route table: every Z-API call that the gateway translates or knows to be untranslatable.
+//!
+//! Source: Z-API's pages on privacy. `GET …/privacy` is the gateway's own.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -8,46 +8,44 @@ use percent_encoding::percent_decode_str;
 use super::rejection::Rejection;
 use crate::privacy::{Audience, Setting};
 
-/// A call that callers make.
+/// One call of Z-API.
 #[derive(Debug)]
 pub struct Route {
-    /// Its path below the instance.
+    /// Path below `/instances/{id}/token/{token}/`.
     path: &'static str,
-    /// The whole path without what is particular to a caller, for logs.
+    /// The whole path with placeholders for id and token: safe to log.
     pub template: &'static str,
-    /// The only method it takes.
     method: Method,
-    /// What becomes of it.
     pub(super) call: Call,
 }
 
-/// What becomes of a call.
+/// How a call is translated.
 #[derive(Debug)]
 pub(super) enum Call {
-    /// It changes a setting.
+    /// Changes a setting.
     Change {
         setting: Setting,
         values: Values,
         input: Input,
-        /// The setting's name where all are shown.
+        /// The setting's key in the response of `GET …/privacy`.
         key: &'static str,
     },
-    /// It shows the settings. A body is ignored.
+    /// Reads the settings. A body is ignored.
     Read,
-    /// Ryze has no such call.
+    /// Ryze has no counterpart; `what` the call would do completes "Ryze has no call to".
     Untranslatable { what: &'static str },
 }
 
-/// Where the value of a call is.
+/// Where a call carries its value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Input {
-    /// In this field of a JSON body.
+    /// In a field of the JSON body.
     Body(&'static str),
-    /// In this parameter of the query; a body is ignored.
+    /// In a parameter of the query. A body is ignored.
     Query(&'static str),
 }
 
-/// Z-API's words for the values that a setting takes.
+/// The values that a setting takes, in Z-API's words.
 pub(super) type Values = &'static [(&'static str, Audience)];
 
 const VISUALIZATION: Values = &[
@@ -127,34 +125,34 @@ pub(super) static ROUTES: [Route; 9] = [
     route!(GET "privacy", Call::Read),
 ];
 
-/// The method and the [`template`](Route::template) of every call.
+/// Method and [`template`](Route::template) of every route.
 pub fn calls() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROUTES
         .iter()
         .map(|route| (route.method.as_str(), route.template))
 }
 
-/// Paths that callers take for those of the table, and the right one.
+/// Wrong paths that real clients send, and the right one.
 const MISTAKEN: [(&str, &str); 1] = [("privacy/photo-visualization", "privacy/photo")];
 
-/// A call and whom it says to come from, percent-encoded as it was sent.
+/// A route that matches a path, with the path's credentials, percent-encoded as they were sent.
 #[derive(Clone, Copy)]
 pub struct Matched<'path> {
-    /// The row of the table.
+    /// The matching row.
     pub route: &'static Route,
     pub(super) id: &'path str,
     pub(super) token: &'path str,
 }
 
 impl<'path> Matched<'path> {
-    /// Finds the row that a path means. Slashes may be doubled, as real callers' base URLs make
-    /// them, and any segment may be percent-encoded.
+    /// Matches a path. Slashes may be doubled, as some clients' base URLs make them, and any segment
+    /// may be percent-encoded.
     ///
     /// # Errors
-    /// There is none.
+    /// [`Rejection::UnknownPath`] if no route matches.
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
         let unknown = || Rejection::UnknownPath { instead: None };
-        let form = apart(path).filter(|_| !path.ends_with('/'));
+        let form = split(path).filter(|_| !path.ends_with('/'));
         let (id, token, below) = form.ok_or_else(unknown)?;
         let means = |known: &str| {
             let mut rest = below.clone();
@@ -173,10 +171,8 @@ impl<'path> Matched<'path> {
         }
     }
 
-    /// Checks the method.
-    ///
     /// # Errors
-    /// It is not the route's.
+    /// [`Rejection::WrongMethod`] if the route takes another method.
     pub fn check_method(&self, method: &Method) -> Result<(), Rejection> {
         if *method == self.route.method {
             Ok(())
@@ -188,13 +184,13 @@ impl<'path> Matched<'path> {
     }
 }
 
-/// The segments of a path. Empty ones, as of a doubled slash, do not count.
+/// The non-empty segments of a path.
 fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// A path of Z-API's form taken apart: the instance's id, its token, and the segments below.
-fn apart(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
+/// Splits a path of Z-API's form into id, token and the segments below.
+fn split(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
     let mut segments = segments(path);
     let (instances, id) = (segments.next()?, segments.next()?);
     let (token_word, token) = (segments.next()?, segments.next()?);
@@ -202,23 +198,23 @@ fn apart(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)>
     is_form.then_some((id, token, segments))
 }
 
-/// Whom a path says to come from, percent-encoded as it was sent, if it begins as those of Z-API.
+/// The instance id of a path that begins as Z-API's do, percent-encoded as it was sent.
 pub(super) fn id(path: &str) -> Option<&str> {
     let mut segments = segments(path);
     let instances = segments.next()?;
     segments.next().filter(|_| is(instances, "instances"))
 }
 
-/// The segments of a path that say whom it comes from and prove it, percent-encoded as they were sent:
-/// all of them where it is not of the form of Z-API's.
+/// The segments that may be credentials, percent-encoded as they were sent: id and token, or all
+/// segments of a path that is not of Z-API's form.
 pub(super) fn credentials(path: &str) -> Vec<&str> {
-    match apart(path) {
+    match split(path) {
         Some((id, token, _)) => vec![id, token],
         None => segments(path).collect(),
     }
 }
 
-/// The word for a value, where there is one.
+/// Z-API's word for a value, if the setting takes it.
 pub(super) fn word(values: Values, audience: Audience) -> Option<&'static str> {
     values
         .iter()
