@@ -16,7 +16,6 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     config::Secret,
     lane::Lanes,
@@ -24,6 +23,7 @@ use zapi_to_ryze::{
     privacy::{Audience, Change, Operation, Outcome, Setting},
     ryze::{Client, Target},
     sandbox::{Answer, Fault, Options, Sandbox, Window},
+    timer::Alarm,
 };
 
 const SHARE: u32 = 100;

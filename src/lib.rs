@@ -20,15 +20,14 @@
 //! | [`explain`] | what becomes of a request, told without any network |
 //! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
 //! | [`trace`] | how one request is followed |
-//! | [`service_manager`] | what systemd is told |
-//! | [`alarm`] | a timer that stays armed |
+//! | [`systemd`] | what systemd is told |
+//! | [`timer`] | a timer that stays armed |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
 
 pub mod access_log;
 pub mod admin;
-pub mod alarm;
 pub mod budget;
 pub mod cli;
 pub mod config;
@@ -46,8 +45,9 @@ pub mod privacy;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;
-pub mod service_manager;
+pub mod systemd;
 pub mod telemetry;
 mod telltale;
+pub mod timer;
 pub mod trace;
 pub mod zapi;

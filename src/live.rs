@@ -6,13 +6,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    alarm::Alarm,
     config::{Config, Instance},
     lane::{Lanes, longest_wait},
     lifecycle::{self, LifecycleError},
     network::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
     ryze::Target,
+    timer::Alarm,
 };
 
 /// Time for one instance: that of a whole turn of the budget, and for Ryze to answer.

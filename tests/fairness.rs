@@ -8,11 +8,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
     ryze::{Client, Target},
+    timer::Alarm,
 };
 
 use crate::pipes::{Fate, Pipes, target};

@@ -20,9 +20,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use zapi_to_ryze::{
-    alarm::Alarm,
     config::{self, Listen},
     server::{CallerBody, Handler, Listener, Socket, bind},
+    timer::Alarm,
 };
 
 use crate::{

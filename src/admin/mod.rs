@@ -9,10 +9,10 @@ use http_body_util::Full;
 use prometheus_client::{encoding::text, registry::Registry};
 
 use crate::{
-    alarm::Alarm,
     config,
     overview::{Overview, Phase},
     server::{CallerBody, Handler},
+    timer::Alarm,
 };
 
 const PAGE: &str = include_str!("page.html");

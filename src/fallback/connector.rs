@@ -23,8 +23,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower_service::Service;
 
 use crate::{
-    alarm::Alarm,
     network::{Connect, Stream},
+    timer::Alarm,
 };
 
 /// Opens connections, each to the one upstream there is.

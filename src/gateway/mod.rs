@@ -16,7 +16,6 @@ use tokio::time::Instant;
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     access_log::{Line, Logged},
-    alarm::Alarm,
     config::Config,
     fallback::{Download, Fallback},
     lane::Lanes,
@@ -24,6 +23,7 @@ use crate::{
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     server::{CallerBody, Handler},
+    timer::Alarm,
     trace::{Trace, X_REQUEST_ID},
     zapi::{
         accounts, request,

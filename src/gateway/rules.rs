@@ -16,7 +16,7 @@ use crate::{
     fallback::Fallback,
     network::Connect,
     ryze::{Credentials, Target},
-    server::head,
+    server::validate,
     zapi::{
         accounts::{Accounts, CLIENT_TOKEN},
         request::Limits,
@@ -103,7 +103,7 @@ impl<C: Connect> Rules<C> {
 
     /// Who answers a call, if its head is sound.
     pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Refusal> {
-        head::check(parts, &CLIENT_TOKEN).map_err(Refusal::BadRequest)?;
+        validate::check(parts, &CLIENT_TOKEN).map_err(Refusal::BadRequest)?;
         Ok(self.router.route(parts))
     }
 

@@ -42,12 +42,12 @@ use self::{
 };
 pub use self::{hold::Held, view::Health};
 use crate::{
-    alarm::Alarm,
     budget::Budget,
     metrics::Metrics,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     ryze::{Client, Target},
+    timer::Alarm,
     trace::Trace,
 };
 

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
-use crate::{alarm::Alarm, network::Connect};
+use crate::{network::Connect, timer::Alarm};
 
 /// Bytes that the head and the body of an answer may have, each.
 const LARGEST_ANSWER: usize = 64 * 1024;

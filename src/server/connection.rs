@@ -24,11 +24,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    head::AmbiguousLength,
-    progress::{Half, Progress},
-    stream::{Timeouts, Watched},
+    connection_state::{Half, Progress},
+    timeout_stream::{Timeouts, Watched},
+    validate::AmbiguousLength,
 };
-use crate::alarm::Alarm;
+use crate::timer::Alarm;
 
 /// Bytes of a request's head; hyper answers a longer one with 431. Also the most that is read ahead of
 /// a body.

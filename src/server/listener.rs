@@ -20,13 +20,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::{self, CallerBody, Handler, close},
-    occupancy::{Limits, Occupancy},
+    limits::{Limits, Occupancy},
     socket::{Address, Socket},
-    stream::Timeouts,
+    timeout_stream::Timeouts,
     transport::Transport,
 };
 use crate::{
-    alarm::Alarm,
+    timer::Alarm,
     zapi::response::{self, Refusal},
 };
 

@@ -2,19 +2,19 @@
 //! it stops. It knows the shape of an answer and nothing of what is asked.
 
 mod connection;
+mod connection_state;
 mod framing;
-pub(crate) mod head;
+mod limits;
 mod listener;
-mod occupancy;
-mod progress;
 mod socket;
 mod socket_file;
-mod stream;
+mod timeout_stream;
 mod transport;
+pub(crate) mod validate;
 
 pub use connection::{CallerBody, Handler};
+pub use limits::{Limits, Occupancy};
 pub use listener::Listener;
-pub use occupancy::{Limits, Occupancy};
 pub use socket::{Address, Socket, bind};
 pub use socket_file::SocketFile;
-pub(crate) use {connection::serve, stream::Timeouts};
+pub(crate) use {connection::serve, timeout_stream::Timeouts};

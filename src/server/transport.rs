@@ -1,5 +1,5 @@
 //! A caller's bytes, whichever way they come: TCP, TLS over it, or a Unix socket. One type for all of
-//! them, so that what speaks HTTP is there once. Time limits belong in `stream.rs`.
+//! them, so that what speaks HTTP is there once. Time limits belong in `timeout_stream.rs`.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::progress::GRACE;
+use super::connection_state::GRACE;
 
 /// The stream.
 #[derive(Debug)]

@@ -15,10 +15,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
     ryze::Client,
+    timer::Alarm,
 };
 
 use crate::pipes::{Ending, Fate, Pipes, budget, target};

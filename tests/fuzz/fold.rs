@@ -10,10 +10,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     lane::Lanes,
     privacy::{Audience, Change, Operation, Setting, Settings},
     ryze::{Client, wire},
+    timer::Alarm,
 };
 
 use crate::pipes::{Fate, Pipes, budget, target};

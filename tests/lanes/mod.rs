@@ -15,11 +15,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::Budget,
     lane::Lanes,
     privacy::{Audience, Change, Failure, Operation, Setting, Settings},
     ryze::{Client, Target},
+    timer::Alarm,
 };
 
 use crate::pipes::{Ending, Fate, Pipes, budget, target};

@@ -7,12 +7,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     lane::Lanes,
     privacy::Outcome,
     ryze::{Client, Target},
     sandbox::Sandbox,
+    timer::Alarm,
 };
 
 use super::{

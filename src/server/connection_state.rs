@@ -1,5 +1,5 @@
 //! Where a connection is between its first byte and its last, as its stream and the handler of its
-//! requests tell each other. What follows from it, such as a time limit, belongs in `stream.rs`.
+//! requests tell each other. What follows from it, such as a time limit, belongs in `timeout_stream.rs`.
 
 use std::{
     mem,
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{framing::Framing, stream::Timeouts};
+use super::{framing::Framing, timeout_stream::Timeouts};
 
 /// After a stop, a connection is left open for this long for a request that is on its way, and for as
 /// long again from the first byte of one that follows another. A head that is not complete by then is

@@ -52,7 +52,7 @@ mod tests {
 
     /// The environment is a process's own, so another process lives that life.
     #[test]
-    fn the_service_manager_is_told() {
+    fn the_systemd_is_told() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -60,7 +60,7 @@ mod tests {
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         let status = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "service_manager::tests::a_life"])
+            .args(["--exact", "systemd::tests::a_life"])
             .env("NOTIFY_SOCKET", &path)
             .stdout(Stdio::null())
             .status();

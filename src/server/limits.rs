@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::stream::Timeouts;
+use super::timeout_stream::Timeouts;
 use crate::config::Server;
 
 /// What a listener and its callers may take.

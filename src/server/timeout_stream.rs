@@ -15,8 +15,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::progress::Progress;
-use crate::alarm::Alarm;
+use super::connection_state::Progress;
+use crate::timer::Alarm;
 
 /// Reads of a caller that is not listened to any more, before others have their turn.
 const READS_AT_ONCE: usize = 16;
