@@ -23,7 +23,6 @@ use zapi_to_ryze::{
     privacy::{Audience, Change, Operation, Outcome, Setting},
     ryze::{Client, Target},
     sandbox::{Answer, Fault, Options, Sandbox, Window},
-    timer::Alarm,
 };
 
 const SHARE: u32 = 100;
@@ -99,7 +98,6 @@ impl Gateway {
                     &target,
                     Operation::Change(change),
                     deadline,
-                    &mut Alarm::default(),
                     &Arc::default(),
                 )
                 .await

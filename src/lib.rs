@@ -21,7 +21,6 @@
 //! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
 //! | [`trace`] | how one request is followed |
 //! | [`systemd`] | what systemd is told |
-//! | [`timer`] | a timer that stays armed |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
@@ -48,6 +47,6 @@ pub mod server;
 pub mod systemd;
 pub mod telemetry;
 mod telltale;
-pub mod timer;
+mod timer;
 pub mod trace;
 pub mod zapi;

@@ -12,7 +12,6 @@ use crate::{
     network::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
     ryze::Target,
-    timer::Alarm,
 };
 
 /// Time for one instance: that of a whole turn of the budget, and for Ryze to answer.
@@ -63,15 +62,8 @@ pub async fn check(
 
 async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
-    let mut alarm = Alarm::default();
     lanes
-        .carry_out(
-            &target,
-            Operation::Read,
-            deadline,
-            &mut alarm,
-            &Arc::default(),
-        )
+        .carry_out(&target, Operation::Read, deadline, &Arc::default())
         .await
 }
 

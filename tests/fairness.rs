@@ -12,7 +12,6 @@ use zapi_to_ryze::{
     lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
     ryze::{Client, Target},
-    timer::Alarm,
 };
 
 use crate::pipes::{Fate, Pipes, target};
@@ -40,15 +39,9 @@ async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
         setting: Setting::Online,
         audience: Audience::Everyone,
     };
-    let (deadline, mut alarm) = (start + DEADLINE, Alarm::default());
+    let deadline = start + DEADLINE;
     let trace = Arc::default();
-    let outcome = lanes.carry_out(
-        &target,
-        Operation::Change(change),
-        deadline,
-        &mut alarm,
-        &trace,
-    );
+    let outcome = lanes.carry_out(&target, Operation::Change(change), deadline, &trace);
     outcome.await.unwrap();
     start.elapsed()
 }

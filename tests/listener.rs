@@ -22,7 +22,6 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use zapi_to_ryze::{
     config::{self, Listen},
     server::{CallerBody, Handler, Listener, Socket, bind},
-    timer::Alarm,
 };
 
 use crate::{
@@ -38,7 +37,7 @@ struct Lives;
 impl Handler for Lives {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn answer(&self, _: Request<CallerBody>) -> Response<Self::Body> {
         Response::new(Full::from("ok\n"))
     }
 }

@@ -12,7 +12,6 @@ use crate::{
     config,
     overview::{Overview, Phase},
     server::{CallerBody, Handler},
-    timer::Alarm,
 };
 
 const PAGE: &str = include_str!("page.html");
@@ -85,7 +84,7 @@ impl Admin {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn answer(&self, request: Request<CallerBody>) -> Response<Self::Body> {
         let (status, kind, body) = self.answer(&request);
         let mut answer = Response::new(Full::new(body));
         *answer.status_mut() = status;

@@ -23,7 +23,6 @@ use crate::{
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     server::{CallerBody, Handler},
-    timer::Alarm,
     trace::{Trace, X_REQUEST_ID},
     zapi::{
         accounts, request,
@@ -93,7 +92,6 @@ impl<C: Connect> Gateway<C> {
         parts: &Parts,
         body: CallerBody,
         line: &mut Line,
-        alarm: &mut Alarm,
     ) -> Answer {
         let deadline = line.started + self.deadline;
         let operation = request::operation(route, parts, body, &rules.limits, deadline);
@@ -109,7 +107,7 @@ impl<C: Connect> Gateway<C> {
             Ok(operation) => {
                 let (lanes, target) = (&self.lanes, &instance.target);
                 line.operation = Some((operation, Instant::now()));
-                let outcome = lanes.carry_out(target, operation, deadline, alarm, &line.trace);
+                let outcome = lanes.carry_out(target, operation, deadline, &line.trace);
                 let outcome = outcome.await;
                 line.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
@@ -179,11 +177,7 @@ impl<C: Connect> Gateway<C> {
 impl<C: Connect> Handler for Gateway<C> {
     type Body = AnswerBody;
 
-    async fn answer(
-        &self,
-        request: Request<CallerBody>,
-        alarm: &mut Alarm,
-    ) -> Response<AnswerBody> {
+    async fn answer(&self, request: Request<CallerBody>) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
         let trace = Arc::new(Trace::of(&parts, accounts::tells));
@@ -192,7 +186,7 @@ impl<C: Connect> Handler for Gateway<C> {
         let answer = match route(&rules, &parts, &mut line) {
             Ok(Destination::Ryze { route, instance }) => {
                 let call = (route, &rules.instances()[instance]);
-                let answer = self.carry_out(call, &rules, &parts, body, &mut line, alarm);
+                let answer = self.carry_out(call, &rules, &parts, body, &mut line);
                 answer.await
             }
             Ok(Destination::Fallback(fallback)) => {

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
-use crate::{network::Connect, timer::Alarm};
+use crate::{network::Connect, timer::Timer};
 
 /// Bytes that the head and the body of an answer may have, each.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -26,7 +26,7 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
-    alarm: Alarm,
+    timer: Timer,
     last_used: Instant,
 }
 
@@ -74,7 +74,7 @@ impl Connection {
         Ok(Self {
             sender,
             driver: Driver(driver),
-            alarm: Alarm::default(),
+            timer: Timer::default(),
             last_used: Instant::now(),
         })
     }
@@ -113,7 +113,7 @@ impl Connection {
             Ok((parts, gather(body).await.map_err(Unanswered::Failed)?))
         };
         let late = || Unanswered::Failed(Error::Unknown("no answer in time"));
-        let result = self.alarm.limit(deadline, answer).await;
+        let result = self.timer.timeout_at(deadline, answer).await;
         let result = result.unwrap_or_else(|| Err(late()));
         if result.is_ok() {
             self.last_used = Instant::now();

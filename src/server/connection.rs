@@ -5,9 +5,8 @@ use std::{
     convert::Infallible,
     error::Error,
     future::Future,
-    mem,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -28,7 +27,6 @@ use super::{
     timeout_stream::{Timeouts, Watched},
     validate::AmbiguousLength,
 };
-use crate::timer::Alarm;
 
 /// Bytes of a request's head; hyper answers a longer one with 431. Also the most that is read ahead of
 /// a body.
@@ -40,11 +38,10 @@ pub trait Handler: Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 
     /// Answers one. Its body is read only if the handler reads it, which may go on after the answer
-    /// has begun. The alarm is for the time limits of this request, and stays with its connection.
+    /// has begun.
     fn answer(
         &self,
         request: Request<CallerBody>,
-        alarm: &mut Alarm,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
@@ -133,13 +130,11 @@ pub(crate) async fn serve<S, H>(
     H: Handler,
 {
     let progress = Progress::new();
-    let alarm = Arc::new(Mutex::new(Alarm::default()));
     let io = TokioIo::new(Watched::new(stream, progress.clone(), timeouts));
     let watched = progress.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let progress = watched.clone();
-        let shared_alarm = Arc::clone(&alarm);
         async move {
             let (is_ambiguous, [of_request, of_answer]) = progress.begin();
             if is_ambiguous {
@@ -150,9 +145,7 @@ pub(crate) async fn serve<S, H>(
                 has_ended: false,
                 half: of_request,
             });
-            let mut alarm = mem::take(&mut *lock(&shared_alarm));
-            let mut answer = handler.answer(request, &mut alarm).await;
-            *lock(&shared_alarm) = alarm;
+            let mut answer = handler.answer(request).await;
             if progress.has_unread() || stop.is_cancelled() {
                 close(&mut answer);
             }
@@ -177,10 +170,6 @@ pub(crate) async fn serve<S, H>(
         () = stop.cancelled() => progress.stop(),
     }
     let _ = connection.await;
-}
-
-fn lock(alarm: &Mutex<Alarm>) -> MutexGuard<'_, Alarm> {
-    alarm.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells the caller, and hyper, that this was the last answer of the connection.

@@ -25,10 +25,7 @@ use super::{
     timeout_stream::Timeouts,
     transport::Transport,
 };
-use crate::{
-    timer::Alarm,
-    zapi::response::{self, Refusal},
-};
+use crate::zapi::response::{self, Refusal};
 
 /// How long those who are turned away may take over their handshake, and over their request.
 const TURNED_AWAY: Timeouts = Timeouts {
@@ -199,7 +196,7 @@ struct TurnedAway;
 impl Handler for TurnedAway {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn answer(&self, _: Request<CallerBody>) -> Response<Self::Body> {
         let message = "the gateway has too many connections";
         let mut answer = response::refusal(&Refusal::Unavailable(message));
         close(&mut answer);

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::connection_state::Progress;
-use crate::timer::Alarm;
+use crate::timer::Timer;
 
 /// Reads of a caller that is not listened to any more, before others have their turn.
 const READS_AT_ONCE: usize = 16;
@@ -36,7 +36,7 @@ pub(super) struct Watched<S> {
     stream: S,
     progress: Progress,
     timeouts: Timeouts,
-    alarm: Alarm,
+    timer: Timer,
     /// Since when the caller takes nothing more of its answer.
     blocked: Option<Instant>,
     /// Until when what the caller still sends is thrown away.
@@ -49,7 +49,7 @@ impl<S> Watched<S> {
             stream,
             progress,
             timeouts,
-            alarm: Alarm::default(),
+            timer: Timer::default(),
             blocked: None,
             lingers: None,
         }
@@ -66,7 +66,7 @@ impl<S> Watched<S> {
             return result;
         }
         let since = *self.blocked.get_or_insert_with(Instant::now);
-        ready!(self.alarm.poll(since + self.timeouts.idle, context));
+        ready!(self.timer.poll(since + self.timeouts.idle, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -87,7 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             return Poll::Pending;
         };
         // Read as the caller's end, so that the connection is closed in order.
-        this.alarm.poll(deadline, context).map(Ok)
+        this.timer.poll(deadline, context).map(Ok)
     }
 }
 
@@ -103,7 +103,7 @@ impl<S: AsyncRead + Unpin> Watched<S> {
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => (),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return self.alarm.poll(deadline, context).map(Ok),
+                Poll::Pending => return self.timer.poll(deadline, context).map(Ok),
             }
         }
         if deadline <= Instant::now() {

@@ -13,7 +13,6 @@ use zapi_to_ryze::{
     lane::Lanes,
     privacy::{Audience, Change, Operation, Setting, Settings},
     ryze::{Client, wire},
-    timer::Alarm,
 };
 
 use crate::pipes::{Fate, Pipes, budget, target};
@@ -112,9 +111,8 @@ async fn sent(events: &[Event]) -> Vec<String> {
                 let operation = Operation::Change(*change);
                 callers.push(tokio::spawn(async move {
                     let deadline = Instant::now() + Duration::from_secs(3600);
-                    let mut alarm = Alarm::default();
                     lanes
-                        .carry_out(&target, operation, deadline, &mut alarm, &Arc::default())
+                        .carry_out(&target, operation, deadline, &Arc::default())
                         .await
                 }));
             }

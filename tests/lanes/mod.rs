@@ -19,7 +19,6 @@ use zapi_to_ryze::{
     lane::Lanes,
     privacy::{Audience, Change, Failure, Operation, Setting, Settings},
     ryze::{Client, Target},
-    timer::Alarm,
 };
 
 use crate::pipes::{Ending, Fate, Pipes, budget, target};
@@ -101,15 +100,8 @@ impl Bench {
         let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(target));
         let start = Instant::now();
         let call = tokio::spawn(async move {
-            let mut alarm = Alarm::default();
             let outcome = lanes
-                .carry_out(
-                    &target,
-                    operation,
-                    start + DEADLINE,
-                    &mut alarm,
-                    &Arc::default(),
-                )
+                .carry_out(&target, operation, start + DEADLINE, &Arc::default())
                 .await;
             (outcome.map(told), start.elapsed().as_secs())
         });
