@@ -6,9 +6,9 @@
 
 use std::{future::poll_fn, io, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, response::Parts};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     body::{Body as _, Incoming},
     client::conn::http1::{self, SendRequest},
@@ -110,7 +110,7 @@ impl Connection {
                     });
                 }
             };
-            Ok((parts, gather(body).await.map_err(Unanswered::Failed)?))
+            Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
         };
         let late = || Unanswered::Failed(Error::Unknown("no answer in time"));
         let result = self.timer.timeout_at(deadline, answer).await;
@@ -134,33 +134,14 @@ fn broken(error: &hyper::Error) -> Error {
     }
 }
 
-async fn gather(mut body: Incoming) -> Result<Bytes, Error> {
+async fn collect(body: Incoming) -> Result<Bytes, Error> {
     let too_large = || Error::malformed("Ryze's answer is too large");
     if body.size_hint().lower() > LARGEST_ANSWER as u64 {
         return Err(too_large());
     }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::malformed("Ryze's answer is cut short"))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-            continue;
-        }
-        if rest.is_empty() {
-            rest.extend_from_slice(&first);
-        }
-        rest.extend_from_slice(&data);
-        if rest.len() > LARGEST_ANSWER {
-            return Err(too_large());
-        }
+    match Limited::new(body, LARGEST_ANSWER).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Error::malformed("Ryze's answer is cut short")),
     }
-    Ok(if rest.is_empty() {
-        first
-    } else {
-        rest.freeze()
-    })
 }
