@@ -23,9 +23,12 @@ use super::{
     limits::{Limits, Occupancy},
     socket::{Address, Socket},
     timeout_stream::Timeouts,
-    transport::Transport,
+    tls,
 };
-use crate::zapi::response::{self, Refusal};
+use crate::{
+    network::Stream,
+    zapi::response::{self, Refusal},
+};
 
 /// How long those who are turned away may take over their handshake, and over their request.
 const TURNED_AWAY: Timeouts = Timeouts {
@@ -71,10 +74,12 @@ impl<H: Handler> Listener<H> {
         }
     }
 
-    /// Speaks TLS with its callers, but not over a Unix socket.
+    /// Serves TLS on a TCP socket. A Unix socket stays plain: it does not leave the machine.
     #[must_use]
     pub fn with_tls(mut self, config: Arc<ServerConfig>) -> Self {
-        self.connections.tls = Some(ArcSwap::new(config));
+        if let Socket::Tcp(_) = self.socket {
+            self.connections.tls = Some(ArcSwap::new(config));
+        }
         self
     }
 
@@ -153,7 +158,7 @@ impl<H: Handler> Connections<H> {
     }
 
     /// Takes one more, for whom there is room.
-    fn welcome(&self, stream: Transport) {
+    fn welcome(&self, stream: Box<dyn Stream>) {
         if let Ok(place) = Arc::clone(&self.occupancy.places).try_acquire_owned() {
             let handler = Arc::clone(&self.handler);
             self.serve(stream, handler, self.limits.timeouts, place);
@@ -169,16 +174,19 @@ impl<H: Handler> Connections<H> {
 
     fn serve(
         &self,
-        stream: Transport,
+        stream: Box<dyn Stream>,
         handler: Arc<impl Handler>,
         timeouts: Timeouts,
         place: OwnedSemaphorePermit,
     ) {
         let stop = self.stop.clone();
-        let tls = self.tls.as_ref().map(ArcSwap::load_full);
+        let config = self.tls.as_ref().map(ArcSwap::load_full);
         self.tasks.spawn(async move {
-            let stream = match tls {
-                Some(tls) => stream.secure(tls, timeouts.header, &stop).await,
+            let stream = match config {
+                // Boxed, so that connections without TLS have no room for a handshake.
+                Some(config) => {
+                    Box::pin(tls::handshake(stream, config, timeouts.header, &stop)).await
+                }
                 None => Ok(stream),
             };
             match stream {

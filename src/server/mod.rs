@@ -9,7 +9,7 @@ mod listener;
 mod socket;
 mod socket_file;
 mod timeout_stream;
-mod transport;
+mod tls;
 pub(crate) mod validate;
 
 pub use connection::{CallerBody, Handler};

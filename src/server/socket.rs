@@ -5,8 +5,8 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::{socket_file::SocketFile, transport::Transport};
-use crate::config::Listen;
+use super::socket_file::SocketFile;
+use crate::{config::Listen, network::Stream};
 
 /// How many callers may wait in the system's queue.
 pub(super) const BACKLOG: u32 = 1024;
@@ -99,16 +99,16 @@ impl Socket {
     }
 
     /// The next caller. Dropping the future loses none.
-    pub(super) async fn accept(&self) -> io::Result<Transport> {
+    pub(super) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Tcp(socket) => socket.accept().await.map(|(stream, _)| tcp(stream)),
-            Self::Unix(socket, _) => Ok(Transport::Unix(socket.accept().await?.0)),
+            Self::Unix(socket, _) => Ok(Box::new(socket.accept().await?.0)),
         }
     }
 
     /// Closes it. Those who waited in the system's queue are accepted before: the system is asked for
     /// them, and not the runtime, which may not have heard of them yet.
-    pub(super) fn close(self) -> Vec<Transport> {
+    pub(super) fn close(self) -> Vec<Box<dyn Stream>> {
         let waiting = match self {
             Self::Tcp(socket) => socket.into_std().map(|socket| {
                 waiting(|| {
@@ -124,7 +124,7 @@ impl Socket {
                     waiting(|| {
                         let (stream, _) = socket.accept()?;
                         stream.set_nonblocking(true)?;
-                        UnixStream::from_std(stream).map(Transport::Unix)
+                        Ok(Box::new(UnixStream::from_std(stream)?) as Box<dyn Stream>)
                     })
                 })
             }
@@ -135,7 +135,7 @@ impl Socket {
 }
 
 /// Accepts until nobody waits, or as many as could have waited when it began.
-fn waiting(mut accept: impl FnMut() -> io::Result<Transport>) -> Vec<Transport> {
+fn waiting(mut accept: impl FnMut() -> io::Result<Box<dyn Stream>>) -> Vec<Box<dyn Stream>> {
     let mut accepted = Vec::new();
     for _ in 0..=BACKLOG {
         match accept() {
@@ -150,9 +150,9 @@ fn waiting(mut accept: impl FnMut() -> io::Result<Transport>) -> Vec<Transport> 
     accepted
 }
 
-fn tcp(stream: TcpStream) -> Transport {
+fn tcp(stream: TcpStream) -> Box<dyn Stream> {
     // Answers are small and written at once; waiting to fill a packet only delays them. It fails only
     // for a caller who is gone.
     let _ = stream.set_nodelay(true);
-    Transport::Tcp(stream)
+    Box::new(stream)
 }
