@@ -54,7 +54,10 @@ fn what_a_module_must_not_know() {
         ),
         ("network.rs", &["crate::", "ryze", "zapi"]),
         ("budget", &["crate::", "http"]),
-        ("server", &["ryze::", "budget::", "lane::", "gateway::"]),
+        (
+            "server",
+            &["ryze::", "zapi::", "budget::", "lane::", "gateway::"],
+        ),
         (
             "sandbox",
             &[

@@ -102,6 +102,13 @@ impl Handler for Admin {
         }
         answer
     }
+
+    /// Not used: [`Limits::ADMIN`](crate::server::Limits) has connections wait instead.
+    fn overloaded(&self) -> Response<Self::Body> {
+        let mut answer = Response::new(Full::from("too many connections\n"));
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        answer
+    }
 }
 
 /// Whether the request was meant for this machine and not for a name of the Internet that leads here: a

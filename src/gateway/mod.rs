@@ -216,6 +216,11 @@ impl<C: Connect> Handler for Gateway<C> {
             .insert(X_REQUEST_ID, trace.id().clone());
         answer
     }
+
+    fn overloaded(&self) -> Response<AnswerBody> {
+        let refusal = Refusal::Unavailable("the gateway has too many connections");
+        response::refusal(&refusal).map(Either::Left)
+    }
 }
 
 /// Who answers a call, if its head is sound.

@@ -43,6 +43,16 @@ pub trait Handler: Send + Sync + 'static {
         &self,
         request: Request<CallerBody>,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// The response to a client over the connection limit.
+    fn overloaded(&self) -> Response<Self::Body>;
+}
+
+/// Whether a connection is within the limit. One that is not gets [`Handler::overloaded`] and is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Admission {
+    Granted,
+    Refused,
 }
 
 /// The body of a request. Dropping it ends the reading of it.
@@ -123,6 +133,7 @@ impl<B: Body> Body for AnswerBody<B> {
 pub(crate) async fn serve<S, H>(
     stream: S,
     handler: Arc<H>,
+    admission: Admission,
     timeouts: Timeouts,
     stop: &CancellationToken,
 ) where
@@ -145,9 +156,15 @@ pub(crate) async fn serve<S, H>(
                 has_ended: false,
                 half: of_request,
             });
-            let mut answer = handler.answer(request).await;
-            if progress.has_unread() || stop.is_cancelled() {
-                close(&mut answer);
+            let mut answer = match admission {
+                Admission::Granted => handler.answer(request).await,
+                Admission::Refused => handler.overloaded(),
+            };
+            let is_refused = matches!(admission, Admission::Refused);
+            if is_refused || progress.has_unread() || stop.is_cancelled() {
+                // hyper closes the connection after it.
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
             }
             Ok::<_, Infallible>(answer.map(|body| AnswerBody {
                 body,
@@ -170,10 +187,4 @@ pub(crate) async fn serve<S, H>(
         () = stop.cancelled() => progress.stop(),
     }
     let _ = connection.await;
-}
-
-/// Tells the caller, and hyper, that this was the last answer of the connection.
-pub(super) fn close<B>(answer: &mut Response<B>) {
-    let close = HeaderValue::from_static("close");
-    answer.headers_mut().insert(header::CONNECTION, close);
 }

@@ -8,9 +8,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
 use rustls::ServerConfig;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,16 +16,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{self, CallerBody, Handler, close},
+    connection::{self, Admission, Handler},
     limits::{Limits, Occupancy},
     socket::{Address, Socket},
     timeout_stream::Timeouts,
     tls,
 };
-use crate::{
-    network::Stream,
-    zapi::response::{self, Refusal},
-};
+use crate::network::Stream;
 
 /// How long those who are turned away may take over their handshake, and over their request.
 const TURNED_AWAY: Timeouts = Timeouts {
@@ -160,25 +154,25 @@ impl<H: Handler> Connections<H> {
     /// Takes one more, for whom there is room.
     fn welcome(&self, stream: Box<dyn Stream>) {
         if let Ok(place) = Arc::clone(&self.occupancy.places).try_acquire_owned() {
-            let handler = Arc::clone(&self.handler);
-            self.serve(stream, handler, self.limits.timeouts, place);
+            self.serve(stream, Admission::Granted, self.limits.timeouts, place);
         } else if let Ok(place) = Arc::clone(&self.turning_away).try_acquire_owned() {
             tracing::warn!(
                 listener = self.limits.name,
                 "max_connections is reached; a connection is turned away"
             );
             self.occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
-            self.serve(stream, Arc::new(TurnedAway), TURNED_AWAY, place);
+            self.serve(stream, Admission::Refused, TURNED_AWAY, place);
         }
     }
 
     fn serve(
         &self,
         stream: Box<dyn Stream>,
-        handler: Arc<impl Handler>,
+        admission: Admission,
         timeouts: Timeouts,
         place: OwnedSemaphorePermit,
     ) {
+        let handler = Arc::clone(&self.handler);
         let stop = self.stop.clone();
         let config = self.tls.as_ref().map(ArcSwap::load_full);
         self.tasks.spawn(async move {
@@ -190,24 +184,10 @@ impl<H: Handler> Connections<H> {
                 None => Ok(stream),
             };
             match stream {
-                Ok(stream) => connection::serve(stream, handler, timeouts, &stop).await,
+                Ok(stream) => connection::serve(stream, handler, admission, timeouts, &stop).await,
                 Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
             }
             drop(place);
         });
-    }
-}
-
-/// Answers whoever came over the limit.
-struct TurnedAway;
-
-impl Handler for TurnedAway {
-    type Body = Full<Bytes>;
-
-    async fn answer(&self, _: Request<CallerBody>) -> Response<Self::Body> {
-        let message = "the gateway has too many connections";
-        let mut answer = response::refusal(&Refusal::Unavailable(message));
-        close(&mut answer);
-        answer
     }
 }

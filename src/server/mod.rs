@@ -17,4 +17,7 @@ pub use limits::{Limits, Occupancy};
 pub use listener::Listener;
 pub use socket::{Address, Socket, bind};
 pub use socket_file::SocketFile;
-pub(crate) use {connection::serve, timeout_stream::Timeouts};
+pub(crate) use {
+    connection::{Admission, serve},
+    timeout_stream::Timeouts,
+};
