@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connection_state::{Half, Progress},
     timeout_stream::{Timeouts, Watched},
-    validate::AmbiguousLength,
 };
 
 /// Bytes of a request's head; hyper answers a longer one with 431. Also the most that is read ahead of
@@ -143,14 +142,11 @@ pub(crate) async fn serve<S, H>(
     let progress = Progress::new();
     let io = TokioIo::new(Watched::new(stream, progress.clone(), timeouts));
     let watched = progress.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let progress = watched.clone();
         async move {
-            let (is_ambiguous, [of_request, of_answer]) = progress.begin();
-            if is_ambiguous {
-                request.extensions_mut().insert(AmbiguousLength);
-            }
+            let [of_request, of_answer] = progress.begin();
             let request = request.map(|incoming| CallerBody {
                 incoming,
                 has_ended: false,

@@ -2,7 +2,6 @@
 //! requests tell each other. What follows from it, such as a time limit, belongs in `timeout_stream.rs`.
 
 use std::{
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
     time::Duration,
@@ -10,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{framing::Framing, timeout_stream::Timeouts};
+use super::timeout_stream::Timeouts;
 
 /// After a stop, a connection is left open for this long for a request that is on its way, and for as
 /// long again from the first byte of one that follows another. A head that is not complete by then is
@@ -24,7 +23,6 @@ pub(super) struct Progress(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    framing: Framing,
     requests_so_far: u64,
     /// Since when the next answer is the last one.
     stopped: Option<Instant>,
@@ -85,7 +83,6 @@ impl Progress {
             phase: Phase::Head {
                 since: Instant::now(),
             },
-            framing: Framing::default(),
             requests_so_far: 0,
             stopped: None,
             has_unread: false,
@@ -93,18 +90,17 @@ impl Progress {
         })))
     }
 
-    /// A head is complete and goes to its handler. Tells whether its length is ambiguous, and gives
-    /// the halves that are under way from now on: the request's and the answer's.
-    pub(super) fn begin(&self) -> (bool, [Half; 2]) {
+    /// A head is complete and goes to its handler. Gives the halves that are under way from now on: the
+    /// request's and the answer's.
+    pub(super) fn begin(&self) -> [Half; 2] {
         let mut state = self.lock();
         state.phase = Phase::Busy { halves: 2 };
-        let is_ambiguous = mem::take(&mut state.framing).is_ambiguous();
         state.requests_so_far += 1;
         let half = || Half {
             progress: self.clone(),
             number: state.requests_so_far,
         };
-        (is_ambiguous, [half(), half()])
+        [half(), half()]
     }
 
     /// From now on nothing more is asked of the connection than what is on its way. Its reader has to
@@ -118,17 +114,13 @@ impl Progress {
         self.lock().has_unread
     }
 
-    /// The caller sent these bytes.
-    pub(super) fn read(&self, bytes: &[u8]) {
+    /// The caller sent something.
+    pub(super) fn read(&self) {
         let mut state = self.lock();
         if let Phase::Answered | Phase::Idle { .. } = state.phase {
-            state.framing = Framing::default();
             state.phase = Phase::Head {
                 since: Instant::now(),
             };
-        }
-        if let Phase::Head { .. } = state.phase {
-            state.framing.watch(bytes);
         }
     }
 

@@ -3,7 +3,6 @@
 
 mod connection;
 mod connection_state;
-mod framing;
 mod limits;
 mod listener;
 mod socket;

@@ -78,9 +78,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
-            this.progress.read(&buffer.filled()[before..]);
+            this.progress.read();
             return Poll::Ready(result);
         }
         let Some(deadline) = this.progress.deadline(&this.timeouts, context) else {

@@ -3,18 +3,11 @@
 
 use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts, uri::Authority};
 
-/// An extension of requests with both `Content-Length` and `Transfer-Encoding`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AmbiguousLength;
-
 /// Checks a head, in which `Host` and `once` may stand only once.
 ///
 /// # Errors
 /// What is wrong with it, in words for the caller.
 pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), String> {
-    if parts.extensions.get::<AmbiguousLength>().is_some() {
-        return Err("Content-Length and Transfer-Encoding exclude each other".into());
-    }
     if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') {
         return Err("the request target must be a path or an absolute URL".into());
     }
