@@ -21,7 +21,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use zapi_to_ryze::{
     config::{self, Listen},
-    server::{CallerBody, Handler, Listener, Socket, bind},
+    server::{Handler, Listener, RequestBody, Socket, bind},
 };
 
 use crate::{
@@ -37,7 +37,7 @@ struct Lives;
 impl Handler for Lives {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, _: Request<CallerBody>) -> Response<Self::Body> {
+    async fn handle(&self, _: Request<RequestBody>) -> Response<Self::Body> {
         Response::new(Full::from("ok\n"))
     }
 

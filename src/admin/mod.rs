@@ -11,7 +11,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 use crate::{
     config,
     overview::{Overview, Phase},
-    server::{CallerBody, Handler},
+    server::{Handler, RequestBody},
 };
 
 const PAGE: &str = include_str!("page.html");
@@ -45,7 +45,7 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Request<CallerBody>) -> (StatusCode, &'static str, Bytes) {
+    fn answer(&self, request: &Request<RequestBody>) -> (StatusCode, &'static str, Bytes) {
         let text = |status, text: &'static str| (status, TEXT, Bytes::from_static(text.as_bytes()));
         if self.is_local && !names_this_machine(request.headers()) {
             let why = "call it by its address or as localhost\n";
@@ -84,7 +84,7 @@ impl Admin {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<CallerBody>) -> Response<Self::Body> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<Self::Body> {
         let (status, kind, body) = self.answer(&request);
         let mut answer = Response::new(Full::new(body));
         *answer.status_mut() = status;

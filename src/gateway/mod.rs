@@ -22,7 +22,7 @@ use crate::{
     metrics::Called,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
-    server::{CallerBody, Handler},
+    server::{Handler, RequestBody},
     trace::{Trace, X_REQUEST_ID},
     zapi::{
         accounts, request,
@@ -90,7 +90,7 @@ impl<C: Connect> Gateway<C> {
         (route, instance): (&'static Route, &Instance),
         rules: &Rules<C>,
         parts: &Parts,
-        body: CallerBody,
+        body: RequestBody,
         line: &mut Line,
     ) -> Answer {
         let deadline = line.started + self.deadline;
@@ -152,7 +152,7 @@ impl<C: Connect> Gateway<C> {
     async fn forward(
         &self,
         fallback: &Fallback<C>,
-        request: Request<CallerBody>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Download>, Refusal> {
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
@@ -177,7 +177,7 @@ impl<C: Connect> Gateway<C> {
 impl<C: Connect> Handler for Gateway<C> {
     type Body = AnswerBody;
 
-    async fn answer(&self, request: Request<CallerBody>) -> Response<AnswerBody> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
         let trace = Arc::new(Trace::of(&parts, accounts::tells));

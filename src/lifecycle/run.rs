@@ -50,7 +50,7 @@ impl Bound {
             () = self.stop.signalled() => (),
         }
         tracing::info!("stopping");
-        systemd::stopping("bringing what is under way to its end");
+        systemd::stopping("draining requests in flight");
         overview.enter(Phase::Delaying);
         let drain = overview.config().server.drain.clone();
         let in_a_hurry = tokio::select! {

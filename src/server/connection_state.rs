@@ -1,5 +1,8 @@
-//! Where a connection is between its first byte and its last, as its stream and the handler of its
-//! requests tell each other. What follows from it, such as a time limit, belongs in `timeout_stream.rs`.
+//! The state of a connection, shared by its stream and its requests.
+//!
+//! hyper tells neither when a head begins nor when a response is complete. The stream sees the first from
+//! the bytes that it reads, the bodies see the second when they are dropped; both record it here, and the
+//! read deadline follows from it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,145 +12,147 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::timeout_stream::Timeouts;
+use super::limits::Timeouts;
 
-/// After a stop, a connection is left open for this long for a request that is on its way, and for as
-/// long again from the first byte of one that follows another. A head that is not complete by then is
-/// no call.
-pub(super) const GRACE: Duration = Duration::from_millis(250);
+/// How long after a stop an idle connection stays open for a request that is in transit, and how long
+/// from its first byte the head of such a request may take.
+pub(super) const STOP_GRACE: Duration = Duration::from_millis(250);
 
-/// Where one connection is. Clones tell of the same one.
+/// Clones share one state.
 #[derive(Clone, Debug)]
-pub(super) struct Progress(Arc<Mutex<State>>);
+pub(super) struct ConnectionState(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    requests_so_far: u64,
-    /// Since when the next answer is the last one.
-    stopped: Option<Instant>,
-    /// Whether the caller may still be sending what nobody will read.
-    has_unread: bool,
-    /// The reader of the connection while it has no deadline. hyper does not read again before bytes
-    /// come, so it has to be told that there is one.
+    /// Requests begun, which numbers them.
+    requests: u64,
+    stopped_at: Option<Instant>,
+    has_unread_body: bool,
+    /// The task that reads, while it has no deadline. hyper does not poll the stream again before bytes
+    /// arrive, so the task is woken when a deadline starts.
     reader: Option<Waker>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// A request's head is being read, or the connection's first one is waited for.
-    Head { since: Instant },
-    /// A request is with its handler, or as many of its two halves are under way.
-    Busy { halves: u8 },
-    /// Its answer is on the way.
-    Answered,
-    /// Nothing is under way.
+    /// A request head is being read, or the first one of the connection is awaited.
+    ReadingHead { since: Instant },
+    /// A request is being handled. `open_bodies` of its two bodies are not complete.
+    Handling { open_bodies: u8 },
+    /// Both bodies are complete; the rest of the response may still be in hyper's buffer.
+    Responded,
+    /// Waiting for another request.
     Idle { since: Instant },
 }
 
-/// The body of a request or that of its answer, for as long as it is under way.
+/// Held by a request or response body until it is complete.
 #[derive(Debug)]
-pub(super) struct Half {
-    progress: Progress,
-    /// The request's number.
-    number: u64,
+pub(super) struct BodyGuard {
+    connection: ConnectionState,
+    /// The number of the request.
+    request: u64,
 }
 
-impl Half {
-    /// The request's body will not be read to its end.
-    pub(super) fn leaves_unread(&self) {
-        self.progress.lock().has_unread = true;
+impl BodyGuard {
+    /// Records that the rest of the request is not read, so that the connection cannot be reused.
+    pub(super) fn mark_unread(&self) {
+        self.connection.lock().has_unread_body = true;
     }
 }
 
-impl Drop for Half {
+impl Drop for BodyGuard {
     fn drop(&mut self) {
-        let mut state = self.progress.lock();
-        if let Phase::Busy { halves } = state.phase
-            && state.requests_so_far == self.number
+        let mut state = self.connection.lock();
+        if let Phase::Handling { open_bodies } = state.phase
+            && state.requests == self.request
         {
-            state.phase = match halves {
-                2.. => Phase::Busy { halves: 1 },
-                _ => Phase::Answered,
+            state.phase = match open_bodies {
+                2.. => Phase::Handling { open_bodies: 1 },
+                _ => Phase::Responded,
             };
-            if let (Phase::Answered, Some(reader)) = (state.phase, state.reader.take()) {
+            if let (Phase::Responded, Some(reader)) = (state.phase, state.reader.take()) {
                 reader.wake();
             }
         }
     }
 }
 
-impl Progress {
+impl ConnectionState {
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
-            phase: Phase::Head {
+            phase: Phase::ReadingHead {
                 since: Instant::now(),
             },
-            requests_so_far: 0,
-            stopped: None,
-            has_unread: false,
+            requests: 0,
+            stopped_at: None,
+            has_unread_body: false,
             reader: None,
         })))
     }
 
-    /// A head is complete and goes to its handler. Gives the halves that are under way from now on: the
-    /// request's and the answer's.
-    pub(super) fn begin(&self) -> [Half; 2] {
+    /// Records that a head is complete. Returns the guards of the request's and the response's body.
+    pub(super) fn begin_request(&self) -> [BodyGuard; 2] {
         let mut state = self.lock();
-        state.phase = Phase::Busy { halves: 2 };
-        state.requests_so_far += 1;
-        let half = || Half {
-            progress: self.clone(),
-            number: state.requests_so_far,
+        state.phase = Phase::Handling { open_bodies: 2 };
+        state.requests += 1;
+        let guard = || BodyGuard {
+            connection: self.clone(),
+            request: state.requests,
         };
-        [half(), half()]
+        [guard(), guard()]
     }
 
-    /// From now on nothing more is asked of the connection than what is on its way. Its reader has to
-    /// ask for the deadline again.
+    /// Shortens the read deadline of a connection without a request. The reader has to ask for its
+    /// deadline again.
     pub(super) fn stop(&self) {
-        self.lock().stopped = Some(Instant::now());
+        self.lock().stopped_at = Some(Instant::now());
     }
 
-    /// Whether the caller may still be sending what nobody will read.
-    pub(super) fn has_unread(&self) -> bool {
-        self.lock().has_unread
+    /// Whether the client may still be sending a body that is not read.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.lock().has_unread_body
     }
 
-    /// The caller sent something.
-    pub(super) fn read(&self) {
+    /// Records that bytes arrived.
+    pub(super) fn received(&self) {
         let mut state = self.lock();
-        if let Phase::Answered | Phase::Idle { .. } = state.phase {
-            state.phase = Phase::Head {
+        if let Phase::Responded | Phase::Idle { .. } = state.phase {
+            state.phase = Phase::ReadingHead {
                 since: Instant::now(),
             };
         }
     }
 
-    /// When the caller's time is up if not a byte comes. While the next step is ours there is none, and
-    /// the task is woken when there is.
-    pub(super) fn deadline(&self, timeouts: &Timeouts, context: &Context<'_>) -> Option<Instant> {
+    /// The deadline for the next byte. While a request is handled there is none, and the task is woken
+    /// when there is.
+    pub(super) fn read_deadline(
+        &self,
+        timeouts: &Timeouts,
+        context: &Context<'_>,
+    ) -> Option<Instant> {
         let mut state = self.lock();
-        if let Phase::Answered = state.phase {
+        if let Phase::Responded = state.phase {
             state.phase = Phase::Idle {
                 since: Instant::now(),
             };
         }
-        let (since, limit) = match state.phase {
-            Phase::Head { since } => (since, timeouts.header),
+        let (since, timeout) = match state.phase {
+            Phase::ReadingHead { since } => (since, timeouts.header),
             Phase::Idle { since } => (since, timeouts.idle),
-            Phase::Busy { .. } | Phase::Answered => {
+            Phase::Handling { .. } | Phase::Responded => {
                 state.reader = Some(context.waker().clone());
                 return None;
             }
         };
-        let deadline = since + limit;
-        Some(match state.stopped {
-            Some(stopped) => deadline.min(stopped.max(since) + GRACE),
+        let deadline = since + timeout;
+        Some(match state.stopped_at {
+            Some(stopped_at) => deadline.min(stopped_at.max(since) + STOP_GRACE),
             None => deadline,
         })
     }
 
+    /// A panic elsewhere leaves a consistent state: each lock covers one complete step.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

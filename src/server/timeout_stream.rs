@@ -1,13 +1,14 @@
-//! A caller's byte stream with the time limits that hyper does not keep: one for a request's head,
-//! one for the pause between requests, one for a caller who does not read its answer. It also ends
-//! gently where a body was left unread, lest the answer be lost with it (RFC 9112, 9.6). The time
-//! limits of bodies and answers belong in `zapi::request` and `lane`.
+//! A client's byte stream with the timeouts that hyper does not have: for a request head, between
+//! requests, and for a client that does not read its response.
+//!
+//! If a request body was not read to its end, shutdown discards the rest first (a lingering close,
+//! RFC 9112, 9.6): closing a socket with unread bytes resets the connection, and the client loses the
+//! response.
 
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{
@@ -15,63 +16,53 @@ use tokio::{
     time::Instant,
 };
 
-use super::connection_state::Progress;
+use super::{connection_state::ConnectionState, limits::Timeouts};
 use crate::timer::Timer;
 
-/// Reads of a caller that is not listened to any more, before others have their turn.
-const READS_AT_ONCE: usize = 16;
+/// Reads of a lingering close before other tasks have their turn.
+const MAX_LINGER_READS: usize = 16;
 
-/// How long a caller may take over what is its part.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    /// Over a request's head, and over what nobody reads of a body.
-    pub(crate) header: Duration,
-    /// Between requests, and while the caller does not read its answer.
-    pub(crate) idle: Duration,
-}
-
-/// The stream.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct TimeoutStream<S> {
     stream: S,
-    progress: Progress,
+    state: ConnectionState,
     timeouts: Timeouts,
     timer: Timer,
-    /// Since when the caller takes nothing more of its answer.
-    blocked: Option<Instant>,
-    /// Until when what the caller still sends is thrown away.
-    lingers: Option<Instant>,
+    /// When the client stopped taking bytes.
+    write_blocked_at: Option<Instant>,
+    /// When the lingering close ends.
+    linger_deadline: Option<Instant>,
 }
 
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, progress: Progress, timeouts: Timeouts) -> Self {
+impl<S> TimeoutStream<S> {
+    pub(super) fn new(stream: S, state: ConnectionState, timeouts: Timeouts) -> Self {
         Self {
             stream,
-            progress,
+            state,
             timeouts,
             timer: Timer::default(),
-            blocked: None,
-            lingers: None,
+            write_blocked_at: None,
+            linger_deadline: None,
         }
     }
 
-    /// Ends a write that is blocked for too long.
-    fn watch_write<T>(
+    /// Fails a write that is blocked for longer than the idle timeout.
+    fn limit_write<T>(
         &mut self,
         result: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.blocked = None;
+            self.write_blocked_at = None;
             return result;
         }
-        let since = *self.blocked.get_or_insert_with(Instant::now);
-        ready!(self.timer.poll(since + self.timeouts.idle, context));
+        let blocked_at = *self.write_blocked_at.get_or_insert_with(Instant::now);
+        ready!(self.timer.poll(blocked_at + self.timeouts.idle, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,25 +70,26 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
-            this.progress.read();
+            this.state.received();
             return Poll::Ready(result);
         }
-        let Some(deadline) = this.progress.deadline(&this.timeouts, context) else {
+        let Some(deadline) = this.state.read_deadline(&this.timeouts, context) else {
             return Poll::Pending;
         };
-        // Read as the caller's end, so that the connection is closed in order.
+        // A timeout reads as the end of the stream, so that hyper closes the connection in order.
         this.timer.poll(deadline, context).map(Ok)
     }
 }
 
-impl<S: AsyncRead + Unpin> Watched<S> {
-    /// Throws away what the caller still sends, until it ends or its time is up: closed over unread
-    /// bytes, the connection would be reset and the answer lost.
+impl<S: AsyncRead + Unpin> TimeoutStream<S> {
+    /// Discards what the client sends, until it closes its side or the header timeout expires.
     fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.timeouts.header;
-        let deadline = *self.lingers.get_or_insert_with(|| Instant::now() + limit);
+        let deadline = *self
+            .linger_deadline
+            .get_or_insert_with(|| Instant::now() + limit);
         let mut bytes = [0; 4096];
-        for _ in 0..READS_AT_ONCE {
+        for _ in 0..MAX_LINGER_READS {
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => (),
@@ -108,31 +100,31 @@ impl<S: AsyncRead + Unpin> Watched<S> {
         if deadline <= Instant::now() {
             return Poll::Ready(Ok(()));
         }
-        // Others have their turn.
+        // Yields to other tasks.
         context.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch_write(result, context)
+        self.limit_write(result, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(context);
-        self.watch_write(result, context)
+        self.limit_write(result, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_shutdown(context);
-        ready!(self.watch_write(result, context))?;
-        if self.progress.has_unread() {
+        ready!(self.limit_write(result, context))?;
+        if self.state.has_unread_body() {
             return self.linger(context);
         }
         Poll::Ready(Ok(()))

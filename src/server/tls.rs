@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::connection_state::GRACE;
+use super::connection_state::STOP_GRACE;
 use crate::network::Stream;
 
 /// Runs the handshake, which must end within `limit`, and after a stop within the grace period.
@@ -23,13 +23,12 @@ pub(super) async fn handshake(
     tokio::select! {
         biased;
         stream = TlsAcceptor::from(config).accept(stream) => Ok(Box::new(stream?)),
-        () = time_is_up(limit, stop) => Err(io::ErrorKind::TimedOut.into()),
+        () = limit_or_stop(limit, stop) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
-/// Waits for the limit, or for the stop and the grace period.
-async fn time_is_up(limit: Duration, stop: &CancellationToken) {
+async fn limit_or_stop(limit: Duration, stop: &CancellationToken) {
     if timeout(limit, stop.cancelled()).await.is_ok() {
-        sleep(GRACE).await;
+        sleep(STOP_GRACE).await;
     }
 }
