@@ -16,7 +16,6 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     config::Secret,
     network::{Connect, Stream},
@@ -99,7 +98,6 @@ impl Gateway {
                     &target,
                     Operation::Change(change),
                     deadline,
-                    &mut Alarm::default(),
                     &Arc::default(),
                 )
                 .await

@@ -20,15 +20,13 @@
 //! | [`explain`] | what becomes of a request, told without any network |
 //! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
 //! | [`trace`] | how one request is followed |
-//! | [`service_manager`] | what systemd is told |
-//! | [`alarm`] | a timer that stays armed |
+//! | [`systemd`] | what systemd is told |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
 
 pub mod access_log;
 pub mod admin;
-pub mod alarm;
 pub mod app;
 pub mod budget;
 pub mod cli;
@@ -45,8 +43,9 @@ pub mod queue;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;
-pub mod service_manager;
+pub mod systemd;
 pub mod telemetry;
 mod telltale;
+mod timer;
 pub mod trace;
 pub mod zapi;

@@ -8,7 +8,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     privacy::{Audience, Change, Operation, Setting},
     queue::Lanes,
@@ -40,15 +39,9 @@ async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
         setting: Setting::Online,
         audience: Audience::Everyone,
     };
-    let (deadline, mut alarm) = (start + DEADLINE, Alarm::default());
+    let deadline = start + DEADLINE;
     let trace = Arc::default();
-    let outcome = lanes.carry_out(
-        &target,
-        Operation::Change(change),
-        deadline,
-        &mut alarm,
-        &trace,
-    );
+    let outcome = lanes.carry_out(&target, Operation::Change(change), deadline, &trace);
     outcome.await.unwrap();
     start.elapsed()
 }

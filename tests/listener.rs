@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
 use tokio::{
@@ -20,9 +20,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use zapi_to_ryze::{
-    alarm::Alarm,
     config::{self, Listen},
-    server::{CallerBody, Handler, Listener, Socket, bind},
+    server::{Handler, Listener, RequestBody, Socket, bind},
 };
 
 use crate::{
@@ -38,8 +37,14 @@ struct Lives;
 impl Handler for Lives {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn handle(&self, _: Request<RequestBody>) -> Response<Self::Body> {
         Response::new(Full::from("ok\n"))
+    }
+
+    fn overloaded(&self) -> Response<Self::Body> {
+        let mut response = Response::new(Full::from("busy\n"));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response
     }
 }
 
@@ -229,8 +234,10 @@ async fn open_connections_and_those_turned_away_are_counted() {
     let call = async || {
         let mut caller = TcpStream::connect(address).await.unwrap();
         caller.write_all(LIVE).await.unwrap();
-        let status = Reply::read(&mut caller).await.status;
-        (caller, status)
+        let reply = Reply::read(&mut caller).await;
+        let is_last = reply.header("connection") == Some("close");
+        assert_eq!(is_last, reply.status == 503);
+        (caller, reply.status)
     };
     let (first, second) = (call().await, call().await);
     assert_eq!((first.1, second.1, occupancy.open()), (200, 200, 2));

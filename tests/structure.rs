@@ -61,7 +61,10 @@ fn what_a_module_must_not_know() {
         ),
         ("network.rs", &["crate::", "ryze", "zapi"]),
         ("budget", &["crate::", "http"]),
-        ("server", &["ryze::", "budget::", "queue::", "gateway::"]),
+        (
+            "server",
+            &["ryze::", "zapi::", "budget::", "queue::", "gateway::"],
+        ),
         (
             "sandbox",
             &[
@@ -131,4 +134,47 @@ fn no_clock_but_tokios() {
             assert_eq!(lines_with(&file, &clocks), [""; 0]);
         }
     }
+}
+
+/// `cargo test` needs only Rust and a C compiler.
+#[test]
+fn tests_that_need_another_program_are_ignored() {
+    // What starts one, and the only file where it does.
+    let starts = [
+        ("Redis::start", ""),
+        ("Setup::start", "zapi_client.rs"),
+        ("run_node(", "https.rs"),
+        ("Shown::start", "page.rs"),
+        ("python3", "soak.rs"),
+    ];
+    let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut ignored = 0;
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.ends_with(".rs") || name == "structure.rs" {
+            continue;
+        }
+        let text = fs::read_to_string(&path)
+            .unwrap()
+            .replace("#[tokio::test", "#[test");
+        for test in text.split("\n#[test").skip(1) {
+            let body = test.split("\n}").next().unwrap();
+            if starts
+                .iter()
+                .any(|(start, file)| name.ends_with(file) && body.contains(start))
+            {
+                assert!(body.contains("#[ignore = \"needs "), "{name}: {body}");
+                ignored += 1;
+            }
+        }
+    }
+    assert!(ignored >= 20, "{ignored}");
 }

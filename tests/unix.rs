@@ -111,9 +111,9 @@ async fn what_is_in_use_or_no_socket_is_left_alone() {
     fs::write(&no_socket, "mine").unwrap();
     symlink(&path, &link).unwrap();
     for (path, part) in [
-        (&path, "somebody listens on it"),
-        (&no_socket, "is no socket"),
-        (&link, "is no socket"),
+        (&path, "another process listens on it"),
+        (&no_socket, "is not a socket"),
+        (&link, "is not a socket"),
     ] {
         let before = fs::symlink_metadata(path).unwrap().file_type();
         let ended = run("serve", path).await;

@@ -9,10 +9,9 @@ use http_body_util::Full;
 use prometheus_client::{encoding::text, registry::Registry};
 
 use crate::{
-    alarm::Alarm,
     config,
     overview::{Overview, Phase},
-    server::{CallerBody, Handler},
+    server::{Handler, RequestBody},
 };
 
 const PAGE: &str = include_str!("page.html");
@@ -46,7 +45,7 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Request<CallerBody>) -> (StatusCode, &'static str, Bytes) {
+    fn answer(&self, request: &Request<RequestBody>) -> (StatusCode, &'static str, Bytes) {
         let text = |status, text: &'static str| (status, TEXT, Bytes::from_static(text.as_bytes()));
         if self.is_local && !names_this_machine(request.headers()) {
             let why = "call it by its address or as localhost\n";
@@ -85,7 +84,7 @@ impl Admin {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<Self::Body> {
         let (status, kind, body) = self.answer(&request);
         let mut answer = Response::new(Full::new(body));
         *answer.status_mut() = status;
@@ -101,6 +100,13 @@ impl Handler for Admin {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
+        answer
+    }
+
+    /// Not used: [`Limits::ADMIN`](crate::server::Limits) has connections wait instead.
+    fn overloaded(&self) -> Response<Self::Body> {
+        let mut answer = Response::new(Full::from("too many connections\n"));
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         answer
     }
 }

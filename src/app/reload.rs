@@ -13,7 +13,7 @@ use crate::{
     network::Network,
     overview::Overview,
     server::Listener,
-    service_manager,
+    systemd,
     telemetry::LogLevel,
 };
 
@@ -51,9 +51,9 @@ impl Reload {
     /// Goes on until it is dropped. Signals that come during a reload ask for one more.
     pub(super) async fn whenever_asked(&mut self, running: &Running<'_>) {
         while self.hangup.recv().await.is_some() {
-            service_manager::reloading();
+            systemd::reloading();
             let is_applied = self.reload(running).await;
-            service_manager::ready(if is_applied {
+            systemd::ready(if is_applied {
                 "serving"
             } else {
                 "serving; the last configuration was refused"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::{Bound, LifecycleError, Reload, reload::Running};
-use crate::{overview::Phase, service_manager};
+use crate::{overview::Phase, systemd};
 
 /// Time for the last answers to reach their callers once every deadline was cut short.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ impl Bound {
                 None => std::future::pending().await,
             }
         };
-        service_manager::ready("serving");
+        systemd::ready("serving");
         tokio::select! {
             () = self.listener.accept() => (),
             () = &mut admin => (),
@@ -50,7 +50,7 @@ impl Bound {
             () = self.stop.signalled() => (),
         }
         tracing::info!("stopping");
-        service_manager::stopping("bringing what is under way to its end");
+        systemd::stopping("draining requests in flight");
         overview.enter(Phase::Delaying);
         let drain = overview.config().server.drain.clone();
         let in_a_hurry = tokio::select! {

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    alarm::Alarm,
     app::{self, LifecycleError},
     config::{Config, Instance},
     network::Network,
@@ -63,15 +62,8 @@ pub async fn check(
 
 async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
-    let mut alarm = Alarm::default();
     lanes
-        .carry_out(
-            &target,
-            Operation::Read,
-            deadline,
-            &mut alarm,
-            &Arc::default(),
-        )
+        .carry_out(&target, Operation::Read, deadline, &Arc::default())
         .await
 }
 

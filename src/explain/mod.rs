@@ -31,7 +31,7 @@ use crate::{
     proxy::Fallback,
     queue::Lanes,
     ryze::Client,
-    server::{self, Timeouts},
+    server::{self, Admission, Timeouts},
     trace::X_REQUEST_ID,
 };
 
@@ -165,7 +165,13 @@ async fn answer(gateway: Gateway<Vendor>, request: &[u8]) -> Option<Response<Byt
         // Told to stop from the start, the connection ends with its first answer.
         let stop = CancellationToken::new();
         stop.cancel();
-        let served = server::serve(callers_end, Arc::new(gateway), timeouts, &stop);
+        let served = server::serve(
+            callers_end,
+            Arc::new(gateway),
+            Admission::Granted,
+            timeouts,
+            &stop,
+        );
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

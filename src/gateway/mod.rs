@@ -16,14 +16,13 @@ use tokio::time::Instant;
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     access_log::{Line, Logged},
-    alarm::Alarm,
     config::Config,
     metrics::Called,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     proxy::{self, Download, Fallback},
     queue::Lanes,
-    server::{CallerBody, Handler},
+    server::{Handler, RequestBody},
     trace::{Trace, X_REQUEST_ID},
     zapi::{
         auth,
@@ -93,9 +92,8 @@ impl<C: Connect> Gateway<C> {
         (route, instance): (&'static Route, &Instance),
         rules: &Rules<C>,
         parts: &Parts,
-        body: CallerBody,
+        body: RequestBody,
         line: &mut Line,
-        alarm: &mut Alarm,
     ) -> Answer {
         let deadline = line.started + self.deadline;
         let operation = request::operation(route, parts, body, &rules.limits, deadline);
@@ -111,7 +109,7 @@ impl<C: Connect> Gateway<C> {
             Ok(operation) => {
                 let (lanes, target) = (&self.lanes, &instance.target);
                 line.operation = Some((operation, Instant::now()));
-                let outcome = lanes.carry_out(target, operation, deadline, alarm, &line.trace);
+                let outcome = lanes.carry_out(target, operation, deadline, &line.trace);
                 let outcome = outcome.await;
                 line.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
@@ -156,7 +154,7 @@ impl<C: Connect> Gateway<C> {
     async fn forward(
         &self,
         fallback: &Fallback<C>,
-        request: Request<CallerBody>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Download>, proxy::Error> {
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
@@ -178,11 +176,7 @@ impl<C: Connect> Gateway<C> {
 impl<C: Connect> Handler for Gateway<C> {
     type Body = AnswerBody;
 
-    async fn answer(
-        &self,
-        request: Request<CallerBody>,
-        alarm: &mut Alarm,
-    ) -> Response<AnswerBody> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
         let trace = Arc::new(Trace::of(&parts, auth::tells));
@@ -191,7 +185,7 @@ impl<C: Connect> Handler for Gateway<C> {
         let answer = match route(&rules, &parts, &mut line) {
             Ok(Destination::Ryze { route, instance }) => {
                 let call = (route, &rules.instances()[instance]);
-                let answer = self.carry_out(call, &rules, &parts, body, &mut line, alarm);
+                let answer = self.carry_out(call, &rules, &parts, body, &mut line);
                 answer.await
             }
             Ok(Destination::Fallback(fallback)) => {
@@ -220,6 +214,10 @@ impl<C: Connect> Handler for Gateway<C> {
             .headers_mut()
             .insert(X_REQUEST_ID, trace.id().clone());
         answer
+    }
+
+    fn overloaded(&self) -> Response<AnswerBody> {
+        response::rejection(&Unavailable::TooManyConnections.into()).map(Either::Left)
     }
 }
 

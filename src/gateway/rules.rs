@@ -16,7 +16,7 @@ use crate::{
     network::Connect,
     proxy::Fallback,
     ryze::{Credentials, Target},
-    server::head,
+    server::validate,
     zapi::{
         auth::{Accounts, CLIENT_TOKEN},
         rejection::{BadRequest, Rejection},
@@ -103,7 +103,7 @@ impl<C: Connect> Rules<C> {
 
     /// Who answers a call, if its head is sound.
     pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Rejection> {
-        head::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
+        validate::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
         Ok(self.router.route(parts))
     }
 

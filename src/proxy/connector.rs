@@ -23,8 +23,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower_service::Service;
 
 use crate::{
-    alarm::Alarm,
     network::{Connect, Stream},
+    timer::Timer,
 };
 
 /// Opens connections, each to the one upstream there is.
@@ -62,7 +62,7 @@ impl<C: Connect> Service<Uri> for Connector<C> {
                 stream: connect.connect().await?,
                 idle_timeout,
                 last: Instant::now(),
-                alarm: Alarm::default(),
+                timer: Timer::default(),
                 is_cut: Box::pin(cut.0.clone().cancelled_owned()),
                 cut,
             }))
@@ -87,7 +87,7 @@ pub(super) struct Limited {
     idle_timeout: Duration,
     /// When the last bytes went either way.
     last: Instant,
-    alarm: Alarm,
+    timer: Timer,
     cut: Cut,
     is_cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -117,7 +117,7 @@ impl Limited {
         if self.is_cut.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        ready!(self.alarm.poll(self.last + self.idle_timeout, context));
+        ready!(self.timer.poll(self.last + self.idle_timeout, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -42,12 +42,12 @@ use self::{
 };
 pub use self::{status::Health, suspension::Held};
 use crate::{
-    alarm::Alarm,
     budget::Budget,
     metrics::Metrics,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     ryze::{Client, Target},
+    timer::TimerPool,
     trace::Trace,
 };
 
@@ -72,6 +72,7 @@ pub struct Lanes<C> {
     /// The tasks of the lanes.
     tasks: TaskTracker,
     cut: CancellationToken,
+    timers: TimerPool,
 }
 
 /// Who waits in which lane. Bounded: every caller holds a connection, and leaves with it.
@@ -103,18 +104,18 @@ impl<C: Connect> Lanes<C> {
             waiting: Mutex::default(),
             tasks: TaskTracker::new(),
             cut: CancellationToken::new(),
+            timers: TimerPool::default(),
         })
     }
 
-    /// Carries an operation out, or says by `deadline` why not; the alarm is the caller's own, and the
-    /// trace is told what becomes of it. Dropping the future before it was folded takes it back;
-    /// afterwards it is carried to its end unseen.
+    /// Queues an operation and returns its outcome by `deadline`. The trace records the upstream
+    /// requests. Dropping the future cancels an operation that is not in a request yet; one that is
+    /// runs to its end.
     pub async fn carry_out(
         self: &Arc<Self>,
         target: &Arc<Target>,
         operation: Operation,
         deadline: Instant,
-        alarm: &mut Alarm,
         trace: &Arc<Trace>,
     ) -> Outcome {
         let (outcome, answer) = oneshot::channel();
@@ -132,7 +133,7 @@ impl<C: Connect> Lanes<C> {
         })?;
         let answer = tokio::select! {
             biased;
-            answer = alarm.limit(deadline, answer) => answer,
+            answer = self.timers.timeout_at(deadline, answer) => answer,
             () = self.cut.cancelled() => None,
         };
         match answer {

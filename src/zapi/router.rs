@@ -54,7 +54,7 @@ impl<F> Router<F> {
         self.fallback.as_ref()
     }
 
-    /// Routes the call with this head, which [`crate::server::head`] has validated.
+    /// Routes the call with this head, which [`crate::server::validate`] has validated.
     pub fn route(&self, parts: &Parts) -> Routed<'_, F> {
         let path = parts.uri.path();
         let found = Matched::find(path);

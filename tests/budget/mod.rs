@@ -15,7 +15,6 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     privacy::{Audience, Change, Operation, Setting},
     queue::Lanes,
     ryze::Client,
@@ -136,10 +135,9 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
         let lanes = Arc::clone(&lanes);
         callers.spawn(async move {
             let target = target(&caller.instance.to_string());
-            let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
+            let until = Instant::now() + deadline;
             let trace = Arc::default();
-            let outcome =
-                lanes.carry_out(&target, Operation::Change(ALL), until, &mut alarm, &trace);
+            let outcome = lanes.carry_out(&target, Operation::Change(ALL), until, &trace);
             match caller.hangs_up_after {
                 Some(patience) => drop(timeout(patience, outcome).await),
                 None => drop(outcome.await),

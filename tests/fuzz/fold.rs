@@ -10,7 +10,6 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     privacy::{Audience, Change, Operation, Setting, Settings},
     queue::Lanes,
     ryze::{Client, wire},
@@ -112,9 +111,8 @@ async fn sent(events: &[Event]) -> Vec<String> {
                 let operation = Operation::Change(*change);
                 callers.push(tokio::spawn(async move {
                     let deadline = Instant::now() + Duration::from_secs(3600);
-                    let mut alarm = Alarm::default();
                     lanes
-                        .carry_out(&target, operation, deadline, &mut alarm, &Arc::default())
+                        .carry_out(&target, operation, deadline, &Arc::default())
                         .await
                 }));
             }

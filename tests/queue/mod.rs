@@ -15,7 +15,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::Budget,
     privacy::{Audience, Change, Failure, Operation, Setting, Settings},
     queue::Lanes,
@@ -101,15 +100,8 @@ impl Bench {
         let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(target));
         let start = Instant::now();
         let call = tokio::spawn(async move {
-            let mut alarm = Alarm::default();
             let outcome = lanes
-                .carry_out(
-                    &target,
-                    operation,
-                    start + DEADLINE,
-                    &mut alarm,
-                    &Arc::default(),
-                )
+                .carry_out(&target, operation, start + DEADLINE, &Arc::default())
                 .await;
             (outcome.map(told), start.elapsed().as_secs())
         });

@@ -52,9 +52,8 @@ async fn answers_come_in_the_order_of_the_requests() {
     assert_eq!((ryze.seen().len(), old.seen().len()), (ROUNDS, ROUNDS));
 }
 
-/// hyper takes the `Content-Length` out of a head with both, and where the head is pipelined its bytes
-/// came with those of another request. So such a head may be answered by its chunks, as RFC 9112, 6.1
-/// has it, but the connection ends with it: what follows is never taken for a request.
+/// A request with both `Content-Length` and `Transfer-Encoding` is read by its chunks, and its connection
+/// is closed after the answer (RFC 9112, 6.1): no byte behind it is read as a request.
 #[tokio::test]
 async fn a_pipelined_head_with_both_lengths_is_the_last() {
     let hidden = "POST /hidden HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n";

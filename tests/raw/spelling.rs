@@ -18,10 +18,12 @@ pub enum Verdict {
     Sound,
     /// It is answered, and nothing behind it.
     Last,
+    /// Its body is empty, and nothing behind it is answered.
+    LastAndEmpty,
     /// It is refused, nothing behind it is answered, and no upstream hears of it.
     Unsound,
 }
-use Verdict::{Last, Sound, Unsound};
+use Verdict::{Last, LastAndEmpty, Sound, Unsound};
 
 /// Spellings of one `Transfer-Encoding`, apart from the header's own name.
 const CODINGS: [(&str, Verdict); 34] = [
@@ -178,18 +180,31 @@ pub fn all(data: &str, hidden: &str) -> Vec<Spelling> {
     for (coding, verdict) in CODINGS {
         let header = format!("Transfer-Encoding{coding}\r\n");
         all.push(spelling(header.clone(), chunked.clone(), verdict));
-        // With a length: one reader ends with the chunks, the other behind the hidden request.
+        // With a length, a request is read by its chunks alone and is the last of its connection
+        // (RFC 9112, 6.1).
+        let (last, empty_last) = match verdict {
+            Sound => (Last, LastAndEmpty),
+            _ => (Unsound, Unsound),
+        };
+        // One reader ends with the chunks, the other behind the hidden request.
         let both = format!("{chunked}{hidden}");
-        all.push(spelling(length(&both) + &header, both.clone(), Unsound));
-        all.push(spelling(header.clone() + &length(&both), both, Unsound));
+        all.push(spelling(length(&both) + &header, both.clone(), last));
+        all.push(spelling(header.clone() + &length(&both), both, last));
         // One reader ends at once, the other behind the hidden request.
         let empty = format!("0\r\n\r\n{hidden}");
-        all.push(spelling(header.clone() + &length(&empty), empty, Unsound));
-        // One reader ends behind the chunks, the other before them.
         all.push(spelling(
-            header.clone() + "Content-Length: 0\r\n",
+            header.clone() + &length(&empty),
+            empty.clone(),
+            empty_last,
+        ));
+        all.push(spelling(length(&empty) + &header, empty, empty_last));
+        // One reader ends behind the chunks, the other before them.
+        let nothing = "Content-Length: 0\r\n";
+        all.push(spelling(header.clone() + nothing, chunked.clone(), last));
+        all.push(spelling(
+            nothing.to_owned() + &header,
             chunked.clone(),
-            Unsound,
+            last,
         ));
         all.push(spelling(
             format!("{header}{header}"),

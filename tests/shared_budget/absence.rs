@@ -27,6 +27,7 @@ async fn until(process: &Shared, standing: Standing) {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
     let mut redis = Redis::start().await;
     let terms = Terms {
@@ -72,6 +73,7 @@ async fn taken_in(redis: &Redis) -> u32 {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_paused_redis_is_lost_in_a_second_and_shared_again_after_the_silence() {
     let redis = Redis::start().await;
     let terms = Terms {
@@ -97,6 +99,7 @@ async fn a_paused_redis_is_lost_in_a_second_and_shared_again_after_the_silence()
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
     let mut redis = Redis::start().await;
     let one = process(&redis.url(), slots(2));
@@ -122,6 +125,7 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_process_without_slots_has_nothing_to_lose() {
     let mut redis = Redis::start().await;
     let one = process(&redis.url(), slots(2));
@@ -139,6 +143,7 @@ async fn a_process_without_slots_has_nothing_to_lose() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn what_is_gone_is_noticed() {
     let redis = Redis::start().await;
     let [taking, holding] = [(); 2].map(|()| process(&redis.url(), slots(4)));
@@ -153,6 +158,7 @@ async fn what_is_gone_is_noticed() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_takes_nothing_is_lost() {
     for (off, on) in [
         (
@@ -240,6 +246,7 @@ async fn an_absurd_wait_is_not_waited_for() {
 /// Four processes send all the time, and everything happens to them and to Redis. A request arrives
 /// at some time between its start and its end.
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn the_limit_holds_whatever_happens() {
     const LIMIT: u32 = 8;
     let mut redis = Redis::start().await;

@@ -7,7 +7,6 @@ use tokio::{
     time::{Instant, timeout},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     privacy::Outcome,
     queue::Lanes,
@@ -87,11 +86,9 @@ impl Calling {
         let (history, target, deadline) = (&self.history, &self.target, self.deadline);
         let operation = self.caller.operation;
         let number = history.call(self.process, target.name(), operation, deadline);
-        let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
+        let until = Instant::now() + deadline;
         let trace = Arc::default();
-        let outcome = self
-            .lanes
-            .carry_out(target, operation, until, &mut alarm, &trace);
+        let outcome = self.lanes.carry_out(target, operation, until, &trace);
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

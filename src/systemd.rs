@@ -1,31 +1,30 @@
-//! What the service manager is told of the gateway's life, by systemd's notification protocol
-//! (`sd_notify(3)`). Without `NOTIFY_SOCKET` in the environment nobody is told anything. When to
-//! tell belongs in `lifecycle`.
+//! Service state for systemd, by its notification protocol (`sd_notify(3)`). Does nothing if
+//! `NOTIFY_SOCKET` is not set.
 
 use sd_notify::NotifyState::{self, Ready, Reloading, Status, Stopping};
 
-/// Callers are served: after the start, and after each reload, applied or refused. `status` is one
-/// line for people, without secrets.
+/// Reports that requests are served: after the start, and after each reload, applied or refused.
+/// `status` is one line for people, without secrets.
 pub fn ready(status: &str) {
     notify(&[Ready, Status(status)]);
 }
 
-/// The configuration is being read anew. [`ready`] must follow.
+/// Reports a reload. [`ready`] must follow.
 pub fn reloading() {
-    // The time lets systemd tell this reload from an earlier one. Linux always has it.
+    // The time tells this reload from an earlier one. Linux always has this clock.
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        notify(&[Reloading, now, Status("reading the configuration anew")]);
+        notify(&[Reloading, now, Status("reloading the configuration")]);
     }
 }
 
-/// The gateway is about to stop. `status` is as that of [`ready`].
+/// Reports a shutdown; `status` as for [`ready`].
 pub fn stopping(status: &str) {
     notify(&[Stopping, Status(status)]);
 }
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }
 
@@ -42,17 +41,17 @@ mod tests {
 
     use super::*;
 
-    /// Passes without a service manager, for then nothing happens.
+    /// Passes without `NOTIFY_SOCKET`, because nothing is sent.
     #[test]
-    fn a_life() {
+    fn lifecycle() {
         ready("serving");
         reloading();
         stopping("draining");
     }
 
-    /// The environment is a process's own, so another process lives that life.
+    /// Runs the test above in another process, because an environment belongs to a whole process.
     #[test]
-    fn the_service_manager_is_told() {
+    fn systemd_is_notified() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -60,7 +59,7 @@ mod tests {
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         let status = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "service_manager::tests::a_life"])
+            .args(["--exact", "systemd::tests::lifecycle"])
             .env("NOTIFY_SOCKET", &path)
             .stdout(Stdio::null())
             .status();
@@ -78,7 +77,7 @@ mod tests {
         assert_eq!(reloading, "RELOADING=1");
         let time = time.strip_prefix("MONOTONIC_USEC=").unwrap();
         assert!(time.parse::<u64>().unwrap() > 0);
-        assert_eq!(status, "STATUS=reading the configuration anew");
+        assert_eq!(status, "STATUS=reloading the configuration");
         assert_eq!(next(), "STOPPING=1\nSTATUS=draining\n");
     }
 }

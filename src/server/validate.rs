@@ -1,20 +1,13 @@
-//! Whether a request's head is sound, as far as hyper leaves that to its user (RFC 9112, 3.2, 6.1 and
-//! RFC 9110, 7.2). What the request asks for does not belong here.
+//! Validation of request heads, as far as hyper leaves it to its user: target, `Host` and
+//! `Transfer-Encoding` (RFC 9112, 3.2 and 6.1; RFC 9110, 7.2).
 
 use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts, uri::Authority};
 
-/// An extension of requests with both `Content-Length` and `Transfer-Encoding`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AmbiguousLength;
-
-/// Checks a head, in which `Host` and `once` may stand only once.
+/// Validates a head, in which `Host` and `once` may occur only once.
 ///
 /// # Errors
-/// What is wrong with it, in words for the caller.
+/// The fault, as a sentence for the client.
 pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), String> {
-    if parts.extensions.get::<AmbiguousLength>().is_some() {
-        return Err("Content-Length and Transfer-Encoding exclude each other".into());
-    }
     if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') {
         return Err("the request target must be a path or an absolute URL".into());
     }
@@ -25,7 +18,7 @@ pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), String> {
     check_headers(&parts.headers, once, parts.version)
 }
 
-/// One pass for all of them.
+/// One pass over the headers.
 fn check_headers(headers: &HeaderMap, once: &HeaderName, version: Version) -> Result<(), String> {
     let mut host = None;
     let mut coding = None;
@@ -38,7 +31,7 @@ fn check_headers(headers: &HeaderMap, once: &HeaderName, version: Version) -> Re
             return Err(format!("the header {name} stands twice"));
         }
     }
-    // hyper takes the chunks off and leaves any other coding on (RFC 9112, 6.1).
+    // hyper decodes chunked and ignores codings before it (RFC 9112, 6.1).
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err("the only Transfer-Encoding that is understood is chunked".into());
     }

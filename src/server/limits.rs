@@ -1,5 +1,4 @@
-//! How much a listener may take, and how much it has taken. Who is accepted, and what becomes of the
-//! others, belongs in `listener.rs`.
+//! The limits of a listener and its clients, and how much of them is in use.
 
 use std::{
     sync::{
@@ -11,25 +10,34 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::stream::Timeouts;
 use crate::config::Server;
 
-/// What a listener and its callers may take.
+/// Timeouts for what a client has to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// For a TLS handshake, for a request head, and for discarding an unread body.
+    pub(crate) header: Duration,
+    /// Between requests, and for a client that does not read its response.
+    pub(crate) idle: Duration,
+}
+
+/// The limits of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// What the log calls the listener.
+    /// The listener's name in the log.
     pub(crate) name: &'static str,
-    /// How many connections may be open at once.
+    /// Open connections.
     pub(crate) connections: usize,
-    /// How many more are told at once that there are too many. Others wait in the system's queue.
+    /// Connections beyond these that get [`Handler::overloaded`](super::Handler::overloaded) at the same
+    /// time. More wait in the backlog of the socket.
     pub(crate) turned_away: usize,
-    /// How long callers may take.
     pub(crate) timeouts: Timeouts,
 }
 
 impl Limits {
-    /// Those of the operator's listener. Nobody is turned away: a probe that is would take the gateway
-    /// out of service. It waits, and with these times it gets its answer before it gives up.
+    /// The limits of the admin listener. It turns no connection away, because a probe that gets a 503
+    /// takes the gateway out of service. A probe waits instead, and with these timeouts it is served
+    /// before it times out.
     pub(crate) const ADMIN: Self = Self {
         name: "admin",
         connections: 32,
@@ -41,7 +49,6 @@ impl Limits {
     };
 }
 
-/// Those of the listener that callers see.
 impl From<&Server> for Limits {
     fn from(config: &Server) -> Self {
         Self {
@@ -56,12 +63,12 @@ impl From<&Server> for Limits {
     }
 }
 
-/// How busy a listener is. Clones tell of the same one.
+/// The use of a listener. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct Occupancy {
     limit: usize,
-    /// The places that are free.
-    pub(super) places: Arc<Semaphore>,
+    /// One permit for each connection that may still be opened.
+    pub(super) permits: Arc<Semaphore>,
     pub(super) turned_away: Arc<AtomicU64>,
     pub(super) accept_errors: Arc<AtomicU64>,
 }
@@ -70,32 +77,32 @@ impl Occupancy {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            places: Arc::new(Semaphore::new(limit)),
+            permits: Arc::new(Semaphore::new(limit)),
             turned_away: Arc::default(),
             accept_errors: Arc::default(),
         }
     }
 
-    /// How many connections may be open at once.
+    /// Maximum number of open connections.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// How many are open, without those that are being turned away.
+    /// Open connections, without those that are being turned away.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.limit - self.places.available_permits()
+        self.limit - self.permits.available_permits()
     }
 
-    /// How many were turned away so far.
+    /// Connections turned away since the start.
     #[must_use]
     pub fn turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
     }
 
-    /// How many times so far the system failed to hand over a connection, usually for want of file
-    /// descriptors. The connection waits on, and is tried again.
+    /// Failed accepts since the start, usually for lack of file descriptors. The connection stays in the
+    /// backlog and the accept is retried.
     #[must_use]
     pub fn accept_errors(&self) -> u64 {
         self.accept_errors.load(Ordering::Relaxed)
