@@ -21,6 +21,7 @@ pub use limits::{Limits, Occupancy};
 pub use listener::Listener;
 pub use socket::{Address, Socket, bind};
 pub use socket_file::SocketFile;
+pub use validate::InvalidHead;
 pub(crate) use {
     connection::{Admission, serve},
     limits::Timeouts,

@@ -3,23 +3,41 @@
 
 use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts, uri::Authority};
 
+/// What is wrong with a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidHead {
+    /// The target is neither in origin-form nor in absolute-form.
+    TargetForm,
+    /// The target is not ASCII.
+    TargetNotAscii,
+    /// A header that may occur once occurs twice.
+    RepeatedHeader(HeaderName),
+    /// A transfer coding other than chunked.
+    TransferEncoding,
+    /// `Host` is not `uri-host [ ":" port ]`.
+    HostMalformed,
+    /// HTTP/1.1 without `Host`.
+    HostMissing,
+}
+
 /// Validates a head, in which `Host` and `once` may occur only once.
-///
-/// # Errors
-/// The fault, as a sentence for the client.
-pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), String> {
+pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), InvalidHead> {
     if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') {
-        return Err("the request target must be a path or an absolute URL".into());
+        return Err(InvalidHead::TargetForm);
     }
     let query = parts.uri.query().unwrap_or_default();
     if !parts.uri.path().is_ascii() || !query.is_ascii() {
-        return Err("the request target must be ASCII; percent-encode the rest".into());
+        return Err(InvalidHead::TargetNotAscii);
     }
     check_headers(&parts.headers, once, parts.version)
 }
 
 /// One pass over the headers.
-fn check_headers(headers: &HeaderMap, once: &HeaderName, version: Version) -> Result<(), String> {
+fn check_headers(
+    headers: &HeaderMap,
+    once: &HeaderName,
+    version: Version,
+) -> Result<(), InvalidHead> {
     let mut host = None;
     let mut coding = None;
     let mut other = None;
@@ -28,18 +46,18 @@ fn check_headers(headers: &HeaderMap, once: &HeaderName, version: Version) -> Re
             || (*name == header::TRANSFER_ENCODING && coding.replace(value).is_some())
             || (name == once && other.replace(value).is_some());
         if is_repeated {
-            return Err(format!("the header {name} stands twice"));
+            return Err(InvalidHead::RepeatedHeader(name.clone()));
         }
     }
     // hyper decodes chunked and ignores codings before it (RFC 9112, 6.1).
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        return Err("the only Transfer-Encoding that is understood is chunked".into());
+        return Err(InvalidHead::TransferEncoding);
     }
     match host.map(|host| Authority::try_from(host.as_bytes())) {
         Some(Ok(host)) if is_host_and_port(&host) => Ok(()),
-        Some(_) => Err("the header host is malformed".into()),
+        Some(_) => Err(InvalidHead::HostMalformed),
         None if version == Version::HTTP_10 => Ok(()),
-        None => Err("the header host is missing".into()),
+        None => Err(InvalidHead::HostMissing),
     }
 }
 

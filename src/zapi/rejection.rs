@@ -3,7 +3,7 @@
 //! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
 
 use super::routes::Values;
-use crate::proxy;
+use crate::{proxy, server::InvalidHead};
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub enum Rejection {
 /// What is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadRequest {
-    /// The head; in words for the client.
-    Head(String),
+    /// The head.
+    Head(InvalidHead),
     /// The body ended before its announced length.
     IncompleteBody,
     /// The body is not a JSON object, or has a key twice; says where.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     privacy::{Failure, Limiter, Operation, Outcome, Settings},
     proxy,
+    server::InvalidHead,
 };
 
 /// A complete response.
@@ -158,7 +159,7 @@ pub fn rejection(rejection: &Rejection) -> Answer {
 
 fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
     match problem {
-        BadRequest::Head(problem) => problem.into(),
+        BadRequest::Head(problem) => head_sentence(problem),
         BadRequest::IncompleteBody => INCOMPLETE_BODY.into(),
         BadRequest::NotTheObject(problem) => {
             format!("the body is not the JSON object of this call: {problem}").into()
@@ -179,6 +180,21 @@ fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
         BadRequest::ContactsList => "contactsBlacklist must be a list of {\"action\":\"add\" or \
              \"remove\",\"phone\":\"digits\"}"
             .into(),
+    }
+}
+
+fn head_sentence(problem: &InvalidHead) -> Cow<'static, str> {
+    match problem {
+        InvalidHead::TargetForm => "the request target must be a path or an absolute URL".into(),
+        InvalidHead::TargetNotAscii => {
+            "the request target must be ASCII; percent-encode the rest".into()
+        }
+        InvalidHead::RepeatedHeader(name) => format!("the header {name} stands twice").into(),
+        InvalidHead::TransferEncoding => {
+            "the only Transfer-Encoding that is understood is chunked".into()
+        }
+        InvalidHead::HostMalformed => "the header host is malformed".into(),
+        InvalidHead::HostMissing => "the header host is missing".into(),
     }
 }
 
