@@ -1,5 +1,5 @@
 //! The file as TOML. What is not TOML is reported and blanked, so that the rest can still be read.
-//! What the TOML says belongs in `file.rs`.
+//! What the TOML says belongs in `report.rs`.
 
 use toml::de::{DeTable, Error};
 use zeroize::Zeroizing;

@@ -1,12 +1,12 @@
 //! Tables and keys of the file. A table's known keys are those that its reader takes; what is left
-//! is unknown. What a key's value may look like belongs in `value.rs`.
+//! is unknown. What a key's value may look like belongs in `readers.rs`.
 
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
 };
 
-use super::file::File;
+use super::report::File;
 
 /// A table that is being read.
 pub(super) struct Table<'f> {

@@ -2,7 +2,7 @@
 //! instead of the first one alone.
 //!
 //! How a table is read belongs in `table.rs`; which keys there are, their defaults and the rules
-//! between them in `sections.rs`.
+//! between them in `rules.rs`.
 
 use std::{cell::RefCell, fmt};
 

@@ -1,13 +1,13 @@
 //! From a file to a [`Config`], or to everything that is wrong with it.
 //!
-//! The tables one by one, with their keys, belong in `sections.rs`.
+//! The tables one by one, with their keys, belong in `rules.rs`.
 
 use std::{env, net::SocketAddr, path::Path};
 
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, file, instances::Instances, listeners, sections, source, table::Table,
+    Config, Listen, Problem, instances::Instances, listeners, report, rules, source, table::Table,
 };
 
 /// A configuration without a fault, and what may not be meant in it.
@@ -47,7 +47,7 @@ pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (config, warnings) = file::read(text, environment, config)?;
+    let (config, warnings) = report::read(text, environment, config)?;
     Ok(Loaded { config, warnings })
 }
 
@@ -83,13 +83,11 @@ fn config(root: &mut Table<'_>) -> Config {
     let server = root.table("server", listeners::server);
     let admin = root.table("admin", |table| listeners::admin(table, &server.listen));
     let client_token = root.table("zapi", |table| table.key("client_token").header_secret());
-    let (ryze, ryze_token) = root.table("ryze", sections::ryze);
-    let budget = root.table("budget", |table| sections::budget(table, server.deadline));
-    let policy = root.table("policy", sections::policy);
-    let fallback = root.optional("fallback", |table| {
-        sections::fallback(table, &server.listen)
-    });
-    let log = root.table("log", sections::log);
+    let (ryze, ryze_token) = root.table("ryze", rules::ryze);
+    let budget = root.table("budget", |table| rules::budget(table, server.deadline));
+    let policy = root.table("policy", rules::policy);
+    let fallback = root.optional("fallback", |table| rules::fallback(table, &server.listen));
+    let log = root.table("log", rules::log);
     let mut instances = Instances::new(client_token, ryze_token);
     let instances = root.tables("instances", |table| instances.read(table));
     Config {
