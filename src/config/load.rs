@@ -4,10 +4,15 @@
 
 use std::{env, net::SocketAddr, path::Path};
 
+use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, instances::Instances, listeners, report, rules, source, table::Table,
+    Config, Listen, Problem,
+    instances::Instances,
+    listeners::{self, ADMIN_LISTEN},
+    report, rules, source,
+    table::Table,
 };
 
 /// A configuration without a fault, and what may not be meant in it.
@@ -30,11 +35,54 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
 }
 
 /// The text of the file at `path`, or why it cannot be read.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
     source::configuration(path).map_err(|error| Problem {
         line: None,
         key: String::new(),
         message: format!("the file cannot be read ({error}); name one that can"),
+    })
+}
+
+/// Where a gateway's admin listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminListen {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Why the running gateway may listen elsewhere.
+    pub doubt: Option<String>,
+}
+
+/// `admin.listen` of the file, read without its secrets and whatever else is wrong in it, or the
+/// default.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
+    let default = |doubt: Option<&str>| AdminListen {
+        address: ADMIN_LISTEN,
+        doubt: doubt.map(|doubt| format!("{doubt}; this is the default of admin.listen")),
+    };
+    let Some(file) = file else {
+        return Ok(default(Some("no configuration file is named")));
+    };
+    let text = read(file)?;
+    let (root, errors) = DeTable::parse_recoverable(&text);
+    let written = root.get_ref().get("admin").map(|admin| {
+        let listen = admin.get_ref().as_table()?.get("listen");
+        Some(listen.map(|listen| listen.get_ref().as_str()?.parse().ok()))
+    });
+    let is_toml = errors.is_empty();
+    Ok(match written {
+        Some(Some(Some(Some(address)))) => AdminListen {
+            address,
+            doubt: (!is_toml)
+                .then(|| "the file is not TOML; this is what could be read".to_owned()),
+        },
+        Some(None | Some(Some(None))) => {
+            default(Some("admin.listen in the file is not an address"))
+        }
+        None | Some(Some(None)) if is_toml => default(None),
+        None | Some(Some(None)) => default(Some("the file is not TOML")),
     })
 }
 
