@@ -46,7 +46,7 @@ impl Instances {
         let token_key = table.key("ryze_token");
         let ryze_token = token_key.header_secret().or(self.ryze_token.clone());
         if ryze_token.is_none() {
-            token_key.missing(
+            token_key.conflict(
                 &["ryze.token"],
                 "there is none; write one here, or `token` in `[ryze]` for all instances",
             );

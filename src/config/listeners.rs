@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{Admin, Drain, Listen, Server, sections::seconds, table::Table, tls::tls};
+use super::{Admin, Drain, Listen, Server, rules::seconds, table::Table, tls::tls};
 
 /// `admin.listen` where it is not written.
 pub(super) const ADMIN_LISTEN: SocketAddr = loopback(8421);

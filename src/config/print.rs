@@ -7,7 +7,7 @@ use redis::parse_redis_url;
 use super::{
     Admin, Budget, Config, Drain, Fallback, Instance, Listen, Log, Policy, Redis, Ryze, Server,
     Tls,
-    sections::{CONTACTS_BLACKLIST, LOG_FORMAT, SCOPE},
+    rules::{CONTACTS_BLACKLIST, LOG_FORMAT, SCOPE},
 };
 
 const MASKED: &str = "********";

@@ -1,4 +1,4 @@
-//! A value that must not be seen. Reading one from the configuration belongs in `value.rs`.
+//! A value that must not be seen. Reading one from the configuration belongs in `readers.rs`.
 
 use std::fmt;
 

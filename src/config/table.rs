@@ -1,12 +1,12 @@
 //! Tables and keys of the file. A table's known keys are those that its reader takes; what is left
-//! is unknown. What a key's value may look like belongs in `value.rs`.
+//! is unknown. What a key's value may look like belongs in `readers.rs`.
 
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
 };
 
-use super::file::File;
+use super::report::File;
 
 /// A table that is being read.
 pub(super) struct Table<'f> {
@@ -54,7 +54,7 @@ impl<'f> Table<'f> {
     pub(super) fn required(&mut self, name: &'static str) -> Key<'f> {
         let key = self.key(name);
         if !key.is_written() {
-            key.missing(&[], "missing; write it");
+            key.problem("missing; write it");
         }
         key
     }
@@ -105,7 +105,7 @@ impl<'f> Table<'f> {
             }
         };
         if elements.is_empty() {
-            key.missing(&[], format!("there is none; {hint}"));
+            key.problem(format!("there is none; {hint}"));
         }
         let mut values = Vec::new();
         for (index, element) in elements.into_iter().enumerate() {
@@ -136,13 +136,6 @@ impl<'f> Table<'f> {
             let name = key.get_ref().as_ref();
             let message = match self.known.iter().find(|known| is_close(known, name)) {
                 Some(known) => format!("unknown key; did you mean `{known}`?"),
-                // Where the file is broken, what looks like a key may be a piece of a secret.
-                None if !self.file.is_whole => {
-                    let message = format!("unknown key; write one of {}", self.known.join(", "));
-                    let at = Some(key.span().start);
-                    self.file.report(at, &self.path, message);
-                    continue;
-                }
                 None => format!(
                     "unknown key; remove it, or write one of {}",
                     self.known.join(", ")
@@ -207,14 +200,6 @@ impl Key<'_> {
             && !others.iter().any(|key| self.file.has_problem(key))
         {
             self.problem(message);
-        }
-    }
-
-    /// Reports that neither it nor one of `others` is there, unless a line that is not TOML may
-    /// have held it.
-    pub(super) fn missing(&self, others: &[&str], message: impl Into<String>) {
-        if self.file.is_whole {
-            self.conflict(others, message);
         }
     }
 

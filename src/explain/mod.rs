@@ -2,13 +2,13 @@
 //! place of sockets, and both vendors are stand-ins that remember what they were asked. So nothing of
 //! what the gateway does is said a second time here.
 //!
-//! What the user typed is read in `request.rs`, the vendors are in `vendor.rs`, what must not be seen
+//! What the user typed is read in `request.rs`, the vendors are in `stub.rs`, what must not be seen
 //! is hidden in `mask.rs`, and people read what `print.rs` writes.
 
 mod mask;
 mod print;
 pub mod request;
-mod vendor;
+mod stub;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{mask::MASK, vendor::Vendor};
+use self::{mask::MASK, stub::Vendor};
 use crate::{
     budget::{Budget, Terms},
     config::{Config, ContactsBlacklist, Secret},

@@ -1,13 +1,18 @@
 //! From a file to a [`Config`], or to everything that is wrong with it.
 //!
-//! The tables one by one, with their keys, belong in `sections.rs`.
+//! The tables one by one, with their keys, belong in `rules.rs`.
 
 use std::{env, net::SocketAddr, path::Path};
 
+use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, file, instances::Instances, listeners, sections, source, table::Table,
+    Config, Listen, Problem,
+    instances::Instances,
+    listeners::{self, ADMIN_LISTEN},
+    report, rules, source,
+    table::Table,
 };
 
 /// A configuration without a fault, and what may not be meant in it.
@@ -30,11 +35,54 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
 }
 
 /// The text of the file at `path`, or why it cannot be read.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
     source::configuration(path).map_err(|error| Problem {
         line: None,
         key: String::new(),
         message: format!("the file cannot be read ({error}); name one that can"),
+    })
+}
+
+/// Where a gateway's admin listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminListen {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Why the running gateway may listen elsewhere.
+    pub doubt: Option<String>,
+}
+
+/// `admin.listen` of the file, read without its secrets and whatever else is wrong in it, or the
+/// default.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
+    let default = |doubt: Option<&str>| AdminListen {
+        address: ADMIN_LISTEN,
+        doubt: doubt.map(|doubt| format!("{doubt}; this is the default of admin.listen")),
+    };
+    let Some(file) = file else {
+        return Ok(default(Some("no configuration file is named")));
+    };
+    let text = read(file)?;
+    let (root, errors) = DeTable::parse_recoverable(&text);
+    let written = root.get_ref().get("admin").map(|admin| {
+        let listen = admin.get_ref().as_table()?.get("listen");
+        Some(listen.map(|listen| listen.get_ref().as_str()?.parse().ok()))
+    });
+    let is_toml = errors.is_empty();
+    Ok(match written {
+        Some(Some(Some(Some(address)))) => AdminListen {
+            address,
+            doubt: (!is_toml)
+                .then(|| "the file is not TOML; this is what could be read".to_owned()),
+        },
+        Some(None | Some(Some(None))) => {
+            default(Some("admin.listen in the file is not an address"))
+        }
+        None | Some(Some(None)) if is_toml => default(None),
+        None | Some(Some(None)) => default(Some("the file is not TOML")),
     })
 }
 
@@ -47,7 +95,7 @@ pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (config, warnings) = file::read(text, environment, config)?;
+    let (config, warnings) = report::read(text, environment, config)?;
     Ok(Loaded { config, warnings })
 }
 
@@ -83,13 +131,11 @@ fn config(root: &mut Table<'_>) -> Config {
     let server = root.table("server", listeners::server);
     let admin = root.table("admin", |table| listeners::admin(table, &server.listen));
     let client_token = root.table("zapi", |table| table.key("client_token").header_secret());
-    let (ryze, ryze_token) = root.table("ryze", sections::ryze);
-    let budget = root.table("budget", |table| sections::budget(table, server.deadline));
-    let policy = root.table("policy", sections::policy);
-    let fallback = root.optional("fallback", |table| {
-        sections::fallback(table, &server.listen)
-    });
-    let log = root.table("log", sections::log);
+    let (ryze, ryze_token) = root.table("ryze", rules::ryze);
+    let budget = root.table("budget", |table| rules::budget(table, server.deadline));
+    let policy = root.table("policy", rules::policy);
+    let fallback = root.optional("fallback", |table| rules::fallback(table, &server.listen));
+    let log = root.table("log", rules::log);
     let mut instances = Instances::new(client_token, ryze_token);
     let instances = root.tables("instances", |table| instances.read(table));
     Config {

@@ -1,7 +1,7 @@
 //! The tables one by one: every key with its default, and the rules between keys. Those of the
 //! listeners are in `listeners.rs` and `tls.rs`, those of an instance in `instances.rs`.
 //!
-//! How a table is read and a value is written belongs in `table.rs` and `value.rs`.
+//! How a table is read and a value is written belongs in `table.rs` and `readers.rs`.
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 

@@ -2,13 +2,16 @@
 //! instead of the first one alone.
 //!
 //! How a table is read belongs in `table.rs`; which keys there are, their defaults and the rules
-//! between them in `sections.rs`.
+//! between them in `rules.rs`.
 
 use std::{cell::RefCell, fmt};
 
-use toml::de::DeTable;
+use toml::de::{DeTable, Error};
 
-use super::{syntax::Readable, table::Table};
+use super::table::Table;
+
+/// A file in another format has an error on every line.
+const MAX_SYNTAX_ERRORS: usize = 20;
 
 /// Something in the file that the user should change. No secret is ever part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,25 +46,15 @@ pub(super) fn read<T>(
     environment: &dyn Fn(&str) -> Option<String>,
     read: impl FnOnce(&mut Table<'_>) -> T,
 ) -> Result<(T, Vec<Problem>), Vec<Problem>> {
-    let Readable { text, faults } = Readable::new(text);
-    let (tree, contradictions) = DeTable::parse_recoverable(&text);
+    let (tree, errors) = DeTable::parse_recoverable(text);
     let file = File {
         line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
         environment,
-        is_whole: faults.is_empty() && contradictions.is_empty(),
         problems: RefCell::default(),
         warnings: RefCell::default(),
     };
-    for (at, message) in faults {
-        file.report(Some(at), "", format!("not TOML: {message}"));
-    }
-    for error in contradictions {
-        // Its `Display` would show the line, and with it perhaps a secret.
-        file.report(
-            error.span().map(|span| span.start),
-            "",
-            format!("not TOML: {}", error.message()),
-        );
+    if !errors.is_empty() {
+        return Err(file.not_toml(errors, text.trim_end().len()));
     }
     let value = Table::read(&file, String::new(), None, tree.into_inner(), read);
     let warnings = file.warnings.take();
@@ -80,13 +73,34 @@ pub(super) struct File<'f> {
     line_ends: Vec<usize>,
     /// The value of an environment variable.
     pub(super) environment: &'f dyn Fn(&str) -> Option<String>,
-    /// Whether all of it is TOML, so that what was not found is missing indeed.
-    pub(super) is_whole: bool,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
 
 impl File<'_> {
+    /// The first error of each line, of [`MAX_SYNTAX_ERRORS`] lines at most.
+    /// What is not closed is reported at `end`, the last line with a text.
+    fn not_toml(&self, errors: Vec<Error>, end: usize) -> Vec<Problem> {
+        let to_problem = |error: Error| {
+            // Its `Display` quotes the line, which may hold a secret.
+            let message = format!("not TOML: {}", error.message());
+            self.problem(error.span().map(|span| span.start.min(end)), "", message)
+        };
+        let mut problems: Vec<_> = errors.into_iter().map(to_problem).collect();
+        problems.sort_by_key(|problem| problem.line);
+        problems.dedup_by_key(|problem| problem.line);
+        let more = problems.len().saturating_sub(MAX_SYNTAX_ERRORS);
+        problems.truncate(MAX_SYNTAX_ERRORS);
+        if more > 0 {
+            problems.push(self.problem(
+                None,
+                "",
+                format!("and {more} more lines that are not TOML"),
+            ));
+        }
+        problems
+    }
+
     fn problem(&self, at: Option<usize>, key: &str, message: impl Into<String>) -> Problem {
         Problem {
             line: at.map(|at| self.line_ends.partition_point(|end| *end < at) + 1),
