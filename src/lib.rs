@@ -18,15 +18,14 @@
 //! | [`ryze`] | Ryze's language and the way to it |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
-//! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
-//! | [`trace`] | how one request is followed |
+//! | [`telemetry`] | log, metrics and ids of requests |
+//! | [`admin`] | the operator's listener |
 //! | [`service_manager`] | what systemd is told |
 //! | [`alarm`] | a timer that stays armed |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
 
-pub mod access_log;
 pub mod admin;
 pub mod alarm;
 pub mod budget;
@@ -39,9 +38,7 @@ mod json;
 pub mod lane;
 pub mod lifecycle;
 pub mod live;
-pub mod metrics;
 pub mod network;
-pub mod overview;
 pub mod privacy;
 pub mod ryze;
 pub mod sandbox;
@@ -49,5 +46,4 @@ pub mod server;
 pub mod service_manager;
 pub mod telemetry;
 mod telltale;
-pub mod trace;
 pub mod zapi;

@@ -2,6 +2,7 @@
 //! the README promises. Each step is a module of its own; this one only joins them and tells the
 //! log how it went.
 
+mod access_log;
 mod rules;
 mod targets;
 
@@ -13,18 +14,17 @@ use http::{Request, Response, request::Parts};
 use http_body_util::{Either, Full};
 use tokio::time::Instant;
 
+use self::access_log::{Line, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
-    access_log::{Line, Logged},
     alarm::Alarm,
     config::Config,
     fallback::{Download, Fallback},
     lane::Lanes,
-    metrics::Called,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     server::{CallerBody, Handler},
-    trace::{Trace, X_REQUEST_ID},
+    telemetry::{Called, Trace, X_REQUEST_ID},
     zapi::{
         accounts, request,
         response::{self, Answer, Refusal},

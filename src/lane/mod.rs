@@ -44,11 +44,10 @@ pub use self::{hold::Held, view::Health};
 use crate::{
     alarm::Alarm,
     budget::Budget,
-    metrics::Metrics,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     ryze::{Client, Target},
-    trace::Trace,
+    telemetry::{Metrics, Trace},
 };
 
 /// The part of its time that a caller must still have to be sent: with less it would hardly see the

@@ -12,7 +12,7 @@ use rustls::{RootCertStore, pki_types::CertificateDer};
 
 pub use self::{reload::Reload, signals::Stop};
 use crate::{
-    admin::Admin,
+    admin::{Admin, Overview},
     budget::{
         Budget, Terms,
         shared::{self, Shared, SharedError},
@@ -22,7 +22,6 @@ use crate::{
     gateway::Gateway,
     lane::{Lanes, longest_wait},
     network::{Network, NetworkError},
-    overview::Overview,
     ryze::Client,
     server::{Address, Limits, Listener, Socket, bind},
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::{Bound, LifecycleError, Reload, reload::Running};
-use crate::{overview::Phase, service_manager};
+use crate::{admin::Phase, service_manager};
 
 /// Time for the last answers to reach their callers once every deadline was cut short.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

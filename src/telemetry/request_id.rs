@@ -78,7 +78,7 @@ pub(super) fn random() -> HeaderValue {
 mod tests {
     use http::{HeaderMap, Request};
 
-    use super::super::{TRACEPARENT, Trace};
+    use super::super::trace::{TRACEPARENT, Trace};
     use super::*;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
