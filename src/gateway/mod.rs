@@ -186,7 +186,7 @@ impl<C: Connect> Handler for Gateway<C> {
     ) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
-        let trace = Arc::new(Trace::of(&parts, accounts::tells));
+        let trace = Arc::new(Trace::of(&parts, accounts::contains_credentials));
         let metrics = Arc::clone(self.lanes.metrics());
         let mut line = Line::begin(parts.method.clone(), Arc::clone(&trace), metrics);
         let answer = match route(&rules, &parts, &mut line) {

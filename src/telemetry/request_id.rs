@@ -1,76 +1,99 @@
-//! Which ids of a caller are taken over: those that are sound and cannot be what must not be told.
+//! Which ids of a caller are reused, and new ones.
+//!
+//! A caller's `X-Request-Id` and `traceparent` reach the log, the response and Ryze, so they are reused
+//! only in forms without room for free text: a UUID, a ULID (github.com/ulid/spec), at least 16
+//! hexadecimal digits, or a trace context. Decimal digits alone could be a phone number with something
+//! appended. An id in one of these forms can still be a credential, so the ids are compared with those
+//! of the request as well.
 
 use http::{HeaderName, HeaderValue, request::Parts};
 
-/// Characters of an id that is taken over.
-const LONGEST_ID: usize = 64;
-/// So many digits may be a phone number.
-const PHONE_DIGITS: usize = 10;
+const MIN_HEX_DIGITS: usize = 16;
+const MAX_HEX_DIGITS: usize = 64;
+const ULID_LENGTH: usize = 26;
+/// Lengths of the groups of a UUID (RFC 9562, 4).
+const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// The caller's value of a header, where it stands once, is sound, and `tells` nothing of the request's
-/// secrets.
-pub(super) fn sent(
+/// Whether a text shows part of a credential of the request.
+pub type ContainsCredentials = fn(&Parts, &str) -> bool;
+
+/// The caller's id, if it is valid.
+pub(super) fn from_caller(
     parts: &Parts,
     name: &HeaderName,
-    is_sound: fn(&str) -> bool,
-    tells: fn(&Parts, &str) -> bool,
+    contains_credentials: ContainsCredentials,
 ) -> Option<HeaderValue> {
+    let (value, id) = only(parts, name)?;
+    let is_valid = is_uuid(id) || is_ulid(id) || is_long_hexadecimal(id);
+    (is_valid && !contains_credentials(parts, id)).then(|| value.clone())
+}
+
+/// The caller's trace context, if it is valid.
+pub(super) fn traceparent(
+    parts: &Parts,
+    name: &HeaderName,
+    contains_credentials: ContainsCredentials,
+) -> Option<HeaderValue> {
+    let (value, context) = only(parts, name)?;
+    let ids = trace_context(context)?;
+    let is_secret = ids.into_iter().any(|id| contains_credentials(parts, id));
+    (!is_secret).then(|| value.clone())
+}
+
+/// The value of a header that is there once.
+fn only<'p>(parts: &'p Parts, name: &HeaderName) -> Option<(&'p HeaderValue, &'p str)> {
     let mut values = parts.headers.get_all(name).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
-    let text = value.to_str().ok()?;
-    (is_sound(text) && !tells(parts, text)).then(|| value.clone())
+    Some((value, value.to_str().ok()?))
 }
 
-/// Whether an id is one that can go wherever an id goes.
-pub(super) fn is_sound(id: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=LONGEST_ID).contains(&id.len())
-        && id.bytes().all(is_known)
-        && (is_uuid(id) || !has_phone_number(id))
-}
-
-/// Whether there are as many digits as in a phone number, whatever but letters is between them.
-fn has_phone_number(id: &str) -> bool {
-    let count = |run: &str| run.bytes().filter(u8::is_ascii_digit).count();
-    id.split(|char: char| char.is_ascii_alphabetic())
-        .any(|run| count(run) >= PHONE_DIGITS)
-}
-
-/// With or without hyphens.
 fn is_uuid(id: &str) -> bool {
-    let groups: Vec<_> = id.split('-').collect();
-    let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
-    matches!(lengths[..], [32] | [8, 4, 4, 4, 12])
-        && groups.iter().all(|group| is_hexadecimal(group))
+    let lengths = id.split('-').map(str::len);
+    lengths.eq(UUID_GROUPS) && id.split('-').all(is_hexadecimal)
+}
+
+/// 128 bits in Crockford's base 32, so the first character has three bits.
+fn is_ulid(id: &str) -> bool {
+    let is_digit =
+        |byte: u8| byte.is_ascii_alphanumeric() && !b"ILOU".contains(&byte.to_ascii_uppercase());
+    id.len() == ULID_LENGTH
+        && id.starts_with(|first| ('0'..='7').contains(&first))
+        && id.bytes().all(is_digit)
+        && !is_decimal(id)
+}
+
+fn is_long_hexadecimal(id: &str) -> bool {
+    (MIN_HEX_DIGITS..=MAX_HEX_DIGITS).contains(&id.len()) && is_hexadecimal(id) && !is_decimal(id)
 }
 
 fn is_hexadecimal(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// `version-trace-parent-flags` (W3C Trace Context, 3.2.2).
-pub(super) fn is_sound_parent(parent: &str) -> bool {
-    let fields: Vec<_> = parent.split('-').collect();
-    let [version, trace, parent, flags] = fields[..] else {
-        return false;
+fn is_decimal(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The ids of the trace and of the caller's span in `version-trace-parent-flags` (W3C Trace Context,
+/// 3.2.2). A later version may append more, which is not reused.
+fn trace_context(text: &str) -> Option<[&str; 2]> {
+    let mut fields = text.split('-');
+    let mut field = |length| {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let field = fields.next()?;
+        (field.len() == length && field.bytes().all(is_digit)).then_some(field)
     };
-    let is_field = |field: &str, length| {
-        field.len() == length && is_hexadecimal(field) && field == field.to_ascii_lowercase()
-    };
-    let is_zero = |field: &str| field.bytes().all(|byte| byte == b'0');
-    is_field(version, 2)
-        && version != "ff"
-        && is_field(trace, 32)
-        && !is_zero(trace)
-        && is_field(parent, 16)
-        && !is_zero(parent)
-        && is_field(flags, 2)
+    let (version, trace, parent, _flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
+    let is_zero = |id: &str| id.bytes().all(|byte| byte == b'0');
+    let is_valid =
+        fields.next().is_none() && version != "ff" && !is_zero(trace) && !is_zero(parent);
+    is_valid.then_some([trace, parent])
 }
 
 /// A new id.
 pub(super) fn random() -> HeaderValue {
     let id = format!("{:032x}", fastrand::u128(..));
-    // Hexadecimal digits can always stand in a header.
+    // Hexadecimal digits are always valid in a header.
     HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
@@ -82,6 +105,7 @@ mod tests {
     use super::*;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const SECRET: &str = "5ec4e7a0";
 
     fn trace(headers: &[(&str, &str)]) -> Trace {
         let mut request = Request::builder();
@@ -89,51 +113,63 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap_or_default().into_parts();
-        Trace::of(&parts, |_, text| text.contains("5ecre7a"))
+        Trace::of(&parts, |_, text| text.contains(SECRET))
     }
 
     #[test]
-    fn a_sane_id_is_taken_over_and_any_other_is_replaced() {
+    fn a_valid_id_is_reused_and_any_other_is_replaced() {
         for id in [
-            "a",
-            "req-42.b_C",
             "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5B-D9CB-469F-A165-70867728950E",
             "12345678-1234-1234-1234-123456789012",
-            "12345678901234567890123456789012",
-            "id-123456789",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "01arz3ndektsv4rrffq69g5fav",
+            "0f8fad5bd9cb469f",
+            "0f8fad5bd9cb469fa16570867728950e",
+            &"a1".repeat(32),
         ] {
             assert_eq!(trace(&[("x-request-id", id)]).id(), id);
         }
-        let long = "a".repeat(LONGEST_ID + 1);
         for id in [
             "",
+            "a",
             "two words",
             "quote\"",
+            "req-42.b_C",
+            "0f8fad5bd9cb469",
+            "0f8fad5bd9cb469g",
+            "0f8fad5b-d9cb-469f-a165-70867728950",
+            "0f8fad5b-d9cb-469f-a165-70867728950e-",
+            "0f8fad5b-d9cb-469f-a165-7086772895+e",
+            "0f8fad5b-d9cb469f-a165-70867728950e",
+            "81ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAU",
+            "01ARZ3NDEKTSV4RRFFQ69G5FA",
             "5511999999999",
-            "req-5511999999999",
-            "5ecre7a",
-            "req-5ecre7a",
+            "55119999999991700000000",
+            "00000000000005511999999999",
             "55-11-98765-4321",
-            "x55.11_98765.4321",
-            &long,
+            "5ec4e7a0d9cb469f",
+            "0f8fad5b-d9cb-469f-a165-70865ec4e7a0",
+            &"a1".repeat(33),
         ] {
             let trace = trace(&[("x-request-id", id)]);
             let made = trace.id().to_str().unwrap_or_default();
             assert_ne!(made, id);
             assert!(made.len() == 32 && is_hexadecimal(made), "{made}");
         }
-        let twice = trace(&[("x-request-id", "a"), ("x-request-id", "a")]);
-        assert_ne!(twice.id(), "a");
+        let id = ("x-request-id", "0f8fad5bd9cb469f");
+        assert_ne!(trace(&[id, id]).id(), id.1);
     }
 
     #[test]
-    fn a_sound_traceparent_is_carried_on_and_any_other_is_not() {
-        let told = |parent: &str| {
+    fn a_valid_traceparent_is_propagated_and_any_other_is_not() {
+        let propagated = |parent: &str| {
             let mut headers = HeaderMap::new();
             trace(&[("traceparent", parent)]).propagate(&mut headers);
             headers.get(TRACEPARENT).map(|sent| sent == parent)
         };
-        assert_eq!(told(PARENT), Some(true));
+        assert_eq!(propagated(PARENT), Some(true));
         let trace_id = trace(&[("traceparent", PARENT)])
             .trace_id()
             .map(str::to_owned);
@@ -144,13 +180,16 @@ mod tests {
         for parent in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            "00-5ec4e7a077b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa5ec4e7a0-01",
         ] {
-            assert_eq!(told(parent), None, "{parent}");
+            assert_eq!(propagated(parent), None, "{parent}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use tokio::time::Instant;
 
-use super::request_id;
+use super::request_id::{self, ContainsCredentials};
 
 /// The id under which callers, gateway and upstream speak of a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,14 +50,14 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// That of a caller's request. Its own ids are taken over where they are sound and cannot be what
-    /// must not be told: a phone number, or what `tells` something of the request's secrets.
+    /// The trace of a caller's request. Reuses the caller's ids if they are valid and show no credential
+    /// of the request.
     #[must_use]
-    pub fn of(parts: &Parts, tells: fn(&Parts, &str) -> bool) -> Self {
-        let sent = |name, is_sound| request_id::sent(parts, &name, is_sound, tells);
+    pub fn of(parts: &Parts, contains_credentials: ContainsCredentials) -> Self {
+        let id = request_id::from_caller(parts, &X_REQUEST_ID, contains_credentials);
         Self {
-            id: sent(X_REQUEST_ID, request_id::is_sound).unwrap_or_else(request_id::random),
-            parent: sent(TRACEPARENT, request_id::is_sound_parent),
+            id: id.unwrap_or_else(request_id::random),
+            parent: request_id::traceparent(parts, &TRACEPARENT, contains_credentials),
             usage: Mutex::default(),
         }
     }

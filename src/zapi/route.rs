@@ -209,13 +209,9 @@ pub(super) fn id(path: &str) -> Option<&str> {
     segments.next().filter(|_| is(instances, "instances"))
 }
 
-/// The segments of a path that say whom it comes from and prove it, percent-encoded as they were sent:
-/// all of them where it is not of the form of Z-API's.
-pub(super) fn credentials(path: &str) -> Vec<&str> {
-    match apart(path) {
-        Some((id, token, _)) => vec![id, token],
-        None => segments(path).collect(),
-    }
+/// The instance's id and token in a path of Z-API's form, percent-encoded as they were sent.
+pub(super) fn credentials(path: &str) -> Option<[&str; 2]> {
+    apart(path).map(|(id, token, _)| [id, token])
 }
 
 /// The word for a value, where there is one.
