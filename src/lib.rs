@@ -18,14 +18,13 @@
 //! | [`ryze`] | Ryze's language and the way to it |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
-//! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
-//! | [`trace`] | how one request is followed |
+//! | [`telemetry`] | log, metrics and ids of requests |
+//! | [`admin`] | the operator's listener |
 //! | [`systemd`] | what systemd is told |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
 
-pub mod access_log;
 pub mod admin;
 pub mod app;
 pub mod budget;
@@ -34,9 +33,7 @@ pub mod config;
 pub mod explain;
 pub mod gateway;
 mod json;
-pub mod metrics;
 pub mod network;
-pub mod overview;
 pub mod privacy;
 pub mod proxy;
 pub mod queue;
@@ -47,5 +44,4 @@ pub mod systemd;
 pub mod telemetry;
 mod telltale;
 mod timer;
-pub mod trace;
 pub mod zapi;

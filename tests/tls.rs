@@ -118,7 +118,10 @@ async fn gateway(host: &str, port: u16, ryze: &str) -> Gateway {
 
 /// A call with an id, for one that the gateway makes is new each time.
 async fn call(gateway: &Gateway) -> Reply {
-    let request = photo("CONTACTS").replace("Host", "X-Request-Id: one\r\nHost");
+    let request = photo("CONTACTS").replace(
+        "Host",
+        "X-Request-Id: 0f8fad5b-d9cb-469f-a165-70867728950e\r\nHost",
+    );
     gateway.send(request).await
 }
 

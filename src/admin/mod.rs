@@ -1,6 +1,10 @@
 //! The operator's listener: whether the process lives, whether it takes requests, and how it is. It
 //! answers nothing about callers, and changes nothing.
 
+mod gauges;
+mod overview;
+mod status;
+
 use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
@@ -8,9 +12,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::Full;
 use prometheus_client::{encoding::text, registry::Registry};
 
+use self::gauges::Moment;
+pub use self::{overview::Overview, status::Phase};
 use crate::{
     config,
-    overview::{Overview, Phase},
     server::{Handler, RequestBody},
 };
 
@@ -38,8 +43,11 @@ impl Admin {
     /// Tells of this gateway, on a listener that only this machine can reach or that others can.
     #[must_use]
     pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
+        let mut registry = overview.metrics().registry();
+        let own = registry.sub_registry_with_prefix("zapi_to_ryze");
+        own.register_collector(Box::new(Moment(Arc::clone(&overview))));
         Self {
-            registry: overview.registry(),
+            registry,
             overview,
             is_local,
         }

@@ -12,7 +12,7 @@ use rustls::{RootCertStore, pki_types::CertificateDer};
 
 pub use self::{reload::Reload, signals::Stop};
 use crate::{
-    admin::Admin,
+    admin::{Admin, Overview},
     budget::{
         Budget, Terms,
         shared::{self, Shared, SharedError},
@@ -20,7 +20,6 @@ use crate::{
     config::{self, CaFile, Config, Scope},
     gateway::Gateway,
     network::{Network, NetworkError},
-    overview::Overview,
     proxy::Fallback,
     queue::{Lanes, longest_wait},
     ryze::Client,

@@ -8,10 +8,10 @@ use tokio::{signal::unix::Signal, task::spawn_blocking, time::timeout};
 
 use super::{LifecycleError, fallback};
 use crate::{
+    admin::Overview,
     config::{Config, Loaded, Problem, reload},
     gateway::{Gateway, Rules},
     network::Network,
-    overview::Overview,
     server::Listener,
     systemd,
     telemetry::LogLevel,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::{Bound, LifecycleError, Reload, reload::Running};
-use crate::{overview::Phase, systemd};
+use crate::{admin::Phase, systemd};
 
 /// Time for the last answers to reach their callers once every deadline was cut short.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);

@@ -32,7 +32,7 @@ use crate::{
     queue::Lanes,
     ryze::Client,
     server::{self, Admission, Timeouts},
-    trace::X_REQUEST_ID,
+    telemetry::X_REQUEST_ID,
 };
 
 /// Longer than anything takes that waits for nothing. Then the caller hangs up: the rest of its

@@ -2,6 +2,7 @@
 //! the README promises. Each step is a module of its own; this one only joins them and tells the
 //! log how it went.
 
+mod access_log;
 mod rules;
 mod targets;
 
@@ -13,17 +14,16 @@ use http::{Request, Response, request::Parts};
 use http_body_util::{Either, Full};
 use tokio::time::Instant;
 
+use self::access_log::{Line, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
-    access_log::{Line, Logged},
     config::Config,
-    metrics::Called,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     proxy::{self, Download, Fallback},
     queue::Lanes,
     server::{Handler, RequestBody},
-    trace::{Trace, X_REQUEST_ID},
+    telemetry::{Called, Trace, X_REQUEST_ID},
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
@@ -179,7 +179,7 @@ impl<C: Connect> Handler for Gateway<C> {
     async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
-        let trace = Arc::new(Trace::of(&parts, auth::tells));
+        let trace = Arc::new(Trace::of(&parts, auth::contains_credentials));
         let metrics = Arc::clone(self.lanes.metrics());
         let mut line = Line::begin(parts.method.clone(), Arc::clone(&trace), metrics);
         let answer = match route(&rules, &parts, &mut line) {

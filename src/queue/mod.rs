@@ -43,12 +43,11 @@ use self::{
 pub use self::{status::Health, suspension::Held};
 use crate::{
     budget::Budget,
-    metrics::Metrics,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     ryze::{Client, Target},
+    telemetry::{Metrics, Trace},
     timer::TimerPool,
-    trace::Trace,
 };
 
 /// The part of its time that a caller must still have to be sent: with less it would hardly see the

@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     privacy::{Failure, Operation, Outcome},
-    trace::Trace,
+    telemetry::Trace,
 };
 
 /// One who waits for an outcome.

@@ -10,11 +10,10 @@ use tokio::time::Instant;
 use super::worker::Running;
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused},
-    metrics::Called,
     network::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, RateLimit, Reply},
-    trace::Trace,
+    telemetry::{Called, Trace},
 };
 
 impl<C: Connect> Running<C> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Held, Lanes};
-use crate::{budget, metrics::Metrics, ryze::Target};
+use crate::{budget, ryze::Target, telemetry::Metrics};
 
 impl<C> Lanes<C> {
     /// What is counted of all that goes through here, and of whatever is in front of it.

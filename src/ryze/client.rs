@@ -16,7 +16,7 @@ use super::{
     instance::{Credentials, Target},
     rate_limit::{self, RateLimit},
 };
-use crate::{network::Connect, privacy::Settings, trace::Trace};
+use crate::{network::Connect, privacy::Settings, telemetry::Trace};
 
 /// Connections kept open while nothing is in flight on them.
 const MOST_IDLE: usize = 64;

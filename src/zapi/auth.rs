@@ -6,29 +6,50 @@ use std::{
 };
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
+use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use super::{
     rejection::Rejection,
     routes::{self, Matched},
 };
-use crate::{
-    config::{Instance, Secret},
-    telltale::has_piece,
-};
+use crate::config::{Instance, Secret};
 
 /// The header that carries an account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
 
-/// Whether a text tells something of what must not be told of a request: its credentials, or where its
-/// path has another form all of that.
+/// Shortest path segment that is compared where the path is not Z-API's.
+const MIN_SECRET: usize = 6;
+
+/// Whether `id` is a credential of the request, part of one, or has one in it, whatever the letter case
+/// and the hyphens. If the path is not Z-API's, each of its segments may be a credential.
+///
+/// Linear in the length of the head, for it runs before the credentials are checked: each byte is
+/// normalised once, the search for `id` is linear, and a segment longer than `id` is not looked for in it.
 #[must_use]
-pub fn tells(parts: &Parts, text: &str) -> bool {
-    let in_path = routes::credentials(parts.uri.path()).into_iter();
-    let mut in_path = in_path.map(|segment| percent_decode_str(segment).collect::<Vec<_>>());
+pub fn contains_credentials(parts: &Parts, id: &str) -> bool {
+    let id = normalised(id.bytes());
+    let shown = |secret: &[u8]| {
+        let is_in_id = secret.len() <= id.len() && memmem::find(&id, secret).is_some();
+        !secret.is_empty() && is_in_id || memmem::find(secret, &id).is_some()
+    };
+    let path = parts.uri.path();
+    let in_path = match routes::credentials(path) {
+        Some(credentials) => {
+            let decoded = credentials.map(|it| normalised(percent_decode_str(it)));
+            decoded.iter().any(|it| shown(it))
+        }
+        None => normalised(percent_decode_str(path))
+            .split(|byte| *byte == b'/')
+            .any(|segment| segment.len() >= MIN_SECRET && shown(segment)),
+    };
     let mut in_headers = parts.headers.get_all(CLIENT_TOKEN).iter();
-    in_path.any(|secret| has_piece(text, &secret))
-        || in_headers.any(|secret| has_piece(text, secret.as_bytes()))
+    in_path || in_headers.any(|token| shown(&normalised(token.as_bytes().iter().copied())))
+}
+
+fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
+    let text = text.filter(|byte| *byte != b'-');
+    text.map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
 /// The configured instances by their Z-API id.
@@ -112,31 +133,40 @@ mod tests {
 
     use super::*;
 
-    fn tells_of(path: &str, text: &str) -> bool {
+    fn shows(path: &str, id: &str) -> bool {
         let request = Request::builder().uri(path);
-        let request = request
-            .header(CLIENT_TOKEN, "t0ken-of-the-account")
-            .body(());
-        tells(&request.unwrap_or_default().into_parts().0, text)
+        let request = request.header(CLIENT_TOKEN, "F0000000-c11e4770").body(());
+        contains_credentials(&request.unwrap_or_default().into_parts().0, id)
     }
 
     #[test]
-    fn a_piece_of_a_credential_tells_and_the_words_of_a_path_do_not() {
-        let path = "/instances/AB12CD34/token/5ecre7%61/privacy/photo";
-        for text in [
-            "5ecre7a",
-            "req-5ecre7a",
-            "AB12CD34",
-            "ab12cd34",
-            "AB12CD",
-            "B12CD34",
-            "x-t0ken-of-y",
+    fn an_id_shows_a_credential_of_which_it_has_the_whole_or_is_a_part() {
+        let of_zapi =
+            "/instances/3A7F00112233445566778899AABBCCDD/token/B0B%30b0b1b2b3b4b5b6/send-text";
+        let short = "/instances/A1/token/B2/privacy/photo";
+        let other = "/v1/3A7F00112233445566778899AABBCCDD/B0B%30b0b1b2b3b4b5b6";
+        let slashed = "/token/3A7F00112233445566778899AABBCCDD%2Fsend";
+        for (path, id) in [
+            (of_zapi, "3A7F00112233445566778899AABBCCDD"),
+            (of_zapi, "3a7f00112233445566778899aabbccdd"),
+            (of_zapi, "3a7f0011-2233-4455-6677-8899aabbccdd"),
+            (of_zapi, "3a7f001122334455"),
+            (of_zapi, "ff3a7f00112233445566778899aabbccddff"),
+            (of_zapi, "b0b0b0b1b2b3b4b5b6"),
+            (of_zapi, "00000000f0000000c11e4770"),
+            (short, "00000000000000a1"),
+            (short, "00000000000000b2"),
+            (other, "3a7f0011-2233-4455-6677-8899aabbccdd"),
+            (other, "3a7f001122334455"),
+            (other, "b0b0b0b1b2b3b4b5b6"),
+            (slashed, "3a7f00112233445566778899aabbccdd"),
         ] {
-            assert!(tells_of(path, text), "{text}");
+            assert!(shows(path, id), "{path} {id}");
         }
-        for text in ["a", "privacy-job-42", "AB12C", "instances"] {
-            assert!(!tells_of(path, text), "{text}");
+        let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let long = format!("/{}", "0/f/8/fad5b/".repeat(2500));
+        for path in [of_zapi, other, slashed, &long, "/", "/instances//token//x"] {
+            assert!(!shows(path, id), "{path} {id}");
         }
-        assert!(tells_of("/token/5ecre7a", "5ecre7a"));
     }
 }

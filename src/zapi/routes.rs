@@ -205,13 +205,9 @@ pub(super) fn id(path: &str) -> Option<&str> {
     segments.next().filter(|_| is(instances, "instances"))
 }
 
-/// The segments that may be credentials, percent-encoded as they were sent: id and token, or all
-/// segments of a path that is not of Z-API's form.
-pub(super) fn credentials(path: &str) -> Vec<&str> {
-    match split(path) {
-        Some((id, token, _)) => vec![id, token],
-        None => segments(path).collect(),
-    }
+/// The instance's id and token in a path of Z-API's form, percent-encoded as they were sent.
+pub(super) fn credentials(path: &str) -> Option<[&str; 2]> {
+    split(path).map(|(id, token, _)| [id, token])
 }
 
 /// Z-API's word for a value, if the setting takes it.

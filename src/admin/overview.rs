@@ -2,24 +2,22 @@
 //! `admin` as JSON and by `metrics` as gauges. What is told of it is in `status.rs`; what happened before
 //! belongs in `metrics` and the log.
 
-mod gauges;
-mod status;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use self::gauges::Moment;
-pub use self::status::*;
+use super::status::{
+    Budget, Certificate, Configuration, Connections, HeldStatus, History, InstanceStatus, Phase,
+    Ryze, Status,
+};
 use crate::{
     budget::{STEP, Snapshot, shared::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
-    metrics::{Metrics, Reloaded},
     network::Network,
     queue::{Health, Held, Lanes},
     server::Occupancy,
+    telemetry::{Metrics, Reloaded},
 };
 
 /// Those who know how a gateway is.
@@ -92,16 +90,8 @@ impl Overview {
         Arc::clone(&self.lock().config)
     }
 
-    /// Everything that Prometheus is shown.
-    pub fn registry(self: &Arc<Self>) -> Registry {
-        let mut registry = self.metrics().registry();
-        let own = registry.sub_registry_with_prefix("zapi_to_ryze");
-        own.register_collector(Box::new(Moment(Arc::clone(self))));
-        registry
-    }
-
     /// What is counted.
-    fn metrics(&self) -> &Metrics {
+    pub(super) fn metrics(&self) -> &Metrics {
         self.lanes.metrics()
     }
 

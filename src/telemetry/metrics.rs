@@ -1,8 +1,6 @@
 //! What is counted while requests go by, and what is shown of it to Prometheus. Names and labels of
 //! HTTP are OpenTelemetry's; every label has few values, whatever callers send. What there is at the
-//! moment, such as the budget in use, is in `overview`; who may see it is in `admin`.
-
-mod labels;
+//! moment, such as the budget in use, is in `admin`.
 
 use std::time::Duration;
 
@@ -12,8 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::labels::{ClientLabels, ServerLabels, status};
-pub(crate) use self::labels::{Label, method};
+use super::labels::{self, ClientLabels, Label, ServerLabels, method, status};
 use crate::privacy::{Failure, Setting};
 
 /// Upper bounds in seconds: those that OpenTelemetry advises for HTTP, and on to what a caller's

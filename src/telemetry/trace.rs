@@ -1,8 +1,6 @@
 //! How one request is followed: the ids that are told of it on all sides, and what it used of Ryze
-//! so far. Which ids of a caller are taken over is in `id.rs`; what is done with all this belongs in
+//! so far. Which ids of a caller are taken over is in `request_id.rs`; what is done with all this belongs in
 //! `access_log.rs` and `lane`.
-
-mod id;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,6 +9,8 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use tokio::time::Instant;
+
+use super::request_id::{self, ContainsCredentials};
 
 /// The id under which callers, gateway and upstream speak of a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,7 +42,7 @@ impl Default for Trace {
     /// That of a request without a caller.
     fn default() -> Self {
         Self {
-            id: id::random(),
+            id: request_id::random(),
             parent: None,
             usage: Mutex::default(),
         }
@@ -50,14 +50,14 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// That of a caller's request. Its own ids are taken over where they are sound and cannot be what
-    /// must not be told: a phone number, or what `tells` something of the request's secrets.
+    /// The trace of a caller's request. Reuses the caller's ids if they are valid and show no credential
+    /// of the request.
     #[must_use]
-    pub fn of(parts: &Parts, tells: fn(&Parts, &str) -> bool) -> Self {
-        let sent = |name, is_sound| id::sent(parts, &name, is_sound, tells);
+    pub fn of(parts: &Parts, contains_credentials: ContainsCredentials) -> Self {
+        let id = request_id::from_caller(parts, &X_REQUEST_ID, contains_credentials);
         Self {
-            id: sent(X_REQUEST_ID, id::is_sound).unwrap_or_else(id::random),
-            parent: sent(TRACEPARENT, id::is_sound_parent),
+            id: id.unwrap_or_else(request_id::random),
+            parent: request_id::traceparent(parts, &TRACEPARENT, contains_credentials),
             usage: Mutex::default(),
         }
     }

@@ -1,5 +1,5 @@
 //! The gateway at the moment when Prometheus looks. What is counted while requests go by belongs in
-//! `metrics`.
+//! `telemetry`.
 
 use std::{fmt, sync::Arc};
 
@@ -10,8 +10,11 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{Overview, Phase, Status};
-use crate::{metrics::Label, telemetry};
+use super::{
+    overview::Overview,
+    status::{Phase, Status},
+};
+use crate::telemetry::{Label, dropped_lines};
 
 /// Shows the moment of an overview.
 pub(super) struct Moment(pub(super) Arc<Overview>);
@@ -86,7 +89,7 @@ impl Page<'_> {
         self.counter(
             "log_lines_dropped",
             "Log lines that nobody read in time",
-            telemetry::dropped_lines(),
+            dropped_lines(),
         )?;
         if let Some(certificate) = &status.certificate {
             self.seconds(

@@ -13,10 +13,9 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::{
-    metrics::{Metrics, Served, method},
     privacy::{Change, Operation},
     ryze::Target,
-    trace::Trace,
+    telemetry::{Metrics, Served, Trace, method},
 };
 
 /// The line, written when it is dropped, also for a caller who hung up: it then has the status 0 if
