@@ -11,4 +11,4 @@ pub mod wire;
 pub use client::{Client, Reply};
 pub use error::Error;
 pub use limit::RateLimit;
-pub use target::{Credentials, Target, digest_of};
+pub use target::Target;

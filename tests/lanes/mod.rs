@@ -22,7 +22,7 @@ use zapi_to_ryze::{
     ryze::{Client, Target},
 };
 
-use crate::pipes::{Ending, Fate, Pipes, budget, target};
+use crate::pipes::{Ending, Fate, MAX_WAITING, Pipes, budget, target};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -61,7 +61,7 @@ impl Bench {
 
     fn with_budget(pipes: Pipes, budget: Budget) -> Self {
         let client = Client::new(pipes.clone(), Duration::from_secs(180));
-        let lanes = Lanes::new(budget.clone(), client, DEADLINE);
+        let lanes = Lanes::new(budget.clone(), client, DEADLINE, MAX_WAITING);
         Self {
             budget,
             pipes,
