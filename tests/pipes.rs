@@ -110,6 +110,13 @@ impl Pipes {
             .collect()
     }
 
+    /// The tokens that requests arrived with.
+    pub fn tokens(&self) -> Vec<String> {
+        let arrivals = self.arrivals.lock().unwrap();
+        let tokens = arrivals.iter().map(|(_, it)| it.header("token"));
+        tokens.map(|token| token.unwrap().to_owned()).collect()
+    }
+
     async fn serve(self, mut stream: DuplexStream) {
         while let Some(request) = Message::read(&mut stream).await {
             let number = self.arrivals.lock().unwrap().len();
