@@ -168,7 +168,7 @@ pub fn budget(share: u32, burst: u32, max_wait: Duration) -> Budget {
 }
 
 /// The most calls of one instance that may wait, where a test is not about that.
-pub const MAX_WAITING: usize = 1000;
+pub const MAX_WAITING: usize = 2000;
 
 /// An instance of this name at the upstream.
 pub fn target(name: &str) -> Arc<Target> {
