@@ -74,10 +74,11 @@ impl Gateway {
             ..Fault::new(Answer::Normal)
         });
         let base_url = "http://ryze.test".parse().unwrap();
-        let target = |name: &String| Target::new(&base_url, name, &Secret::new(TOKEN)).unwrap();
+        let target =
+            |name: &String| Target::new(&base_url, name, name, &Secret::new(TOKEN)).unwrap();
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
-            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG),
+            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG, 100),
             targets: names.iter().map(|name| Arc::new(target(name))).collect(),
             ryze,
             callers: JoinSet::new(),

@@ -239,7 +239,7 @@ async fn nothing_is_delivered_after_a_request_was_given_up() {
     };
     let base_url = "http://ryze.test".parse().unwrap();
     let token = Secret::new(&"t".repeat(60_000));
-    let target = Target::new(&base_url, "one", &token).unwrap();
+    let target = Target::new(&base_url, "one", "one", &token).unwrap();
     let client = Client::new(network, Duration::from_millis(300));
     let result = client.update(&target, &update(), None).await.result;
     assert!(matches!(result, Err(Error::Unknown(_))), "{result:?}");

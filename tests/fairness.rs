@@ -14,7 +14,7 @@ use zapi_to_ryze::{
     ryze::{Client, Target},
 };
 
-use crate::pipes::{Fate, Pipes, target};
+use crate::pipes::{Fate, MAX_WAITING, Pipes, target};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const LATENCY: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ fn lanes() -> Arc<Lanes<Pipes>> {
         burst: 1,
         max_wait: DEADLINE,
     });
-    Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE)
+    Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE, MAX_WAITING)
 }
 
 /// Carries a change out that must succeed, and tells how long it took.
@@ -97,7 +97,7 @@ async fn lanes_of_idle_instances_cost_no_memory() {
         burst: 1000,
         max_wait: DEADLINE,
     });
-    let lanes = Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE);
+    let lanes = Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE, MAX_WAITING);
     let targets: Vec<_> = (0..1000).map(|it| target(&it.to_string())).collect();
     let mut calls = JoinSet::new();
     for target in &targets {

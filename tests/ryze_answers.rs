@@ -228,6 +228,7 @@ async fn every_reason_of_a_field_that_failed() {
 #[tokio::test]
 async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
     let date = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n";
+    let at = "Sat, 21 Nov 2026 20:00:09 GMT";
     let reset = |seconds: i64| format!("{date}X-RateLimit-Reset: {}\r\n", 1_795_291_200 + seconds);
     // Too short for another try.
     let setup = Setup {
@@ -237,10 +238,22 @@ async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
     let cases = [
         (reset(17), "17"),
         (reset(0), "1"),
-        (reset(-5), "1"),
+        // A reset in the past says nothing.
+        (reset(-1), "60"),
         (reset(4000), "61"),
         (format!("{date}X-RateLimit-Reset: soon\r\n"), "60"),
         (String::new(), "60"),
+        ("Retry-After: 7\r\n".into(), "7"),
+        ("Retry-After: 4000\r\n".into(), "61"),
+        ("Retry-After: 0\r\n".into(), "60"),
+        ("Retry-After: soon\r\n".into(), "60"),
+        (format!("Retry-After: {at}\r\n"), "60"),
+        (format!("{date}Retry-After: {at}\r\n"), "9"),
+        (format!("Date: {at}\r\nRetry-After: {at}\r\n"), "60"),
+        // The longer of the two.
+        (reset(17) + "Retry-After: 7\r\n", "17"),
+        (reset(3) + "Retry-After: 7\r\n", "7"),
+        (reset(-5) + "Retry-After: 7\r\n", "7"),
     ];
     let body = r#"{"success":false,"error":{"message":"Rate limit exceeded. Try again later."}}"#;
     for (headers, seconds) in cases {

@@ -135,7 +135,7 @@ impl Overview {
         let last = instance.last();
         let (waiting, held) = self.lanes.standing(instance.target());
         InstanceStatus {
-            name: instance.target().name().to_owned(),
+            name: instance.target().name().to_string(),
             outcome: last.map(|last| last.outcome),
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,

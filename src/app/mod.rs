@@ -26,6 +26,10 @@ use crate::{
     server::{Address, Limits, Listener, Socket, bind},
 };
 
+/// How many calls of one instance may wait at least, however few connections there may be. Usually it
+/// is a quarter of them, so that one instance that gets no answers does not take all.
+const LEAST_WAITING: usize = 4;
+
 /// Why the gateway could not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
@@ -76,7 +80,9 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let stop = Stop::new()?;
     let deadline = config.server.deadline;
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
-    let lanes = Lanes::new(budget(config, max_wait)?, client(config)?, deadline);
+    let max_waiting = (config.server.max_connections / 4).max(LEAST_WAITING);
+    let budget = budget(config, max_wait)?;
+    let lanes = Lanes::new(budget, client(config)?, deadline, max_waiting);
     let gateway = Gateway::new(config, Arc::clone(&lanes), fallback(config)?)?;
     let gateway = Arc::new(gateway);
     let socket = Socket::open(&config.server.listen).await?;

@@ -103,7 +103,7 @@ impl Reload {
         let config = reload::take_over(&before, config);
         let config = config.map_err(LifecycleError::Conflict)?;
         let rules = rules(&config, &before, gateway)?;
-        for warning in warnings {
+        for warning in reload::ambiguities(&before, &config).iter().chain(warnings) {
             tracing::warn!(%warning, "the configuration may not be as it is meant");
         }
         for key in &restart_pending {

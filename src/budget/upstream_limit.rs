@@ -221,4 +221,31 @@ mod tests {
         gate.answered(numbers[1], allowance(0, 60), now);
         assert!(!is_open(&gate, now));
     }
+
+    /// Resets come in whole seconds, and answers take their time.
+    #[test]
+    fn answers_of_one_window_are_known_by_resets_that_are_close() {
+        let now = Instant::now();
+        for (first, second) in [(20_000, 21_500), (21_500, 20_000), (20_000, 20_001)] {
+            let mut gate = Gate::new(now);
+            let numbers = [gate.let_out(now), gate.let_out(now)];
+            let answer = |remaining, millis| {
+                let reset = Duration::from_millis(millis);
+                Some(Allowance { remaining, reset })
+            };
+            gate.answered(numbers[1], answer(1, first), now);
+            gate.answered(numbers[0], answer(90, second), now);
+            gate.let_out(now);
+            assert!(!is_open(&gate, now), "{first} and {second}");
+            // The later of them holds.
+            assert!(
+                !is_open(&gate, now + Duration::from_millis(21_499)) || first.max(second) < 21_500
+            );
+        }
+        let mut gate = Gate::new(now);
+        let number = gate.let_out(now);
+        gate.answered(number, allowance(0, 20), now);
+        gate.answered(number, allowance(5, 22), now);
+        assert!(is_open(&gate, now), "another window");
+    }
 }

@@ -30,17 +30,19 @@ pub async fn check(
     mut report: impl FnMut(String),
 ) -> Result<bool, LifecycleError> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
-    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE);
+    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, AT_ONCE);
     let mut all_fine = true;
     for some in config.instances.chunks(AT_ONCE) {
         let mut reads = Vec::with_capacity(some.len());
         for Instance {
+            zapi_instance,
             ryze_instance,
             ryze_token,
             ..
         } in some
         {
-            let target = Target::new(&config.ryze.base_url, ryze_instance, ryze_token)?;
+            let base_url = &config.ryze.base_url;
+            let target = Target::new(base_url, zapi_instance, ryze_instance, ryze_token)?;
             reads.push(tokio::spawn(read(Arc::clone(&lanes), Arc::new(target))));
         }
         for (instance, read) in some.iter().zip(reads) {
@@ -84,7 +86,7 @@ fn fault(failure: &Failure) -> String {
             let seconds = retry_after.as_secs() + 1;
             format!("not known: {whose} is used up; try again in {seconds} s")
         }
-        Failure::Budget { .. } | Failure::NotSent => {
+        Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull => {
             "not known: the budget left no time for it; try again in a minute".into()
         }
         Failure::Unknown => "not known: Ryze did not answer; try again".into(),

@@ -56,8 +56,9 @@ impl Instances {
             && !other.matches(token.expose().as_bytes())
         {
             ryze_key.warn(
-                "has another token than the same name above; names are unique only within one \
-                 Ryze account, so write the same token unless these are two accounts",
+                "has another token than the same name above; both are taken for one instance, whose \
+                 calls go one after the other. Names are unique only within one Ryze account, so \
+                 write the same token unless these are two accounts",
             );
         }
         Some(Instance {

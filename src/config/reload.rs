@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use super::{Config, Listen, Log, Problem, Server};
+use super::{Config, Instance, Listen, Log, Problem, Server};
 
 /// A full key, and whether it differs between two configurations.
 pub type Key = (&'static str, fn(&Config, &Config) -> bool);
@@ -87,6 +87,50 @@ pub fn restart_pending(old: &Config, new: &Config) -> Vec<&'static str> {
         .iter()
         .filter(|(_, differs)| differs(old, new));
     pending.map(|(key, _)| *key).collect()
+}
+
+/// What of the instances can be read in two ways, and how it is read: an instance is told by its
+/// `ryze_instance`, whatever else of it is another.
+#[must_use]
+pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
+    let problem = |number: usize, key: &str, message: String| Problem {
+        line: None,
+        key: format!("instances[{number}].{key}"),
+        message,
+    };
+    let mut found = Vec::new();
+    for (number, it) in new.instances.iter().enumerate() {
+        let of_id = |before: &&Instance| before.zapi_instance == it.zapi_instance;
+        let of_name = |before: &&Instance| before.ryze_instance == it.ryze_instance;
+        let is_known = |before: &Instance| {
+            of_id(&before) || before.ryze_token.matches(it.ryze_token.expose().as_bytes())
+        };
+        let mut same_name = old.instances.iter().filter(of_name).peekable();
+        if same_name.peek().is_some() && !same_name.any(is_known) {
+            found.push(problem(
+                number,
+                "ryze_token",
+                format!(
+                    "and zapi_instance are others than before; {:?} is taken for the same instance, \
+                     and its waiting calls are sent with the new token",
+                    it.ryze_instance
+                ),
+            ));
+        }
+        let before = old.instances.iter().find(of_id);
+        if let Some(before) = before.filter(|before| before.ryze_instance != it.ryze_instance) {
+            found.push(problem(
+                number,
+                "ryze_instance",
+                format!(
+                    "is no longer {:?} and is taken for another instance; if it is the same one with \
+                     another name, an older update may take effect after a newer one",
+                    before.ryze_instance
+                ),
+            ));
+        }
+    }
+    found
 }
 
 /// `new`, but what needs a restart as it is in `old`.

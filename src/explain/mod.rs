@@ -143,7 +143,7 @@ fn gateway(
         max_wait: Duration::ZERO,
     });
     let client = Client::new(ryze.clone(), NO_LIMIT);
-    let lanes = Lanes::new(budget, client, NO_LIMIT);
+    let lanes = Lanes::new(budget, client, NO_LIMIT, 1);
     let fallback = config.fallback.as_ref();
     let fallback = fallback.map(|it| Fallback::new(it, old_vendor.clone()).map(Arc::new));
     Gateway::new(&config, lanes, fallback.transpose()?)

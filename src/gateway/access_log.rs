@@ -86,7 +86,7 @@ impl Drop for Line {
             trace_id = self.trace.trace_id(),
             method = method(&self.method),
             route = self.route,
-            instance = self.target.as_deref().map_or("", Target::name),
+            instance = self.target.as_deref().map_or("", |target| target.name()),
             status = self.status.map_or(0, |status| status.as_u16()),
             outcome = self.outcome,
             ended_by = self.ended_by,

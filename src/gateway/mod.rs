@@ -4,7 +4,6 @@
 
 mod access_log;
 mod rules;
-mod targets;
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,8 +53,10 @@ impl<C: Connect> Gateway<C> {
         lanes: Arc<Lanes<C>>,
         fallback: Option<Arc<Fallback<C>>>,
     ) -> Result<Self, http::Error> {
+        let rules = Rules::new(config, fallback)?;
+        lanes.serve(&rules.targets());
         Ok(Self {
-            rules: ArcSwap::from_pointee(Rules::new(config, fallback)?),
+            rules: ArcSwap::from_pointee(rules),
             lanes,
             deadline: config.server.deadline,
         })
@@ -70,15 +71,13 @@ impl<C: Connect> Gateway<C> {
         config: &Config,
         fallback: Option<Arc<Fallback<C>>>,
     ) -> Result<Rules<C>, http::Error> {
-        let in_use = self.lanes.targets();
-        Rules::following(config, fallback, self.rules.load().instances(), &in_use)
+        Rules::following(config, fallback, self.rules.load().instances())
     }
 
-    /// Goes by these rules from the next request on; those that are under way end by the old ones.
-    pub fn replace(&self, mut rules: Rules<C>) {
-        rules.renew_tokens();
-        let targets = rules.instances().iter().map(Instance::target);
-        self.lanes.serve(&targets.cloned().collect());
+    /// Goes by these rules from the next request on. Requests in progress keep the rules that they
+    /// began with, but for the tokens: what was not sent yet is sent with the new one.
+    pub fn replace(&self, rules: Rules<C>) {
+        self.lanes.serve(&rules.targets());
         self.rules.store(Arc::new(rules));
     }
 
@@ -128,7 +127,7 @@ impl<C: Connect> Gateway<C> {
     /// Whose doing an outcome is.
     fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> &'static str {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::NotSent) => "gateway",
+            Err(Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull) => "gateway",
             // It was given up here, and may be answered still.
             Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => "gateway",
             Ok(_)

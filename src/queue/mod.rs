@@ -1,7 +1,9 @@
 //! The only place that orders the steps of an operation: wait for the budget, fold, send, judge.
 //!
-//! One lane per Ryze instance, and at most one request for an instance in flight, so that an older
-//! value cannot overtake a newer one and Ryze's snapshot is not torn. Operations that arrive meanwhile
+//! One lane per Ryze instance, by the instance's name, and at most one request for an instance in
+//! flight, so that an older value cannot overtake a newer one and Ryze's snapshot is not torn. A reload
+//! may replace token and configuration entry of the instance: its lane stays, `directory.rs` tells the
+//! token that a call is sent with, and calls of different tokens are never coalesced. Operations that arrive meanwhile
 //! wait. When the permit is granted, not before, the next request is folded from the callers who
 //! still wait: an update has of the same setting the latest value, and different settings together;
 //! a read is for all who want to read. Every caller is judged by its own setting, and where an answer
@@ -14,6 +16,7 @@
 
 mod backoff;
 mod batch;
+mod directory;
 mod pending_call;
 mod retry;
 mod send;
@@ -23,19 +26,19 @@ mod verdict;
 mod worker;
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
-    mem,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    directory::Directory,
     pending_call::{Caller, Tried},
     suspension::Holds,
     worker::Running,
@@ -65,6 +68,7 @@ pub struct Lanes<C> {
     budget: Budget,
     client: Client<C>,
     deadline: Duration,
+    max_waiting: usize,
     metrics: Arc<Metrics>,
     health: Mutex<Health>,
     waiting: Mutex<Waiting>,
@@ -77,27 +81,36 @@ pub struct Lanes<C> {
 /// Who waits in which lane. Bounded: every caller holds a connection, and leaves with it.
 #[derive(Default)]
 struct Waiting {
-    lanes: HashMap<Arc<Target>, Lane>,
+    /// By the instance's name.
+    lanes: HashMap<Arc<str>, Lane>,
     callers_so_far: u64,
+    directory: Directory,
     holds: Holds,
 }
 
-#[derive(Default)]
 struct Lane {
     /// In the order in which they came.
     callers: Vec<Caller>,
-    /// Told when one of them left.
-    left: Arc<Notify>,
+    /// Notified when a caller left and when the configured targets changed.
+    changed: Arc<Notify>,
+    /// One for each caller who may wait for an answer, sent or not.
+    places: Arc<Semaphore>,
 }
 
 impl<C: Connect> Lanes<C> {
     /// Lanes that share a budget and a client. `deadline` is the time that callers have; three
-    /// quarters of it may pass before they are sent.
-    pub fn new(budget: Budget, client: Client<C>, deadline: Duration) -> Arc<Self> {
+    /// quarters of it may pass before they are sent. Of one instance `max_waiting` callers may wait.
+    pub fn new(
+        budget: Budget,
+        client: Client<C>,
+        deadline: Duration,
+        max_waiting: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             budget,
             client,
             deadline,
+            max_waiting,
             metrics: Arc::default(),
             health: Mutex::default(),
             waiting: Mutex::default(),
@@ -107,9 +120,10 @@ impl<C: Connect> Lanes<C> {
         })
     }
 
-    /// Queues an operation and returns its outcome by `deadline`. The trace records the upstream
-    /// requests. Dropping the future cancels an operation that is not in a request yet; one that is
-    /// runs to its end.
+    /// Queues an operation and returns its outcome by `deadline`. A call that was not sent when three
+    /// quarters of its time are over fails at that moment. The trace records the upstream requests.
+    /// Dropping the future cancels an operation that is not in a request yet; one that is runs to its
+    /// end.
     pub async fn carry_out(
         self: &Arc<Self>,
         target: &Arc<Target>,
@@ -117,12 +131,13 @@ impl<C: Connect> Lanes<C> {
         deadline: Instant,
         trace: &Arc<Trace>,
     ) -> Outcome {
-        let (outcome, answer) = oneshot::channel();
+        let (outcome, mut answer) = oneshot::channel();
         let latest = deadline
             .checked_sub(self.deadline / MARGIN)
             .unwrap_or(deadline);
         let mut place = self.join(target, |number| Caller {
             number,
+            target: Arc::clone(target),
             operation,
             latest,
             gives_up: None,
@@ -130,19 +145,22 @@ impl<C: Connect> Lanes<C> {
             trace: Arc::clone(trace),
             outcome,
         })?;
-        let answer = tokio::select! {
-            biased;
-            answer = self.timers.timeout_at(deadline, answer) => answer,
-            () = self.cut.cancelled() => None,
-        };
-        match answer {
-            Some(answer) => {
+        for until in [latest, deadline] {
+            let answer = tokio::select! {
+                biased;
+                answer = self.timers.timeout_at(until, &mut answer) => answer,
+                () = self.cut.cancelled() => None,
+            };
+            if let Some(answer) = answer {
                 place.is_taken = false;
-                // Without a word the lane's task is gone, and what it sent is not known.
-                answer.unwrap_or(Err(Failure::Unknown))
+                // The lane's task panicked, and what it sent is not known.
+                return answer.unwrap_or(Err(Failure::Unknown));
             }
-            None => Err(place.leave().unwrap_or(Failure::Unknown)),
+            if let Some(failure) = place.leave() {
+                return Err(failure);
+            }
         }
+        Err(Failure::Unknown)
     }
 
     /// Answers everybody now, as if the deadlines had come.
@@ -166,44 +184,58 @@ impl<C: Connect> Lanes<C> {
         self.tasks.wait().await;
     }
 
-    /// Joins the instance's lane, and starts it where it is idle. Fails where the instance is held.
+    /// Joins the instance's lane, and starts it where it is idle. Fails where the instance is held, or
+    /// too many wait for it.
     fn join<'l>(
         self: &'l Arc<Self>,
         target: &'l Arc<Target>,
         caller: impl FnOnce(u64) -> Caller,
     ) -> Result<Place<'l, C>, Failure> {
         let mut waiting = self.lock();
-        waiting.holds.check(target, Instant::now())?;
+        waiting.check(target)?;
         waiting.callers_so_far += 1;
         let number = waiting.callers_so_far;
-        let caller = caller(number);
-        match waiting.lanes.entry(Arc::clone(target)) {
-            Entry::Occupied(mut lane) => lane.get_mut().callers.push(caller),
-            Entry::Vacant(lane) => {
-                lane.insert(Lane::default()).callers.push(caller);
-                let running = Running::new(Arc::clone(self), Arc::clone(target));
+        let lane = match waiting.lanes.entry(Arc::clone(target.name())) {
+            Entry::Occupied(lane) => lane.into_mut(),
+            Entry::Vacant(vacant) => {
+                let changed = Arc::default();
+                let running = Running::new(Arc::clone(self), target.name(), Arc::clone(&changed));
                 // Boxed, for tokio would move the whole of it several times.
                 self.tasks.spawn(Box::pin(running.run()));
+                vacant.insert(Lane {
+                    callers: Vec::new(),
+                    changed,
+                    places: Arc::new(Semaphore::new(self.max_waiting)),
+                })
             }
-        }
+        };
+        let place = Arc::clone(&lane.places).try_acquire_owned();
+        let place = place.map_err(|_| Failure::QueueFull)?;
+        lane.callers.push(caller(number));
         Ok(Place {
             lanes: self,
-            target,
+            name: target.name(),
             number,
             is_taken: true,
+            _place: place,
         })
     }
 }
 
 impl<C> Lanes<C> {
-    /// From now on these are the instances. None of them is left alone any more for having been denied:
-    /// the operator may have cured it.
-    // A target is hashed by which one it is, and that does not change.
-    #[expect(clippy::mutable_key_type)]
-    pub fn serve(&self, targets: &HashSet<Arc<Target>>) {
-        self.lock().holds.retain(targets);
-        self.budget
-            .serve(targets.iter().map(|target| target.token_digest()));
+    /// From now on these are the configured targets: calls that wait are sent with their tokens, and
+    /// wait for the limits of these. No instance is held any more for having been denied: the operator
+    /// may have cured it.
+    pub fn serve(&self, targets: &[Arc<Target>]) {
+        let tokens = targets.iter().map(|target| target.token_digest());
+        self.budget.serve(tokens);
+        let mut waiting = self.lock();
+        let waiting = &mut *waiting;
+        waiting.directory = Directory::new(targets);
+        waiting.holds.retain(&waiting.directory, Instant::now());
+        for lane in waiting.lanes.values() {
+            lane.changed.notify_one();
+        }
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {
@@ -216,27 +248,43 @@ impl<C> Lanes<C> {
     }
 }
 
+impl Waiting {
+    /// What the first of those who wait for the instance is sent with.
+    fn next_target(&self, name: &str) -> Option<&Arc<Target>> {
+        let first = self.lanes.get(name)?.callers.first()?;
+        Some(self.directory.current(&first.target))
+    }
+
+    /// Fails while the instance is held, for the token that it has now.
+    fn check(&self, target: &Arc<Target>) -> Result<(), Failure> {
+        let target = self.directory.current(target);
+        self.holds.check(target, Instant::now())
+    }
+}
+
 /// A caller's place in a lane. Dropping it leaves the lane.
 struct Place<'l, C> {
     lanes: &'l Lanes<C>,
-    target: &'l Target,
+    name: &'l str,
     number: u64,
     is_taken: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<C> Place<'_, C> {
     /// Leaves the lane; tells what became of the operation where the caller still waited there, so
     /// that it is not under way.
     fn leave(&mut self) -> Option<Failure> {
-        if !mem::replace(&mut self.is_taken, false) {
+        if !self.is_taken {
             return None;
         }
         let mut waiting = self.lanes.lock();
-        let lane = waiting.lanes.get_mut(self.target)?;
+        let lane = waiting.lanes.get_mut(self.name)?;
         let number = |caller: &Caller| caller.number;
         let place = lane.callers.binary_search_by_key(&self.number, number);
         let caller = lane.callers.remove(place.ok()?);
-        lane.left.notify_one();
+        self.is_taken = false;
+        lane.changed.notify_one();
         Some(caller.failure_unless_sent(Failure::NotSent))
     }
 }

@@ -7,6 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     privacy::{Failure, Operation, Outcome},
+    ryze::Target,
     telemetry::Trace,
 };
 
@@ -14,6 +15,8 @@ use crate::{
 pub(super) struct Caller {
     /// In the order in which they came.
     pub(super) number: u64,
+    /// What was configured when it came; its request is sent with what is configured then.
+    pub(super) target: Arc<Target>,
     pub(super) operation: Operation,
     /// Until then it may be sent.
     pub(super) latest: Instant,

@@ -7,8 +7,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Caller, Tried,
+    Caller, Tried, Waiting,
     backoff::backoff,
+    directory::has_same_token,
+    send::is_about_token,
     verdict::shows,
     worker::{Next, Running},
 };
@@ -85,7 +87,8 @@ impl<C: Connect> Running<C> {
                 }
             },
         };
-        let held = self.lanes.lock().holds.check(&self.target, Instant::now());
+        let first = open.first().map(|(caller, _)| &caller.target);
+        let held = first.map_or(Ok(()), |target| self.lanes.lock().check(target));
         let is_folded = update.iter().nth(1).is_some();
         let named = named(result);
         let mut again = Vec::new();
@@ -114,25 +117,32 @@ impl<C: Connect> Running<C> {
     /// The settings as they are, if that can be learned while somebody waits for it.
     async fn read_back(&self, open: &mut [(Caller, Failure)]) -> Option<Settings> {
         let latest = open.iter().map(|(caller, _)| caller.latest).max()?;
+        let target = Arc::clone(&open.first()?.0.target);
         let mut not_before = Instant::now();
         let give_up = latest.min(not_before + LONGEST_OUTAGE);
         let traces: Vec<_> = open.iter().map(|(it, _)| Arc::clone(&it.trace)).collect();
         for failures in 0.. {
+            let current = Arc::clone(self.lanes.lock().directory.current(&target));
             let permit = async {
                 sleep_until(not_before).await;
                 let longest = latest.saturating_duration_since(Instant::now());
-                let permit = self.leave(Purpose::ReadBack, Some(longest)).await;
+                let permit = self.leave(&current, Purpose::ReadBack, Some(longest)).await;
                 permit
                     .inspect_err(|refused| self.lanes.metrics.refused(refused.by_upstream))
                     .ok()
             };
+            let is_current =
+                |waiting: &Waiting| has_same_token(waiting.directory.current(&target), &current);
             let permit = tokio::select! {
                 biased;
                 () = all_gone(open) => return None,
                 permit = permit => permit?,
+                () = self.until_changed(is_current) => continue,
             };
-            match self.exchange(permit, &Settings::default(), &traces).await {
+            let read = Settings::default();
+            match self.exchange(permit, &current, &read, &traces).await {
                 Err(Error::Unreachable(_)) => (),
+                Err(error) if is_about_token(&error) && !is_current(&self.lanes.lock()) => continue,
                 result => return result.ok(),
             }
             not_before = Instant::now() + backoff(failures, fastrand::f32());
@@ -145,7 +155,7 @@ impl<C: Connect> Running<C> {
 
     /// Lets callers wait again, in their old places, until they may be sent at `time`. Whoever has not
     /// that much time hears of the failure.
-    fn put_back(&self, callers: Vec<Caller>, time: Instant, failure: &Failure) -> Next {
+    pub(super) fn put_back(&self, callers: Vec<Caller>, time: Instant, failure: &Failure) -> Next {
         let callers = callers.into_iter().filter(|caller| !caller.is_gone());
         let (again, late): (Vec<_>, Vec<_>) = callers.partition(|caller| {
             time <= caller.latest && caller.gives_up.is_none_or(|until| time <= until)
@@ -156,9 +166,10 @@ impl<C: Connect> Running<C> {
         let until = again.iter().map(|caller| caller.latest).max();
         if until.is_some() {
             let mut waiting = self.lanes.lock();
-            let lane = waiting.lanes.entry(Arc::clone(&self.target)).or_default();
-            lane.callers.extend(again);
-            lane.callers.sort_unstable_by_key(|caller| caller.number);
+            if let Some(lane) = waiting.lanes.get_mut(&self.name) {
+                lane.callers.extend(again);
+                lane.callers.sort_unstable_by_key(|caller| caller.number);
+            }
         }
         Next {
             until,

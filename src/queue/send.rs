@@ -7,34 +7,30 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use tokio::time::Instant;
 
-use super::worker::Running;
+use super::{directory::has_same_token, worker::Running};
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused},
     network::Connect,
     privacy::{Failure, Limiter, Settings},
-    ryze::{Error, RateLimit, Reply},
+    ryze::{Error, RateLimit, Reply, Target},
     telemetry::{Called, Trace},
 };
 
 impl<C: Connect> Running<C> {
-    /// Waits for the budget, for `longest` at most, or with none for as long as it has itself.
+    /// Waits for the budget of a target's token, for `longest` at most, or with none for as long as it has
+    /// itself.
     pub(super) async fn leave(
         &self,
+        target: &Target,
         purpose: Purpose,
         longest: Option<Duration>,
     ) -> Result<Permit, Refused> {
         let budget = &self.lanes.budget;
         let asked = Instant::now();
-        let permit = loop {
-            let token = self.target.token_digest();
-            let permit = match longest {
-                None => budget.permit(token).await,
-                Some(longest) => budget.permit_within(token, purpose, longest).await,
-            };
-            // It is for a token that was changed meanwhile: that of another is to be asked for.
-            if permit.is_err() || self.target.token_digest() == token {
-                break permit;
-            }
+        let token = target.token_digest();
+        let permit = match longest {
+            None => budget.permit(token).await,
+            Some(longest) => budget.permit_within(token, purpose, longest).await,
         };
         let purpose = match purpose {
             Purpose::Call => "call",
@@ -52,6 +48,7 @@ impl<C: Connect> Running<C> {
     pub(super) async fn exchange(
         &self,
         mut permit: Permit,
+        target: &Target,
         update: &Settings,
         traces: &[Arc<Trace>],
     ) -> Result<Settings, Error> {
@@ -64,11 +61,11 @@ impl<C: Connect> Running<C> {
         let client = &self.lanes.client;
         let is_update = !update.is_empty();
         let mut reply = if is_update {
-            client.update(&self.target, update, carrier).await
+            client.update(target, update, carrier).await
         } else {
             // Whoever asked for it is gone by then, and nothing is lost with it.
             let longest = self.lanes.deadline;
-            client.read(&self.target, longest, carrier).await
+            client.read(target, longest, carrier).await
         };
         match reply.result {
             Err(Error::Unreachable(_) | Error::Untrusted) => permit.not_sent(),
@@ -78,8 +75,8 @@ impl<C: Connect> Running<C> {
         drop(permit);
         self.note(&reply, is_update, begun, traces);
         match &mut reply.result {
-            Ok(_) => self.lanes.lock().holds.succeeded(&self.target, is_update),
-            Err(Error::Answered { failure, .. }) => self.hold(failure),
+            Ok(_) => self.lanes.lock().holds.succeeded(target, is_update),
+            Err(Error::Answered { failure, .. }) => self.hold(target, failure),
             Err(_) => (),
         }
         reply.result
@@ -110,26 +107,29 @@ impl<C: Connect> Running<C> {
         }
     }
 
-    /// Leaves the instance alone where that is what the failure asks for, and refuses who waits.
-    fn hold(&self, failure: &mut Failure) {
+    /// Holds the instance where that is what the failure asks for, and refuses who waits. A denial is of
+    /// the token that the request had: with another one the instance goes on.
+    fn hold(&self, target: &Target, failure: &mut Failure) {
         let now = Instant::now();
-        match failure {
+        let mut waiting = self.lanes.lock();
+        let is_of_account = match failure {
             Failure::Throttled {
                 by: Limiter::WhatsApp,
                 retry_after,
-            } => *retry_after = self.lanes.lock().holds.throttled(&self.target, now),
+            } => {
+                *retry_after = waiting.holds.throttle(target, now);
+                true
+            }
+            Failure::Denied { .. } if waiting.directory.is_replaced(target) => return,
             Failure::Denied { .. } => {
-                let mut waiting = self.lanes.lock();
-                waiting.holds.denied(&self.target, now, failure.clone());
+                waiting.holds.deny(target, now, failure.clone());
+                false
             }
             _ => return,
-        }
-        tracing::warn!(
-            instance = self.target.name(),
-            ?failure,
-            "an instance is held"
-        );
-        self.refuse_all(failure);
+        };
+        drop(waiting);
+        tracing::warn!(instance = &**target.name(), ?failure, "an instance is held");
+        self.refuse_all(failure, |it| is_of_account || has_same_token(it, target));
     }
 }
 
@@ -154,4 +154,20 @@ pub(super) fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Dura
         }) => Some((*by, *retry_after)),
         _ => None,
     }
+}
+
+/// Whether Ryze refused a request for its token, before it did anything: the instance is denied to it, or
+/// its limit is used up.
+pub(super) fn is_about_token(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Answered {
+            failure: Failure::Denied { .. }
+                | Failure::Throttled {
+                    by: Limiter::Upstream,
+                    ..
+                },
+            setting: None,
+        }
+    )
 }

@@ -33,17 +33,10 @@ impl<C> Lanes<C> {
             .sum()
     }
 
-    /// The instances that something is done for, or that are left alone.
-    pub fn targets(&self) -> Vec<Arc<Target>> {
-        let waiting = self.lock();
-        let busy = waiting.lanes.keys();
-        busy.chain(waiting.holds.targets()).cloned().collect()
-    }
-
     /// How many of them wait for one instance, and why it is left alone, if it is.
     pub fn standing(&self, target: &Target) -> (usize, Option<Held>) {
         let waiting = self.lock();
-        let lane = waiting.lanes.get(target);
+        let lane = waiting.lanes.get(target.name());
         let held = waiting.holds.held(target, Instant::now());
         (lane.map_or(0, |lane| lane.callers.len()), held)
     }

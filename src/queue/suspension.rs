@@ -1,16 +1,15 @@
-//! Instances that are left alone for a while, whose calls are answered without a request: those that
-//! WhatsApp throttles, for longer from one time to the next, and those that the upstream denies the
-//! gateway. Pure: the time is an argument.
+//! Instances that get no requests for a while, whose calls are answered at once: those that WhatsApp
+//! throttles, for longer from one time to the next, and those that the upstream denies the gateway.
+//! The throttle is the account's, whatever the token; a denial holds for the token that it answered.
+//! Pure: the time is an argument.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::directory::Directory;
 use crate::{
+    budget::TokenDigest,
     privacy::{Failure, Limiter},
     ryze::Target,
 };
@@ -20,25 +19,27 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Only the operator can cure it, so asking again soon would spend the budget on nothing.
 const DENIAL: Duration = Duration::from_secs(30);
 
-/// The holds of instances, at most one for each that is configured.
+/// The holds of instances.
 #[derive(Debug, Default)]
-pub(super) struct Holds(HashMap<Arc<Target>, Hold>);
+pub(super) struct Holds {
+    /// By the instance's name.
+    throttled: HashMap<Arc<str>, Throttled>,
+    denied: HashMap<(Arc<str>, TokenDigest), Denied>,
+}
 
 #[derive(Debug)]
-struct Hold {
+struct Throttled {
     until: Instant,
-    cause: Cause,
+    length: Duration,
 }
 
 #[derive(Debug)]
-enum Cause {
-    /// WhatsApp throttles the account, lately for this long.
-    Throttled(Duration),
-    /// The upstream denies the instance.
-    Denied(Failure),
+struct Denied {
+    until: Instant,
+    failure: Failure,
 }
 
-/// Why an instance is left alone.
+/// Why an instance gets no requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// `throttled`, by WhatsApp, or `denied`, by the upstream.
@@ -50,74 +51,83 @@ pub struct Held {
 impl Holds {
     /// Whether the instance is held.
     pub(super) fn held(&self, target: &Target, now: Instant) -> Option<Held> {
-        let Hold { until, cause } = self.0.get(target).filter(|hold| now < hold.until)?;
-        let cause = match cause {
-            Cause::Throttled(_) => "throttled",
-            Cause::Denied(_) => "denied",
+        let (cause, until) = match (self.throttled(target, now), self.denied(target, now)) {
+            (Some(throttled), _) => ("throttled", throttled.until),
+            (None, Some(denied)) => ("denied", denied.until),
+            (None, None) => return None,
         };
         Some(Held {
             cause,
-            left: *until - now,
+            left: until - now,
         })
     }
 
-    /// Whoever is or was held.
-    pub(super) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.0.keys()
+    /// Forgets all denials, for the operator may have cured them, and throttles that are over of
+    /// instances that are not configured any more.
+    pub(super) fn retain(&mut self, configured: &Directory, now: Instant) {
+        self.denied.clear();
+        self.throttled
+            .retain(|name, throttled| configured.has_name(name) || now < throttled.until);
     }
 
-    /// Forgets who was denied, and instances that are none of these.
-    // A target is hashed by which one it is, and that does not change.
-    #[expect(clippy::mutable_key_type)]
-    pub(super) fn retain(&mut self, targets: &HashSet<Arc<Target>>) {
-        self.0.retain(|target, hold| {
-            matches!(hold.cause, Cause::Throttled(_)) && targets.contains(target)
-        });
-    }
-
-    /// Fails, with the answer to whoever calls, while the instance is held.
+    /// Fails, with the answer to the caller, while the instance is held.
     pub(super) fn check(&self, target: &Target, now: Instant) -> Result<(), Failure> {
-        let Some(Hold { until, cause }) = self.0.get(target).filter(|hold| now < hold.until) else {
-            return Ok(());
-        };
-        Err(match cause {
-            Cause::Throttled(_) => Failure::Throttled {
+        if let Some(throttled) = self.throttled(target, now) {
+            return Err(Failure::Throttled {
                 by: Limiter::WhatsApp,
-                retry_after: *until - now,
-            },
-            Cause::Denied(failure) => failure.clone(),
-        })
+                retry_after: throttled.until - now,
+            });
+        }
+        match self.denied(target, now) {
+            Some(denied) => Err(denied.failure.clone()),
+            None => Ok(()),
+        }
     }
 
-    /// WhatsApp throttled the account: it is left alone for the time that is returned, twice the last,
+    fn throttled(&self, target: &Target, now: Instant) -> Option<&Throttled> {
+        let throttled = self.throttled.get(target.name());
+        throttled.filter(|throttled| now < throttled.until)
+    }
+
+    fn denied(&self, target: &Target, now: Instant) -> Option<&Denied> {
+        // With nothing denied, which is usual, no key is made.
+        if self.denied.is_empty() {
+            return None;
+        }
+        let denied = self.denied.get(&key(target));
+        denied.filter(|denied| now < denied.until)
+    }
+
+    /// WhatsApp throttled the account: it is held for the time that is returned, twice the last,
     /// within bounds.
-    pub(super) fn throttled(&mut self, target: &Arc<Target>, now: Instant) -> Duration {
-        let length = match self.0.get(target) {
-            Some(Hold {
-                cause: Cause::Throttled(last),
-                ..
-            }) => (*last * 2).min(LONGEST_PAUSE),
-            _ => FIRST_PAUSE,
+    pub(super) fn throttle(&mut self, target: &Target, now: Instant) -> Duration {
+        let last = self.throttled.get(target.name());
+        let length = last.map_or(FIRST_PAUSE, |last| (last.length * 2).min(LONGEST_PAUSE));
+        let throttled = Throttled {
+            until: now + length,
+            length,
         };
-        self.hold(target, now + length, Cause::Throttled(length));
+        self.throttled.insert(Arc::clone(target.name()), throttled);
         length
     }
 
-    /// The upstream denied the instance, with this failure for its callers.
-    pub(super) fn denied(&mut self, target: &Arc<Target>, now: Instant, failure: Failure) {
-        self.hold(target, now + DENIAL, Cause::Denied(failure));
+    /// The upstream denied the instance to this token, with this failure for its callers.
+    pub(super) fn deny(&mut self, target: &Target, now: Instant, failure: Failure) {
+        let until = now + DENIAL;
+        self.denied.insert(key(target), Denied { until, failure });
     }
 
     /// The upstream did what was asked of it; for an update it had to reach WhatsApp.
     pub(super) fn succeeded(&mut self, target: &Target, is_update: bool) {
-        if let Some(Hold { cause, .. }) = self.0.get(target)
-            && (is_update || matches!(cause, Cause::Denied(_)))
-        {
-            self.0.remove(target);
+        if !self.denied.is_empty() {
+            self.denied.remove(&key(target));
+        }
+        if is_update {
+            self.throttled.remove(target.name());
         }
     }
+}
 
-    fn hold(&mut self, target: &Arc<Target>, until: Instant, cause: Cause) {
-        self.0.insert(Arc::clone(target), Hold { until, cause });
-    }
+fn key(target: &Target) -> (Arc<str>, TokenDigest) {
+    (Arc::clone(target.name()), target.token_digest())
 }

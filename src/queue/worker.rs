@@ -2,7 +2,7 @@
 //! the answer, until nobody waits any more. One request by itself belongs in `exchange.rs`, what is done
 //! where an answer leaves something open in `recover.rs`, what an answer means in `verdict.rs`.
 
-use std::{mem, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread};
 
 use tokio::{
     sync::Notify,
@@ -10,9 +10,10 @@ use tokio::{
 };
 
 use super::{
-    Caller, Lanes,
+    Caller, Lane, Lanes, Waiting,
     batch::Company,
-    send::limiter,
+    directory::has_same_token,
+    send::{is_about_token, limiter},
     verdict::{Verdict, judge},
 };
 use crate::{
@@ -25,7 +26,10 @@ use crate::{
 /// A lane at work. It ends when nobody waits in it.
 pub(super) struct Running<C> {
     pub(super) lanes: Arc<Lanes<C>>,
-    pub(super) target: Arc<Target>,
+    /// Of the instance.
+    pub(super) name: Arc<str>,
+    /// That of the lane.
+    changed: Arc<Notify>,
 }
 
 /// How the lane goes on.
@@ -43,88 +47,94 @@ pub(super) struct Next {
 }
 
 impl<C: Connect> Running<C> {
-    pub(super) fn new(lanes: Arc<Lanes<C>>, target: Arc<Target>) -> Self {
-        Self { lanes, target }
+    pub(super) fn new(lanes: Arc<Lanes<C>>, name: &Arc<str>, changed: Arc<Notify>) -> Self {
+        Self {
+            lanes,
+            name: Arc::clone(name),
+            changed,
+        }
     }
 
     pub(super) async fn run(self) {
         let mut next = Next::default();
-        while let Some(left) = self.goes_on() {
+        while let Some(target) = self.goes_on() {
             tokio::select! {
                 biased;
-                permit = self.permit(&next) => match permit {
-                    Ok(permit) => next = self.send(permit, next.failures).await,
+                permit = self.permit(&target, &next) => match permit {
+                    Ok(permit) => next = self.send(permit, &target, next.failures).await,
                     Err(refused) => {
-                        self.refuse(refused, next.was_throttled);
+                        self.refuse(refused, &target, next.was_throttled);
                         next = Next::default();
                     }
                 },
-                () = self.nobody_to_send(&left) => self.refuse_late(),
+                () = self.until_changed(|waiting| self.is_next(&target, waiting)) => (),
             }
         }
     }
 
-    async fn permit(&self, next: &Next) -> Result<Permit, Refused> {
+    async fn permit(&self, target: &Target, next: &Next) -> Result<Permit, Refused> {
         if let Some(time) = next.not_before {
             sleep_until(time).await;
         }
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        self.leave(Purpose::Call, next.until.map(left)).await
+        let longest = next.until.map(left);
+        self.leave(target, Purpose::Call, longest).await
     }
 
-    /// Refuses who waits. Who was sent away by Ryze before hears of its limit, not of the budget.
-    fn refuse(&self, refused: Refused, was_throttled: bool) {
+    /// Refuses who waits to be sent with this token. Who was sent away by Ryze before hears of its limit,
+    /// not of the budget.
+    fn refuse(&self, refused: Refused, target: &Target, was_throttled: bool) {
         let retry_after = refused.retry_after;
         let by_upstream = refused.by_upstream || was_throttled;
         self.lanes.metrics.refused(by_upstream);
-        self.refuse_all(&if by_upstream {
+        let failure = if by_upstream {
             Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
             }
         } else {
             Failure::Budget { retry_after }
-        });
+        };
+        self.refuse_all(&failure, |it| has_same_token(it, target));
     }
 
-    pub(super) fn refuse_all(&self, failure: &Failure) {
-        let callers = {
-            let mut waiting = self.lanes.lock();
-            let lane = waiting.lanes.get_mut(&self.target);
-            lane.map(|lane| mem::take(&mut lane.callers))
-        };
-        for caller in callers.into_iter().flatten() {
+    /// Refuses all who wait and whose request would be sent to a target like that.
+    pub(super) fn refuse_all(&self, failure: &Failure, is_meant: impl Fn(&Target) -> bool) {
+        let mut waiting = self.lanes.lock();
+        let Waiting {
+            lanes, directory, ..
+        } = &mut *waiting;
+        let lane = lanes.get_mut(&self.name);
+        for caller in lane.into_iter().flat_map(|lane| {
+            let is_meant = |caller: &mut Caller| is_meant(directory.current(&caller.target));
+            lane.callers.extract_if(.., is_meant)
+        }) {
             caller.refuse(failure.clone());
         }
     }
 
-    /// The lane's notice of who left, or none where it ends: nobody waits, and it is taken away in
-    /// the same moment.
-    fn goes_on(&self) -> Option<Arc<Notify>> {
+    /// What the first of those who wait is sent with, or none where the lane ends: nobody waits, and it
+    /// is removed under the same lock.
+    fn goes_on(&self) -> Option<Arc<Target>> {
         let mut waiting = self.lanes.lock();
-        let lane = waiting.lanes.get(&self.target)?;
-        if lane.callers.is_empty() {
-            waiting.lanes.remove(&self.target);
-            return None;
+        let next = waiting.next_target(&self.name).map(Arc::clone);
+        if next.is_none() {
+            waiting.lanes.remove(&self.name);
         }
-        Some(Arc::clone(&lane.left))
+        next
     }
 
-    /// Waits until there is nobody whom a permit would be for, so that none is asked for in vain.
-    async fn nobody_to_send(&self, left: &Notify) {
-        loop {
-            let latest = {
-                let waiting = self.lanes.lock();
-                let lane = waiting.lanes.get(&self.target);
-                lane.and_then(|lane| lane.callers.iter().map(|caller| caller.latest).max())
-            };
-            match latest {
-                Some(latest) if Instant::now() <= latest => tokio::select! {
-                    () = sleep_until(latest + Duration::from_millis(1)) => (),
-                    () = left.notified() => (),
-                },
-                _ => return,
-            }
+    /// Whether somebody waits, and the next request goes out with this token.
+    fn is_next(&self, target: &Target, waiting: &Waiting) -> bool {
+        let next = waiting.next_target(&self.name);
+        next.is_some_and(|next| has_same_token(next, target))
+    }
+
+    /// Waits until something does not hold any more, which can change when a caller leaves or the
+    /// configured targets are replaced.
+    pub(super) async fn until_changed(&self, holds: impl Fn(&Waiting) -> bool) {
+        while holds(&self.lanes.lock()) {
+            self.changed.notified().await;
         }
     }
 
@@ -132,7 +142,7 @@ impl<C: Connect> Running<C> {
     fn refuse_late(&self) {
         let now = Instant::now();
         let mut waiting = self.lanes.lock();
-        let lane = waiting.lanes.get_mut(&self.target);
+        let lane = waiting.lanes.get_mut(&self.name);
         for late in lane
             .into_iter()
             .flat_map(|lane| lane.callers.extract_if(.., |caller| caller.latest < now))
@@ -141,25 +151,29 @@ impl<C: Connect> Running<C> {
         }
     }
 
-    /// Those whom the next request is for: all who can go with the first of them.
-    fn take_next(&self) -> Vec<Caller> {
+    /// Those whom the next request, with this token, is for: all who can go with the first of them, up to
+    /// the first of another token. A value behind that one must not overtake it.
+    fn take_next(&self, target: &Target) -> Vec<Caller> {
         let mut waiting = self.lanes.lock();
-        let Some(lane) = waiting.lanes.get_mut(&self.target) else {
+        let Waiting {
+            lanes, directory, ..
+        } = &mut *waiting;
+        let Some(Lane { callers, .. }) = lanes.get_mut(&self.name) else {
             return Vec::new();
         };
-        let Some(first) = lane.callers.first().map(Company::of) else {
+        let is_other = |it: &Caller| !has_same_token(directory.current(&it.target), target);
+        let end = callers.iter().position(is_other).unwrap_or(callers.len());
+        let Some(first) = callers[..end].first().map(Company::of) else {
             return Vec::new();
         };
-        let next = lane
-            .callers
-            .extract_if(.., |caller| Company::of(caller) == first);
+        let next = callers.extract_if(..end, |caller| Company::of(caller) == first);
         next.collect()
     }
 
     /// Sends one request for as many as can go together, and sees to what becomes of each.
-    async fn send(&self, permit: Permit, failures: u32) -> Next {
+    async fn send(&self, permit: Permit, target: &Arc<Target>, failures: u32) -> Next {
         self.refuse_late();
-        let mut callers = self.take_next();
+        let mut callers = self.take_next(target);
         if callers.is_empty() {
             return Next::default();
         }
@@ -168,12 +182,26 @@ impl<C: Connect> Running<C> {
             .filter_map(|caller| caller.operation.change())
             .collect();
         let traces: Vec<_> = callers.iter().map(|it| Arc::clone(&it.trace)).collect();
-        let result = self.exchange(permit, &update, &traces).await;
+        let result = self.exchange(permit, target, &update, &traces).await;
         if let Err(error @ Error::Unreachable(_)) = &result {
             return self.wait_for_ryze(callers, &error.failure(None), failures);
         }
         for caller in &mut callers {
             caller.gives_up = None;
+        }
+        if let Err(error) = &result
+            && is_about_token(error)
+        {
+            let is_renewed = |caller: &mut Caller| {
+                let waiting = self.lanes.lock();
+                !has_same_token(waiting.directory.current(&caller.target), target)
+            };
+            let renewed: Vec<_> = callers.extract_if(.., is_renewed).collect();
+            // It was refused before anything was changed, and may go out with the new token at once.
+            let next = self.put_back(renewed, Instant::now(), &error.failure(None));
+            if callers.is_empty() {
+                return next;
+            }
         }
         if let Some((Limiter::Upstream, pause)) = limiter(&result) {
             return self.wait_for_reset(callers, pause);
@@ -199,7 +227,7 @@ impl<C> Drop for Running<C> {
     /// Who waits in the lane of a task that panics is answered, and the next one starts anew.
     fn drop(&mut self) {
         if thread::panicking() {
-            self.lanes.lock().lanes.remove(&self.target);
+            self.lanes.lock().lanes.remove(&self.name);
         }
     }
 }

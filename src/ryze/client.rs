@@ -13,7 +13,7 @@ use http_body_util::Full;
 use super::{
     connection::{Connection, Unanswered},
     error::{self, Error},
-    instance::{Credentials, Target},
+    instance::Target,
     rate_limit::{self, RateLimit},
 };
 use crate::{network::Connect, privacy::Settings, telemetry::Trace};
@@ -59,24 +59,21 @@ impl<C: Connect> Client<C> {
         settings: &Settings,
         trace: Option<&Trace>,
     ) -> Reply {
-        let credentials = target.credentials();
-        let request = target.update(&credentials, settings);
         let limit = self.request_timeout;
-        self.call(&credentials, request, limit, trace).await
+        self.call(target, target.update(settings), limit, trace)
+            .await
     }
 
     /// Reads an instance's settings, which may take `longest` at most, otherwise as
     /// [`update`](Self::update).
     pub async fn read(&self, target: &Target, longest: Duration, trace: Option<&Trace>) -> Reply {
-        let credentials = target.credentials();
-        let request = target.read(&credentials);
         let limit = longest.min(self.request_timeout);
-        self.call(&credentials, request, limit, trace).await
+        self.call(target, target.read(), limit, trace).await
     }
 
     async fn call(
         &self,
-        credentials: &Credentials,
+        target: &Target,
         mut request: Request<Full<Bytes>>,
         limit: Duration,
         trace: Option<&Trace>,
@@ -91,7 +88,7 @@ impl<C: Connect> Client<C> {
                 limit: None,
             },
             Ok((parts, body)) => Reply {
-                result: error::read(&parts, &body, &credentials.token),
+                result: error::read(&parts, &body, target.token()),
                 status: Some(parts.status),
                 limit: rate_limit::read(&parts.headers),
             },

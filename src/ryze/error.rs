@@ -13,10 +13,6 @@ use crate::{
     telltale::has_piece,
 };
 
-/// Where Ryze's 429 does not say when its counter is reset: the length of its window.
-const WINDOW: Duration = Duration::from_secs(60);
-/// Where it is about to be reset.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Characters of Ryze's message that a caller gets to see.
 const LONGEST_REASON: usize = 200;
 /// Digits in a row that may be a phone number.
@@ -132,9 +128,7 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
         429 if message.contains(OVER_LIMIT) => WHATSAPP_THROTTLES,
         429 => Failure::Throttled {
             by: Limiter::Upstream,
-            retry_after: rate_limit::reset(&parts.headers)
-                .unwrap_or(WINDOW)
-                .max(SHORTEST_PAUSE),
+            retry_after: rate_limit::pause(&parts.headers),
         },
         401 | 403 | 404 => Failure::Denied { reason },
         400 | 405 | 413 | 415 | 501 => Failure::Refused { reason },

@@ -10,5 +10,5 @@ pub mod wire;
 
 pub use client::{Client, Reply};
 pub use error::Error;
-pub use instance::{Credentials, Target, digest_of};
+pub use instance::Target;
 pub use rate_limit::RateLimit;

@@ -101,6 +101,9 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
         Failure::NotSent => {
             unavailable("it could not be sent to Ryze in time; nothing was changed")
         }
+        Failure::QueueFull => {
+            unavailable("too many calls of this instance are waiting already; nothing was changed")
+        }
         Failure::Unknown => gateway_timeout(match operation {
             Operation::Change(_) => {
                 "the change was sent and not confirmed in time; it may still take effect"

@@ -20,7 +20,7 @@ use zapi_to_ryze::{
     ryze::Client,
 };
 
-use crate::pipes::{Ending, Fate, Pipes, budget, target};
+use crate::pipes::{Ending, Fate, MAX_WAITING, Pipes, budget, target};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const ALL: Change = Change {
@@ -128,7 +128,7 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
     let client = Client::new(pipes.clone(), schedule.request_timeout);
     let budget = budget(schedule.share, schedule.burst, schedule.max_wait);
     let deadline = Duration::from_secs(30);
-    let lanes = Lanes::new(budget, client, deadline);
+    let lanes = Lanes::new(budget, client, deadline, MAX_WAITING);
     let mut callers = JoinSet::new();
     for caller in schedule.callers {
         sleep(caller.pause_before).await;

@@ -1,12 +1,15 @@
 //! One instance's changes, on a paused clock: their order, what is folded, who is answered what and
 //! when. Who reads is in `reading`, what is found out after a failure in `certainty`, which instances
-//! are left alone in `held`, limits that Ryze or WhatsApp set in `throttled`; the number of requests in
-//! a minute belongs in `budget`.
+//! are left alone in `held`, limits that Ryze or WhatsApp set in `throttled`, how many may wait and how
+//! long in `waiting`, tokens that a reload replaces in `rotation`; the number of requests in a minute
+//! belongs in `budget`.
 
 mod certainty;
 mod held;
 mod reading;
+mod rotation;
 mod throttled;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +24,7 @@ use zapi_to_ryze::{
     ryze::{Client, Target},
 };
 
-use crate::pipes::{Ending, Fate, Pipes, budget, target};
+use crate::pipes::{Ending, Fate, MAX_WAITING, Pipes, budget, target};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -60,7 +63,7 @@ impl Bench {
 
     fn with_budget(pipes: Pipes, budget: Budget) -> Self {
         let client = Client::new(pipes.clone(), Duration::from_secs(180));
-        let lanes = Lanes::new(budget.clone(), client, DEADLINE);
+        let lanes = Lanes::new(budget.clone(), client, DEADLINE, MAX_WAITING);
         Self {
             budget,
             pipes,
@@ -209,7 +212,7 @@ async fn an_answer_that_comes_too_late_leaves_the_sent_unknown_and_the_waiting_u
     assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 30));
     let (outcome, seconds) = waiting.await.unwrap();
     assert!(matches!(outcome, Err(Failure::NotSent)), "{outcome:?}");
-    assert_eq!(seconds, 30);
+    assert_eq!(seconds, 22, "when it can no longer be sent");
     // The lane listens on, so that a newer value is not overtaken by the one on its way.
     sleep(Duration::from_secs(125)).await;
     let next = bench.call(&one, online()).await;
@@ -230,7 +233,7 @@ async fn who_could_not_see_the_answer_any_more_is_not_sent() {
     first.await.unwrap().0.unwrap();
     let (outcome, seconds) = late.await.unwrap();
     assert!(matches!(outcome, Err(Failure::NotSent)), "{outcome:?}");
-    assert_eq!(seconds, 23, "it is told at once");
+    assert_eq!(seconds, 22, "when it can no longer be sent");
     sleep(Duration::from_secs(1)).await;
     assert_eq!(bench.pipes.bodies()[1..], [ONLINE]);
     in_time.abort();

@@ -88,6 +88,22 @@ async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
     );
 }
 
+/// A proxy's `Date` is later than the reset of the server behind it.
+#[tokio::test(start_paused = true)]
+async fn a_reset_in_the_past_does_not_let_one_request_out_after_the_other() {
+    let past = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
+        X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291199\r\n";
+    let ending = Ending::Answer(429, past, "");
+    let bench = Bench::new(super::in_turn(Duration::from_millis(100), &[ending]));
+    for number in 0..100 {
+        let target = target(&number.to_string());
+        bench.call(&target, online()).await;
+        sleep(Duration::from_millis(400)).await;
+    }
+    let requests = bench.pipes.bodies().len();
+    assert!(requests <= 2, "{requests} requests in 40 s");
+}
+
 /// Answers the first request after a second with Ryze's 429, and confirms the others.
 fn throttled_once() -> Pipes {
     Pipes::new(|number| Fate {

@@ -44,7 +44,7 @@ impl Process {
         Self {
             number,
             link,
-            lanes: Lanes::new(budget, client, schedule.deadline),
+            lanes: Lanes::new(budget, client, schedule.deadline, 1000),
             callers: JoinSet::new(),
             history: history.clone(),
             deadline: schedule.deadline,

@@ -82,6 +82,7 @@ impl History {
                 Failure::Denied { .. } | Failure::Refused { .. } => "refused",
                 Failure::Upstream { .. } => "failed",
                 Failure::NotSent => "not sent",
+                Failure::QueueFull => "queue full",
                 Failure::Unknown => "unknown",
             },
             Some((_, End::HungUp)) => "hung up",

@@ -56,7 +56,7 @@ impl<'schedule> World<'schedule> {
         let base_url = "http://ryze.test".parse().unwrap();
         let targets = schedule.tokens.iter().enumerate().map(|(instance, token)| {
             let token = Secret::new(&format!("token-{token}"));
-            Arc::new(Target::new(&base_url, &name(instance), &token).unwrap())
+            Arc::new(Target::new(&base_url, &name(instance), &name(instance), &token).unwrap())
         });
         let now = Process::new(0, schedule, &sandbox, &history);
         Self {

@@ -3,6 +3,8 @@
 
 use zapi_to_ryze::{queue::Lanes, ryze::Client};
 
+use crate::pipes::MAX_WAITING;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +108,7 @@ async fn an_update_that_is_given_up_is_read_back() {
     let pipes = in_turn(SECOND, &[Ending::Hang, HIDDEN]);
     let mut bench = Bench::new(pipes.clone());
     let client = Client::new(pipes, SECOND * 5);
-    bench.lanes = Lanes::new(bench.budget.clone(), client, DEADLINE);
+    bench.lanes = Lanes::new(bench.budget.clone(), client, DEADLINE, MAX_WAITING);
     let call = bench.call(&target("one"), hide()).await;
     assert_eq!(call.await.unwrap(), (Ok(()), 6));
     assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
