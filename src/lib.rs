@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`cli`], [`lifecycle`] | the commands, start and stop |
 //! | [`config`] | the file, and everything that may be wrong with it |
-//! | [`server`] | sockets, connections, their time limits |
+//! | [`server`] | the HTTP server: sockets, connections, limits and timeouts |
 //! | [`gateway`] | the way of one request |
 //! | [`zapi`] | Z-API's language |
 //! | [`privacy`] | the domain |
@@ -20,7 +20,7 @@
 //! | [`explain`] | what becomes of a request, told without any network |
 //! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
 //! | [`trace`] | how one request is followed |
-//! | [`systemd`] | what systemd is told |
+//! | [`systemd`] | service state for systemd |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
