@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`cli`], [`app`] | the commands, start and stop |
 //! | [`config`] | the file, and everything that may be wrong with it |
-//! | [`server`] | sockets, connections, their time limits |
+//! | [`server`] | the HTTP server: sockets, connections, limits and timeouts |
 //! | [`gateway`] | the way of one request |
 //! | [`zapi`] | Z-API's language |
 //! | [`privacy`] | the domain |

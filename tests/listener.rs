@@ -101,7 +101,10 @@ async fn who_waits_at_a_unix_socket_is_answered_and_nobody_else_comes() {
         path: path.clone(),
         mode: 0o600,
     };
+    let server = Arc::new(Authority::new().certify(&certificate(&["localhost"])));
     let listener = listener(Socket::open(&listen).await.unwrap(), "").await;
+    // A Unix socket has no TLS.
+    let listener = listener.with_tls(server);
     let mut caller = UnixStream::connect(&path).await.unwrap();
     caller.write_all(LIVE).await.unwrap();
     let connections = listener.stop();

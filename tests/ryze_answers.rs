@@ -313,6 +313,12 @@ async fn answers_that_are_none() {
                 "not HTTP",
             ),
             (Step::SendAndClose(large), 502, GATEWAY, "too large"),
+            (
+                Step::Send("HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n".into()),
+                502,
+                GATEWAY,
+                "too large",
+            ),
             (Step::SendAndClose(endless), 502, GATEWAY, "too large"),
             (Step::SendAndClose(flood), 502, GATEWAY, "not HTTP"),
             (Step::SendAndClose(long), 502, GATEWAY, "not HTTP"),
