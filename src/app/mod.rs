@@ -17,7 +17,7 @@ use crate::{
         Budget, Terms,
         shared::{self, Shared, SharedError},
     },
-    config::{self, CaFile, Config, Scope},
+    config::{self, CaFile, Config, Scope, Secret},
     gateway::Gateway,
     network::{Network, NetworkError},
     proxy::Fallback,
@@ -138,10 +138,10 @@ fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {
 
 /// The budget, for which nobody waits longer than `max_wait`.
 pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, LifecycleError> {
-    let config::Budget { share, burst, .. } = config.budget;
+    let share = config.budget.share();
     let terms = Terms {
         share,
-        burst: burst.min(share),
+        burst: config.budget.burst.min(share),
         max_wait,
     };
     let budget = match config.budget.scope {
@@ -155,13 +155,18 @@ pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Life
 }
 
 /// The limit that the gateways at this Redis share.
-fn shared(config: &Config, redis: &config::Redis) -> Result<Shared, LifecycleError> {
-    let config::Budget { share, burst, .. } = config.budget;
+fn shared(config: &Config, redis: &Secret) -> Result<Shared, LifecycleError> {
+    let budget = &config.budget;
     let longest_request = config.ryze.connect_timeout + config.ryze.request_timeout;
-    let terms = shared::Terms::new(redis.limit, burst, share, longest_request);
+    let terms = shared::Terms::new(
+        budget.requests_per_minute,
+        budget.burst,
+        budget.share(),
+        longest_request,
+    );
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    Ok(Shared::new(redis.url.expose(), "gateway", terms, roots)?)
+    Ok(Shared::new(redis.expose(), "gateway", terms, roots)?)
 }
 
 /// The operator's listener. Where its address is only the default, a port that is taken does not

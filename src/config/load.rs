@@ -1,6 +1,4 @@
-//! From a file to a [`Config`], or to everything that is wrong with it.
-//!
-//! The tables one by one, with their keys, belong in `rules.rs`.
+//! Loads a [`Config`] from a file, or reports every problem of the file.
 
 use std::{env, net::SocketAddr, path::Path};
 
@@ -8,33 +6,29 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem,
-    instances::Instances,
-    listeners::{self, ADMIN_LISTEN},
-    report, rules, source,
-    table::Table,
+    Config, Listen, Problem, instances, keys::Draft, report::Report, rules, source, table::Reader,
+    tls,
 };
 
-/// A configuration without a fault, and what may not be meant in it.
+const INSTANCES: &str = "instances";
+
+/// A valid configuration and its warnings.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What the program needs.
     pub config: Config,
-    /// What the user may want to change.
+    /// What is allowed and probably not intended.
     pub warnings: Vec<Problem>,
 }
 
 /// Reads the file at `path`, with secrets from this process's environment.
 ///
 /// # Errors
-///
-/// Everything that is wrong, in the order of the lines.
+/// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let text = read(path).map_err(|problem| vec![problem])?;
     parse(&text, &|name| env::var(name).ok())
 }
 
-/// The text of the file at `path`, or why it cannot be read.
 fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
     source::configuration(path).map_err(|error| Problem {
         line: None,
@@ -43,60 +37,85 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
     })
 }
 
-/// Where a gateway's admin listener is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminListen {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Why the running gateway may listen elsewhere.
-    pub doubt: Option<String>,
-}
-
-/// `admin.listen` of the file, read without its secrets and whatever else is wrong in it, or the
-/// default.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
-    let default = |doubt: Option<&str>| AdminListen {
-        address: ADMIN_LISTEN,
-        doubt: doubt.map(|doubt| format!("{doubt}; this is the default of admin.listen")),
-    };
-    let Some(file) = file else {
-        return Ok(default(Some("no configuration file is named")));
-    };
-    let text = read(file)?;
-    let (root, errors) = DeTable::parse_recoverable(&text);
-    let written = root.get_ref().get("admin").map(|admin| {
-        let listen = admin.get_ref().as_table()?.get("listen");
-        Some(listen.map(|listen| listen.get_ref().as_str()?.parse().ok()))
-    });
-    let is_toml = errors.is_empty();
-    Ok(match written {
-        Some(Some(Some(Some(address)))) => AdminListen {
-            address,
-            doubt: (!is_toml)
-                .then(|| "the file is not TOML; this is what could be read".to_owned()),
-        },
-        Some(None | Some(Some(None))) => {
-            default(Some("admin.listen in the file is not an address"))
-        }
-        None | Some(Some(None)) if is_toml => default(None),
-        None | Some(Some(None)) => default(Some("the file is not TOML")),
-    })
-}
-
 /// Reads the `text` of a file, with secrets from `environment`.
 ///
 /// # Errors
-///
-/// Everything that is wrong, in the order of the lines.
+/// Every problem, in the order of the lines. A text that is not TOML is not read any further.
 pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (config, warnings) = report::read(text, environment, config)?;
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let report = Report::new(text);
+    if !errors.is_empty() {
+        return Err(report.not_toml(text, errors));
+    }
+    let mut reader = Reader {
+        report,
+        environment,
+    };
+    let mut entries = tree.into_inner();
+    let array = entries.remove_entry(INSTANCES);
+    let mut draft = Draft::default();
+    reader.root(entries, &[INSTANCES], &mut draft);
+    let mut config = draft.config;
+    let mut instances = reader.array(INSTANCES, array);
+    let report = &mut reader.report;
+    instances::complete(
+        &mut instances,
+        draft.client_token.as_ref(),
+        draft.ryze_token.as_ref(),
+        report,
+    );
+    config.instances = instances.into_iter().map(|(_, it)| it).collect();
+    rules::check(&mut config, draft.tls.is_some(), report);
+    config.server.tls = draft.tls.and_then(|files| tls::read(files, report));
+    let warnings = reader.report.finish()?;
     Ok(Loaded { config, warnings })
+}
+
+/// The address of a gateway's admin listener, as far as its file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminListen {
+    pub address: SocketAddr,
+    /// Why the gateway may listen elsewhere.
+    pub doubt: Option<String>,
+}
+
+/// `admin.listen` of the file, or its default. Other problems of the file are ignored, and no other file
+/// is read.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
+    let text = file.map(read).transpose()?;
+    let (tree, errors) = DeTable::parse_recoverable(text.as_ref().map_or("", |text| text));
+    let admin = tree.into_inner().remove_entry("admin");
+    let mut reader = Reader {
+        report: Report::new(""),
+        environment: &|_| None,
+    };
+    let mut draft = Draft::default();
+    reader.root(admin.into_iter().collect(), &[], &mut draft);
+    let report = &reader.report;
+    let cause = if text.is_none() {
+        Some("no configuration file is named")
+    } else if !errors.is_empty() {
+        Some("the file is not TOML")
+    } else if report.is_faulty("admin.listen") || report.is_faulty("admin") {
+        Some("admin.listen in the file is not an address")
+    } else {
+        None
+    };
+    let origin = if report.is_valid("admin.listen") {
+        "this is what could be read"
+    } else {
+        "this is the default of admin.listen"
+    };
+    Ok(AdminListen {
+        address: draft.config.admin.listen,
+        doubt: cause.map(|cause| format!("{cause}; {origin}")),
+    })
 }
 
 /// The built-in configuration of `serve --sandbox`: one instance, listening on `listen`, in front
@@ -117,35 +136,12 @@ pub fn sandbox(listen: SocketAddr, upstream: SocketAddr) -> Config {
         ryze_instance = "main"
         ryze_token = "sandbox-token"
         "#,
-        // Without the scope of an IPv6 address, which a URL cannot carry.
+        // A URL cannot carry the scope of an IPv6 address.
         SocketAddr::new(upstream.ip(), upstream.port())
     );
-    // The text is sound whatever the address: every IP address with a port is a URL's authority.
+    // Every IP address with a port is a valid authority of a URL, so the text is valid.
     #[expect(clippy::expect_used)]
-    let mut config = parse(&text, &|_| None).expect("a sound text").config;
+    let mut config = parse(&text, &|_| None).expect("a valid text").config;
     config.server.listen = Listen::Tcp(listen);
     config
-}
-
-fn config(root: &mut Table<'_>) -> Config {
-    let server = root.table("server", listeners::server);
-    let admin = root.table("admin", |table| listeners::admin(table, &server.listen));
-    let client_token = root.table("zapi", |table| table.key("client_token").header_secret());
-    let (ryze, ryze_token) = root.table("ryze", rules::ryze);
-    let budget = root.table("budget", |table| rules::budget(table, server.deadline));
-    let policy = root.table("policy", rules::policy);
-    let fallback = root.optional("fallback", |table| rules::fallback(table, &server.listen));
-    let log = root.table("log", rules::log);
-    let mut instances = Instances::new(client_token, ryze_token);
-    let instances = root.tables("instances", |table| instances.read(table));
-    Config {
-        server,
-        admin,
-        ryze,
-        budget,
-        policy,
-        fallback: fallback.flatten(),
-        log,
-        instances,
-    }
 }

@@ -1,11 +1,16 @@
-//! The configuration as the program needs it.
+//! The configuration: from a file to a [`Config`] and back.
 //!
-//! `load.rs` makes it from a file. `rules.rs` and its siblings say which keys there are, their defaults
-//! and the rules between them; `source.rs`, `report.rs`, `table.rs` and `readers.rs` read
-//! what the user wrote. `print.rs` goes the other way. `reload.rs` says what needs a restart.
+//! `keys.rs` has a row for each key: its path, how it is read and shown, its default, and what a reload
+//! does with it. `load.rs` reads a file by these rows (`table.rs`) and checks the rules between keys
+//! (`rules.rs`, `instances.rs`, `tls.rs`); `print.rs` and `reload.rs` are projections of the same rows.
+//! The file is read by hand and not by serde, which stops at the first error and quotes values.
+
+// Most names of keys say all there is to say.
+#![allow(missing_docs)]
 
 mod instances;
-mod listeners;
+mod key;
+mod keys;
 mod load;
 mod model;
 mod print;
@@ -18,6 +23,8 @@ mod source;
 mod table;
 mod tls;
 
+pub use key::OnReload;
+pub use keys::{Facts, keys};
 pub use load::{AdminListen, Loaded, admin_listen, load, parse, sandbox};
 pub use model::*;
 pub use print::print;

@@ -1,175 +1,193 @@
-//! The configuration as the program needs it.
+//! The configuration as the program uses it.
+//!
+//! A blank value (`default()`) has neither secrets nor sensible limits: `load` fills it in from the rows
+//! of `keys.rs`, which have the defaults.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use http::Uri;
 use rustls::pki_types::CertificateDer;
+use tracing::level_filters::LevelFilter;
 
 use super::{Secret, Tls};
 
-/// A configuration without a fault.
-#[derive(Clone, Debug)]
+const BLANK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// A valid configuration.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// `[server]`
     pub server: Server,
-    /// `[admin]`
     pub admin: Admin,
-    /// `[ryze]`
     pub ryze: Ryze,
-    /// `[budget]`
     pub budget: Budget,
-    /// `[policy]`
     pub policy: Policy,
-    /// `[fallback]`; with none, what is not translated is refused.
+    /// Without a fallback, calls that are not translated are rejected.
     pub fallback: Option<Fallback>,
-    /// `[log]`
     pub log: Log,
-    /// `[[instances]]`, each with its secrets resolved and the defaults of `[zapi]` and `[ryze]` filled in.
+    /// Each with the tokens of `[zapi]` and `[ryze]` where it has none of its own.
     pub instances: Vec<Instance>,
 }
 
-/// `[server]`: the listener that callers see.
-#[derive(Clone, Debug)]
+/// `[server]`: the listener for Z-API's clients.
+#[derive(Clone, Debug, Default)]
 pub struct Server {
-    /// Where to listen.
     pub listen: Listen,
-    /// Within this time of its request's head a caller has its answer.
+    /// Time from the request head to the response.
     pub deadline: Duration,
-    /// How many connections may be open at once, at least 1.
+    /// At least 1.
     pub max_connections: usize,
-    /// Bytes that the body of a translated call may have, at least 1.
+    /// Bytes of the body of a translated call, at least 1.
     pub max_body: usize,
-    /// Time for a whole request head.
+    /// Time to receive a whole request head.
     pub header_timeout: Duration,
-    /// Time for the whole body of a translated call.
+    /// Time to receive the whole body of a translated call.
     pub body_timeout: Duration,
-    /// How long a connection may be idle between requests.
+    /// Keep-alive time of a connection between requests.
     pub idle_timeout: Duration,
-    /// `[server.drain]`
     pub drain: Drain,
-    /// `[server.tls]`; none with a Unix socket.
+    /// Always `None` for a Unix socket.
     pub tls: Option<Tls>,
 }
 
-/// Where callers are served.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// At an address.
+    /// An IP address and a port.
     Tcp(SocketAddr),
-    /// At a Unix socket.
+    /// A Unix socket.
     Unix {
-        /// Its file, from the root.
+        /// An absolute path.
         path: PathBuf,
         /// The permission bits of the file, at most `0o777`.
         mode: u32,
     },
 }
 
-/// `[server.drain]`: how the gateway stops.
-#[derive(Clone, Debug)]
+impl Default for Listen {
+    fn default() -> Self {
+        Self::Tcp(BLANK)
+    }
+}
+
+/// `[server.drain]`: how the gateway shuts down.
+#[derive(Clone, Debug, Default)]
 pub struct Drain {
-    /// After the signal: not ready any more, but accepting for this long. May be zero.
+    /// How long the gateway is not ready but still accepts connections. May be zero.
     pub delay: Duration,
-    /// Then at most this long for what is in flight.
+    /// Then the time for requests in flight to complete.
     pub limit: Duration,
 }
 
-/// `[admin]`: the listener for the operator.
+/// `[admin]`: the operator's listener.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// Where to listen.
     pub listen: SocketAddr,
-    /// Whether it may be another address than loopback.
+    /// Whether `listen` may be another address than loopback.
     pub allow_remote: bool,
-    /// Whether callers are served also where the address cannot be listened on, because it is nobody's
-    /// word but the default.
+    /// Whether the gateway starts without the admin listener if its port is in use, because `listen` is
+    /// the default.
     pub is_optional: bool,
 }
 
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: BLANK,
+            allow_remote: false,
+            is_optional: false,
+        }
+    }
+}
+
 /// `[ryze]`: the upstream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Ryze {
     /// `http` or `https`, with an authority; a path is a prefix without a trailing slash, but the
     /// empty one is `/`.
     pub base_url: Uri,
     /// Time to connect, TLS included.
     pub connect_timeout: Duration,
-    /// Time that an answer may take before its outcome is given up as unknown.
+    /// Time to wait for a response; after it the outcome is unknown.
     pub request_timeout: Duration,
-    /// `ca_file`, whose certificates are trusted in place of the bundled roots.
+    /// Trusted in place of the bundled roots.
     pub ca_file: Option<CaFile>,
 }
 
-/// A file of certificates, read once, so that what was checked is what is used.
+/// The certificates of a `ca_file`, read once: what was validated is what is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaFile {
-    /// Where it was found.
     pub path: PathBuf,
-    /// What it held: at least one.
+    /// At least one.
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
-/// `[budget]`: the promise of pace towards the upstream.
-#[derive(Clone, Debug)]
+/// `[budget]`: the rate limit towards the upstream.
+#[derive(Clone, Debug, Default)]
 pub struct Budget {
-    /// Requests that this process may have arrive in any 60 s, at least 1:
-    /// `requests_per_minute / replicas`.
-    pub share: u32,
-    /// How many may go out at once before pacing sets in, `1..=share`, or up to the limit that is
-    /// shared through Redis.
+    /// Requests that may arrive in any 60 s, of all replicas together, at least `replicas`.
+    pub requests_per_minute: u32,
+    /// Requests sent at once before pacing sets in: `1..=share()`, with Redis
+    /// `1..=requests_per_minute`.
     pub burst: u32,
-    /// A change that would wait longer is refused at once. May be zero.
+    /// A change that would wait longer is rejected at once. May be zero.
     pub max_wait: Duration,
-    /// `scope`
     pub scope: Scope,
-    /// Through which several gateways share one budget; `share` then holds while it is away.
-    pub redis: Option<Redis>,
+    /// Gateways that `requests_per_minute` is divided among, with Redis only while Redis is down.
+    pub replicas: u32,
+    /// The URL of the Redis server through which gateways share the budget: `redis` or `rediss` with
+    /// a host, no query and no fragment. It may hold a password.
+    pub redis: Option<Secret>,
 }
 
-/// What a budget is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Budget {
+    /// Requests of this process that may arrive in any 60 s while it does not share a limit, at
+    /// least 1.
+    #[must_use]
+    pub fn share(&self) -> u32 {
+        self.requests_per_minute
+            .checked_div(self.replicas)
+            .unwrap_or_default()
+    }
+}
+
+/// What the rate limit applies to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// One for everything that this process sends.
+    /// All requests of this process.
+    #[default]
     Gateway,
-    /// One for each token, as the upstream counts.
+    /// The requests of each token, as the upstream counts.
     Token,
 }
 
-/// A budget that several gateways share.
-#[derive(Clone, Debug)]
-pub struct Redis {
-    /// `redis` or `rediss` with a host, no query and no fragment. It may hold a password.
-    pub url: Secret,
-    /// Requests that all gateways together may have arrive in any 60 s, at least `share`.
-    pub limit: u32,
-    /// `budget.replicas`, among which the limit is divided while Redis is away.
-    pub replicas: u32,
-}
-
-/// `[policy]`: what to do where the vendors differ.
-#[derive(Clone, Debug)]
+/// `[policy]`: what to do where Z-API and Ryze differ.
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// `contacts_blacklist`
     pub contacts_blacklist: ContactsBlacklist,
 }
 
-/// What becomes of a list of contacts, which the upstream cannot carry out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How to handle a list of contacts, which the upstream does not support.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContactsBlacklist {
-    /// The call is refused and nothing is changed.
+    /// Reject the call and change nothing.
+    #[default]
     Refuse,
-    /// The mode is switched and the list is dropped.
+    /// Set the mode and drop the list.
     ModeOnly,
 }
 
-/// `[fallback]`: the old vendor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `[fallback]`: where calls go that are not translated, usually Z-API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fallback {
     /// As that of [`Ryze`].
     pub base_url: Uri,
     /// Time to connect, TLS included.
     pub connect_timeout: Duration,
-    /// How long nothing may move on a connection, either way.
+    /// How long a call may go without a byte in either direction.
     pub idle_timeout: Duration,
     /// As that of [`Ryze`].
     pub ca_file: Option<CaFile>,
@@ -178,32 +196,39 @@ pub struct Fallback {
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// The least severe level that is written.
-    pub level: tracing::level_filters::LevelFilter,
-    /// How a line looks.
+    pub level: LevelFilter,
     pub format: LogFormat,
 }
 
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: LevelFilter::OFF,
+            format: LogFormat::default(),
+        }
+    }
+}
+
+/// The format of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object a line.
+    #[default]
     Json,
     /// For people.
     Text,
 }
 
-/// `[[instances]]`: one WhatsApp account, as both vendors know it.
-#[derive(Clone, Debug)]
+/// `[[instances]]`: one WhatsApp account at Z-API and at Ryze.
+#[derive(Clone, Debug, Default)]
 pub struct Instance {
-    /// The id in a legacy caller's path.
+    /// The id in the path of a Z-API call.
     pub zapi_instance: String,
-    /// The token in a legacy caller's path.
+    /// The token in the path of a Z-API call.
     pub zapi_token: Secret,
-    /// The `Client-Token` that callers must send; with none the header is not asked for.
+    /// The `Client-Token` that clients must send; `None` does not check the header.
     pub client_token: Option<Secret>,
-    /// The instance's name at the upstream.
+    /// The name of the instance at the upstream.
     pub ryze_instance: String,
-    /// The upstream's token.
     pub ryze_token: Secret,
 }

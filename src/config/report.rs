@@ -1,24 +1,23 @@
-//! The file as the user wrote it: from its text to a tree of tables, with every problem on the way
-//! instead of the first one alone.
+//! The problems of a configuration file, each with its line.
 //!
-//! How a table is read belongs in `table.rs`; which keys there are, their defaults and the rules
-//! between them in `rules.rs`.
+//! A problem names the key and says what to write. It never quotes a value, which may be a secret.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
-use toml::de::{DeTable, Error};
-
-use super::table::Table;
+use toml::de::Error;
 
 /// A file in another format has an error on every line.
 const MAX_SYNTAX_ERRORS: usize = 20;
 
-/// Something in the file that the user should change. No secret is ever part of it.
+/// Something in the file that the user should change. It contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, counted from 1; none where the file lacks something or cannot be read.
+    /// Counted from 1; `None` for a file that cannot be read and for a table that is missing.
     pub line: Option<usize>,
-    /// The full key, as in `instances[2].zapi_token`; empty where it is not about a key.
+    /// The full key, as in `instances[2].zapi_token`; empty for a problem of the whole file.
     pub key: String,
     /// What is wrong and what to write.
     pub message: String,
@@ -36,55 +35,44 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Reads a whole file: `read` takes every key that it knows, and what it did not take is unknown.
-///
-/// # Errors
-///
-/// Every problem, in the order of the lines. Otherwise what was read comes with the warnings.
-pub(super) fn read<T>(
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-    read: impl FnOnce(&mut Table<'_>) -> T,
-) -> Result<(T, Vec<Problem>), Vec<Problem>> {
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    let file = File {
-        line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
-        environment,
-        problems: RefCell::default(),
-        warnings: RefCell::default(),
-    };
-    if !errors.is_empty() {
-        return Err(file.not_toml(errors, text.trim_end().len()));
-    }
-    let value = Table::read(&file, String::new(), None, tree.into_inner(), read);
-    let warnings = file.warnings.take();
-    let mut problems = file.problems.take();
-    problems.sort_by_key(|problem| problem.line);
-    if problems.is_empty() {
-        Ok((value, warnings))
-    } else {
-        Err(problems)
-    }
+/// Where a key stands in the file.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    /// The byte offset of the key, or of its table if the key is not written.
+    pub(super) at: Option<usize>,
+    pub(super) is_written: bool,
 }
 
-/// What all tables and keys of one file share.
-pub(super) struct File<'f> {
-    /// Where its lines end.
+/// Collects the problems and the warnings of one file.
+pub(super) struct Report {
     line_ends: Vec<usize>,
-    /// The value of an environment variable.
-    pub(super) environment: &'f dyn Fn(&str) -> Option<String>,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    places: HashMap<String, Place>,
+    problems: Vec<Problem>,
+    /// The keys of `problems`.
+    faulty: HashSet<String>,
+    warnings: Vec<Problem>,
 }
 
-impl File<'_> {
-    /// The first error of each line, of [`MAX_SYNTAX_ERRORS`] lines at most.
-    /// What is not closed is reported at `end`, the last line with a text.
-    fn not_toml(&self, errors: Vec<Error>, end: usize) -> Vec<Problem> {
+impl Report {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+            places: HashMap::new(),
+            problems: Vec::new(),
+            faulty: HashSet::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The problems of a text that is not TOML: the first error of each line, of
+    /// [`MAX_SYNTAX_ERRORS`] lines at most.
+    pub(super) fn not_toml(&self, text: &str, errors: Vec<Error>) -> Vec<Problem> {
+        // The parser reports a string or a table without an end behind the last line.
+        let end = text.trim_end().len();
         let to_problem = |error: Error| {
-            // Its `Display` quotes the line, which may hold a secret.
-            let message = format!("not TOML: {}", error.message());
-            self.problem(error.span().map(|span| span.start.min(end)), "", message)
+            let at = error.span().map(|span| span.start.min(end));
+            // The error's `Display` quotes the line.
+            self.to_problem(at, "", format!("not TOML: {}", error.message()))
         };
         let mut problems: Vec<_> = errors.into_iter().map(to_problem).collect();
         problems.sort_by_key(|problem| problem.line);
@@ -92,40 +80,76 @@ impl File<'_> {
         let more = problems.len().saturating_sub(MAX_SYNTAX_ERRORS);
         problems.truncate(MAX_SYNTAX_ERRORS);
         if more > 0 {
-            problems.push(self.problem(
-                None,
-                "",
-                format!("and {more} more lines that are not TOML"),
-            ));
+            let message = format!("and {more} more lines that are not TOML");
+            problems.push(self.to_problem(None, "", message));
         }
         problems
     }
 
-    fn problem(&self, at: Option<usize>, key: &str, message: impl Into<String>) -> Problem {
-        Problem {
-            line: at.map(|at| self.line_ends.partition_point(|end| *end < at) + 1),
-            key: key.to_owned(),
-            message: message.into(),
+    /// Records where `key` stands.
+    pub(super) fn place(&mut self, key: &str, place: Place) {
+        self.places.insert(key.to_owned(), place);
+    }
+
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.places.get(key).is_some_and(|place| place.is_written)
+    }
+
+    pub(super) fn is_faulty(&self, key: &str) -> bool {
+        self.faulty.contains(key)
+    }
+
+    /// Whether `key` is written and has no problem so far.
+    pub(super) fn is_valid(&self, key: &str) -> bool {
+        self.is_written(key) && !self.is_faulty(key)
+    }
+
+    /// Reports a problem at the byte offset `at`.
+    pub(super) fn problem_at(&mut self, at: Option<usize>, key: &str, message: impl Into<String>) {
+        let problem = self.to_problem(at, key, message.into());
+        self.faulty.insert(key.to_owned());
+        self.problems.push(problem);
+    }
+
+    /// Reports a problem where `key` stands.
+    pub(super) fn problem(&mut self, key: &str, message: impl Into<String>) {
+        self.problem_at(self.at(key), key, message);
+    }
+
+    /// Reports that `key` contradicts the keys in `others`, unless one of them has a problem of its
+    /// own, which may be the cause.
+    pub(super) fn conflict(&mut self, key: &str, others: &[&str], message: impl Into<String>) {
+        if !self.is_faulty(key) && !others.iter().any(|other| self.is_faulty(other)) {
+            self.problem(key, message);
         }
     }
 
-    /// Reports a problem with a key.
-    pub(super) fn report(&self, at: Option<usize>, key: &str, message: impl Into<String>) {
-        let problem = self.problem(at, key, message);
-        self.problems.borrow_mut().push(problem);
+    /// Reports something that is allowed and probably not intended.
+    pub(super) fn warn(&mut self, key: &str, message: impl Into<String>) {
+        let warning = self.to_problem(self.at(key), key, message.into());
+        self.warnings.push(warning);
     }
 
-    /// Reports what is allowed and yet may not be meant.
-    pub(super) fn warn(&self, at: Option<usize>, key: &str, message: impl Into<String>) {
-        let warning = self.problem(at, key, message);
-        self.warnings.borrow_mut().push(warning);
+    /// The warnings, or all problems, in the order of the lines.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
+        self.problems.sort_by_key(|problem| problem.line);
+        self.warnings.sort_by_key(|warning| warning.line);
+        if self.problems.is_empty() {
+            Ok(self.warnings)
+        } else {
+            Err(self.problems)
+        }
     }
 
-    /// Whether a problem with this key is known already.
-    pub(super) fn has_problem(&self, key: &str) -> bool {
-        self.problems
-            .borrow()
-            .iter()
-            .any(|problem| problem.key == key)
+    fn at(&self, key: &str) -> Option<usize> {
+        self.places.get(key)?.at
+    }
+
+    fn to_problem(&self, at: Option<usize>, key: &str, message: String) -> Problem {
+        Problem {
+            line: at.map(|at| self.line_ends.partition_point(|end| *end < at) + 1),
+            key: key.to_owned(),
+            message,
+        }
     }
 }

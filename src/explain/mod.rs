@@ -82,11 +82,13 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     if let Some(mut request) = ryze.asked() {
         name_made_id(request.headers_mut(), bytes);
         let budget = &config.budget;
-        let shared = budget.redis.as_ref().map(|redis| redis.limit);
         return Ok(Explanation::Ryze {
             request: with_whole_url(request, &config.ryze.base_url)?,
             answer,
-            requests_per_minute: shared.unwrap_or(budget.share),
+            requests_per_minute: match budget.redis {
+                Some(_) => budget.requests_per_minute,
+                None => budget.share(),
+            },
             drops_contacts: drops_contacts(config, bytes).await?,
         });
     }

@@ -241,8 +241,9 @@ fn a_file_of_another_format_has_twenty_errors_at_most_and_at_once() {
     for text in [format!("{{{json}}}"), yaml, array, doubled, deep] {
         let start = Instant::now();
         let problems = parse(&text).unwrap_err();
+        // Milliseconds in a release build. Parsing line by line took 7 to 30 s even there.
         assert!(
-            start.elapsed() < Duration::from_secs(1),
+            start.elapsed() < Duration::from_secs(5),
             "{:?}",
             start.elapsed()
         );
