@@ -1,4 +1,4 @@
-//! What systemd hears of a gateway's life on its notification socket, and when.
+//! Notifications to systemd: at the start, around a reload, at the shutdown.
 
 use std::{fs, io::Write as _};
 
@@ -10,7 +10,7 @@ use crate::{
     process::{Process, program},
 };
 
-/// A gateway, and the socket on which it tells of itself.
+/// A gateway and its notification socket.
 struct Notifying {
     gateway: Process,
     socket: UnixDatagram,
@@ -35,7 +35,7 @@ impl Notifying {
         }
     }
 
-    /// The next message that says more than a status.
+    /// The next message other than a status alone.
     async fn next(&self) -> String {
         loop {
             let mut message = [0; 4096];
@@ -57,7 +57,7 @@ impl Notifying {
 }
 
 #[tokio::test]
-async fn a_life() {
+async fn start_reload_and_stop() {
     let mut notifying = Notifying::start();
     let ready = notifying.next().await;
     assert!(ready.starts_with("READY=1\n"), "{ready}");
@@ -73,7 +73,7 @@ async fn a_life() {
     file.write_all(b"unheard-of = 1\n").unwrap();
     let refused = notifying.reload().await;
     assert!(refused.starts_with("READY=1\n"), "{refused}");
-    assert_ne!(refused, applied, "the status tells of the refusal");
+    assert_ne!(refused, applied, "the status says that it was refused");
     notifying.gateway.signal("TERM");
     let stopping = notifying.next().await;
     assert!(stopping.starts_with("STOPPING=1\n"), "{stopping}");

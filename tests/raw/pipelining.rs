@@ -1,12 +1,12 @@
-//! Many requests on one connection, sent before the first is answered: the answers come in the order
-//! of the requests, and an unsound one is the last.
+//! Pipelined requests: the responses come in the order of the requests, and an invalid request is the
+//! last one.
 
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Reader, statuses};
 use crate::harness::{Gateway, Reply, Setup, answer, confirmation, photo, post};
 
-/// A gateway before an old vendor that says what it was asked for.
+/// A gateway whose fallback echoes the first line of each request.
 async fn start() -> (Reader, Reader, Gateway) {
     let ryze = Reader::start(|_| confirmation(r#"{"visibility":{"profile":"all"}}"#));
     let old = Reader::start(|(first_line, _)| answer(299, "", first_line));
@@ -87,7 +87,7 @@ async fn a_pipelined_head_with_both_lengths_is_the_last() {
 }
 
 #[tokio::test]
-async fn what_is_behind_an_unsound_request_is_not_answered() {
+async fn nothing_after_an_invalid_request_is_answered() {
     let unsound = [
         "POST /x HTTP/1.1\r\nHost: g\r\nContent-Length: 1, 1\r\n\r\n",
         "POST /x HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",

@@ -1,26 +1,26 @@
-//! The spellings of a request whose end may be in doubt, each with what is to become of it. One
-//! generator for calls that go to Ryze and for those that go to the fallback.
+//! Spellings of requests whose length is ambiguous, each with the expected verdict. One generator for
+//! calls that go to Ryze and for those that go to the fallback.
 
-/// A request on its way: what stands between its first line and its body, and the body.
+/// The version, headers and body of a request.
 pub struct Spelling {
-    /// Of the first line.
+    /// The last word of the first line.
     pub version: &'static str,
-    /// Each ends with its line end; the empty line behind them is not among them.
+    /// Each with its line end, without the empty line after them.
     pub headers: String,
     pub body: String,
     pub verdict: Verdict,
 }
 
-/// What is to become of a request.
+/// How a request must be treated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// It has one meaning: it is answered, and so is the next one on its connection.
+    /// It is answered, and so is the next request on its connection.
     Sound,
-    /// It is answered, and nothing behind it.
+    /// It is answered, and nothing after it.
     Last,
-    /// Its body is empty, and nothing behind it is answered.
+    /// As `Last`, with an empty body.
     LastAndEmpty,
-    /// It is refused, nothing behind it is answered, and no upstream hears of it.
+    /// It is refused, nothing after it is answered, and it does not reach an upstream.
     Unsound,
 }
 use Verdict::{Last, LastAndEmpty, Sound, Unsound};
@@ -96,8 +96,7 @@ const LENGTHS: [(&str, Verdict); 29] = [
     (": 99999999999999999999999999", Unsound),
 ];
 
-/// Names that are not `Content-Length` or `Transfer-Encoding`, though a careless reader may think so,
-/// and whether they are names at all.
+/// Names that a lenient parser may take for `Transfer-Encoding`, and whether they are valid names.
 const NAMES: [(&str, Verdict); 12] = [
     ("Transfer_Encoding", Sound),
     ("TransferEncoding", Sound),
@@ -113,8 +112,8 @@ const NAMES: [(&str, Verdict); 12] = [
     ("\rTransfer-Encoding", Unsound),
 ];
 
-/// Chunked bodies that hold `D`, which has `H` bytes in hexadecimal. Of an extension
-/// only its end counts. Where trailers end is a thing on which readers differ.
+/// Chunked bodies of `D`, whose length is `H` in hexadecimal. Parsers differ about chunk extensions and
+/// the end of trailers.
 const CHUNKS: [(&str, Verdict); 39] = [
     ("H\r\nD\r\n0\r\n\r\n", Sound),
     ("0000H\r\nD\r\n000\r\n\r\n", Sound),
@@ -160,8 +159,8 @@ const CHUNKS: [(&str, Verdict); 39] = [
     ("H\r\nD\r\n00x\r\n\r\n", Unsound),
 ];
 
-/// All of them, for a body of `data`; `hidden` is a request that no reading of them may bring to light
-/// where it is inside a body.
+/// All spellings, for a body of `data`. `hidden` is a request inside a body, which must not be read as a
+/// request.
 pub fn all(data: &str, hidden: &str) -> Vec<Spelling> {
     let chunks = |text: &str| {
         let text = text.replace("Host:", "host:");
