@@ -67,7 +67,7 @@ async fn wrong_input_is_told_what_is_right() {
         (
             FAULTS,
             r#"{"answer":"close","instance":1}"#,
-            "send a JSON object: invalid type: integer `1`, expected a string at line 1 column 29",
+            "send a JSON object: invalid type: integer `1`, expected a string at line 1 column 30",
         ),
         (
             FAULTS,
