@@ -26,7 +26,8 @@ use crate::{
     server::{CallerBody, Handler},
     trace::{Trace, X_REQUEST_ID},
     zapi::{
-        accounts, request,
+        accounts,
+        request::{self, ReadCall},
         response::{self, Answer, Refusal},
         route::Route,
         router::Destination,
@@ -39,6 +40,10 @@ pub struct Gateway<C> {
     lanes: Arc<Lanes<C>>,
     deadline: Duration,
 }
+
+/// An extension of the response to a call whose list of contacts was dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct ContactsDropped;
 
 /// The body of an answer: the gateway's own, or the old vendor's as it comes.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
@@ -96,17 +101,20 @@ impl<C: Connect> Gateway<C> {
         alarm: &mut Alarm,
     ) -> Answer {
         let deadline = line.started + self.deadline;
-        let operation = request::operation(route, parts, body, &rules.limits, deadline);
-        let operation = tokio::select! {
+        let call = request::operation(route, parts, body, &rules.limits, deadline);
+        let call = tokio::select! {
             biased;
-            operation = operation => operation,
+            call = call => call,
             () = self.lanes.until_cut() => {
                 line.ended_by = "gateway";
                 Err(Refusal::Unavailable("the gateway is stopping; nothing was changed"))
             }
         };
-        let answer = match operation {
-            Ok(operation) => {
+        let answer = match call {
+            Ok(ReadCall {
+                operation,
+                drops_contacts,
+            }) => {
                 let (lanes, target) = (&self.lanes, &instance.target);
                 line.operation = Some((operation, Instant::now()));
                 let outcome = lanes.carry_out(target, operation, deadline, alarm, &line.trace);
@@ -117,7 +125,11 @@ impl<C: Connect> Gateway<C> {
                     (Ok(_), Operation::Change(_)) => line.succeeded("confirmed"),
                     (Ok(_), Operation::Read) => line.succeeded("read"),
                 }
-                response::outcome(&operation, &outcome)
+                let mut answer = response::outcome(&operation, &outcome);
+                if drops_contacts {
+                    answer.extensions_mut().insert(ContactsDropped);
+                }
+                answer
             }
             Err(refusal) => self.refuse(&refusal, line),
         };

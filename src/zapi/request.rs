@@ -31,6 +31,24 @@ pub struct Limits {
     pub contacts_blacklist: ContactsBlacklist,
 }
 
+/// A call that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadCall {
+    /// What to do on Ryze.
+    pub operation: Operation,
+    /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
+    pub drops_contacts: bool,
+}
+
+impl From<Operation> for ReadCall {
+    fn from(operation: Operation) -> Self {
+        Self {
+            operation,
+            drops_contacts: false,
+        }
+    }
+}
+
 /// Reads the operation that a call asks for, by `deadline`. A body is read where the call has one, and
 /// not before its content type is right.
 ///
@@ -42,12 +60,12 @@ pub async fn operation<B>(
     body: B,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Operation, Refusal>
+) -> Result<ReadCall, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (setting, audience) = match route.call {
+    match route.call {
         Call::Change {
             setting,
             values,
@@ -56,8 +74,12 @@ where
         } => {
             check_content_type(&parts.headers)?;
             let body = read_body(body, limits, deadline).await?;
-            let audience = read_object(&body, field, values, limits.contacts_blacklist)?;
-            (setting, audience)
+            let (audience, drops_contacts) =
+                read_object(&body, field, values, limits.contacts_blacklist)?;
+            Ok(ReadCall {
+                operation: Operation::Change(Change { setting, audience }),
+                drops_contacts,
+            })
         }
         Call::Change {
             setting,
@@ -68,19 +90,16 @@ where
             let query = parts.uri.query().unwrap_or_default();
             let audience = read_query(query, parameter, values)?;
             pass_over(body, limits, deadline).await?;
-            (setting, audience)
+            Ok(Operation::Change(Change { setting, audience }).into())
         }
         Call::Read => {
             pass_over(body, limits, deadline).await?;
-            return Ok(Operation::Read);
+            Ok(Operation::Read.into())
         }
-        Call::Untranslatable { what } => {
-            return Err(Refusal::NoCounterpart(format!(
-                "Ryze has no call to {what}. Nothing was changed."
-            )));
-        }
-    };
-    Ok(Operation::Change(Change { setting, audience }))
+        Call::Untranslatable { what } => Err(Refusal::NoCounterpart(format!(
+            "Ryze has no call to {what}. Nothing was changed."
+        ))),
+    }
 }
 
 /// Takes a body that means nothing, so that the connection can be used again. A request that broke off
@@ -140,12 +159,13 @@ where
     }
 }
 
+/// The value of `field`, and whether a list of contacts is dropped.
 fn read_object(
     body: &[u8],
     field: &str,
     values: Words,
     policy: ContactsBlacklist,
-) -> Result<Audience, Refusal> {
+) -> Result<(Audience, bool), Refusal> {
     let malformed = |error| {
         Refusal::BadRequest(format!(
             "the body is not the JSON object of this call: {error}"
@@ -164,18 +184,18 @@ fn read_object(
     let audience = json::string(value)
         .and_then(|word| find(values, &word))
         .ok_or_else(|| Refusal::BadRequest(expected(field, values)))?;
-    if audience == Audience::ContactsExcept
-        && let Some(contacts) = contacts
-        && has_contacts(contacts)?
-        && policy == ContactsBlacklist::Refuse
-    {
+    let has_contacts = match contacts {
+        Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
+        _ => false,
+    };
+    if has_contacts && policy == ContactsBlacklist::Refuse {
         return Err(Refusal::ContactsList(
             "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
              the mode switched and the list dropped, the operator of the gateway sets \
              policy.contacts_blacklist to \"mode_only\".",
         ));
     }
-    Ok(audience)
+    Ok((audience, has_contacts))
 }
 
 /// The field that callers take for the right one, because other privacy calls have it.
