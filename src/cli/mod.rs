@@ -27,7 +27,7 @@ use crate::{
     config::{self, Config, Listen, Problem},
     explain::{
         self,
-        request::{self, TypedError},
+        request::{self, InvalidRequest},
     },
     sandbox::{self, Sandbox, Window},
     server::{self, Address},
@@ -117,11 +117,11 @@ async fn check(check: Check) -> Result<(), Failed> {
 async fn explain(command: Explain) -> Result<(), Failed> {
     let request = request::read(&command.request, &command.headers, io::stdin().lock());
     let request = request.map_err(|error| match error {
-        TypedError::Usage(_) => {
+        InvalidRequest::Usage(_) => {
             tell(format_args!("error: {error}"));
             Failed::Told(USAGE)
         }
-        TypedError::Stdin(_) => error.into(),
+        InvalidRequest::Stdin(_) => error.into(),
     })?;
     if let Some(warning) = request.warning {
         tell(format_args!("warning: {warning}"));

@@ -1,5 +1,4 @@
-//! Stand-ins for the vendors, at the other end of pipes: each remembers what it was asked and says
-//! yes. What a vendor may say otherwise belongs in `sandbox`.
+//! Stub upstreams behind in-memory pipes: each records the first request and answers with success.
 
 use std::{
     io,
@@ -19,26 +18,25 @@ use crate::{
     ryze::wire,
 };
 
-/// Bytes of a pipe.
-const ROOM: usize = 64 * 1024;
+const PIPE_CAPACITY: usize = 64 * 1024;
 
-/// A vendor, and the way to it. A clone is the same vendor.
+/// An upstream and its connector. A clone is the same upstream.
 #[derive(Clone)]
-pub(super) struct Vendor {
+pub(super) struct Stub {
     answer: fn(&Bytes) -> Response<Full<Bytes>>,
-    asked: Arc<OnceLock<Request<Bytes>>>,
+    received: Arc<OnceLock<Request<Bytes>>>,
 }
 
-impl Vendor {
-    /// Ryze, which confirms every update and has every setting at its widest.
+impl Stub {
+    /// Ryze. It confirms every update, and a read finds every setting at everyone.
     pub(super) fn ryze() -> Self {
         Self::new(|body| {
             let settings = if body.is_empty() {
-                let widest = |setting| Change {
+                let everyone = |setting| Change {
                     setting,
                     audience: Audience::Everyone,
                 };
-                wire::update(&Setting::ALL.into_iter().map(widest).collect())
+                wire::update(&Setting::ALL.into_iter().map(everyone).collect())
             } else {
                 body.clone()
             };
@@ -46,8 +44,8 @@ impl Vendor {
         })
     }
 
-    /// The old vendor, whose answers nobody is to take for real ones: they are empty.
-    pub(super) fn old() -> Self {
+    /// The fallback. Its responses are empty, so that they are not mistaken for Z-API's.
+    pub(super) fn fallback() -> Self {
         Self::new(|_| {
             let mut answer = Response::new(Full::default());
             *answer.status_mut() = StatusCode::NO_CONTENT;
@@ -58,36 +56,36 @@ impl Vendor {
     fn new(answer: fn(&Bytes) -> Response<Full<Bytes>>) -> Self {
         Self {
             answer,
-            asked: Arc::default(),
+            received: Arc::default(),
         }
     }
 
-    /// The first request that arrived whole.
-    pub(super) fn asked(&self) -> Option<Request<Bytes>> {
-        self.asked.get().cloned()
+    /// The first complete request.
+    pub(super) fn received(&self) -> Option<Request<Bytes>> {
+        self.received.get().cloned()
     }
 
     async fn serve(self, stream: DuplexStream) {
         let service = service_fn(|request: Request<Incoming>| {
-            let Self { answer, asked } = self.clone();
+            let Self { answer, received } = self.clone();
             async move {
                 let (head, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
                 let answer = answer(&body);
-                // A second one would be the same again.
-                let _ = asked.set(Request::from_parts(head, body));
+                // A retry repeats the first request.
+                let _ = received.set(Request::from_parts(head, body));
                 Ok::<_, hyper::Error>(answer)
             }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // How it ends is seen on the gateway's side.
+        // The gateway handles a connection error at its end.
         let _ = connection.await;
     }
 }
 
-impl Connect for Vendor {
+impl Connect for Stub {
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let (near, far) = duplex(ROOM);
+        let (near, far) = duplex(PIPE_CAPACITY);
         tokio::spawn(self.clone().serve(far));
         Ok(Box::new(near))
     }

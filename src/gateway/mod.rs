@@ -26,7 +26,7 @@ use crate::{
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
-        request,
+        request::{self, ReadCall},
         response::{self, Answer},
         router::Destination,
         routes::Route,
@@ -39,6 +39,10 @@ pub struct Gateway<C> {
     lanes: Arc<Lanes<C>>,
     deadline: Duration,
 }
+
+/// An extension of the response to a call whose list of contacts was dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct ContactsDropped;
 
 /// The body of an answer: the gateway's own, or the old vendor's as it comes.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
@@ -95,17 +99,20 @@ impl<C: Connect> Gateway<C> {
         line: &mut Line,
     ) -> Answer {
         let deadline = line.started + self.deadline;
-        let operation = request::operation(route, parts, body, &rules.limits, deadline);
-        let operation = tokio::select! {
+        let call = request::operation(route, parts, body, &rules.limits, deadline);
+        let call = tokio::select! {
             biased;
-            operation = operation => operation,
+            call = call => call,
             () = self.lanes.until_cut() => {
                 line.ended_by = "gateway";
                 Err(Unavailable::Stopping.into())
             }
         };
-        let answer = match operation {
-            Ok(operation) => {
+        let answer = match call {
+            Ok(ReadCall {
+                operation,
+                drops_contacts,
+            }) => {
                 let (lanes, target) = (&self.lanes, &instance.target);
                 line.operation = Some((operation, Instant::now()));
                 let outcome = lanes.carry_out(target, operation, deadline, &line.trace);
@@ -116,7 +123,11 @@ impl<C: Connect> Gateway<C> {
                     (Ok(_), Operation::Change(_)) => line.succeeded("confirmed"),
                     (Ok(_), Operation::Read) => line.succeeded("read"),
                 }
-                response::outcome(&operation, &outcome)
+                let mut answer = response::outcome(&operation, &outcome);
+                if drops_contacts {
+                    answer.extensions_mut().insert(ContactsDropped);
+                }
+                answer
             }
             Err(rejection) => self.reject(&rejection, line),
         };

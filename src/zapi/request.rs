@@ -30,6 +30,24 @@ pub struct Limits {
     pub contacts_blacklist: ContactsBlacklist,
 }
 
+/// A call that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadCall {
+    /// What to do on Ryze.
+    pub operation: Operation,
+    /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
+    pub drops_contacts: bool,
+}
+
+impl From<Operation> for ReadCall {
+    fn from(operation: Operation) -> Self {
+        Self {
+            operation,
+            drops_contacts: false,
+        }
+    }
+}
+
 /// Reads the operation that a call asks for, by `deadline`. The body of a call that takes one is read
 /// only after its content type was checked.
 ///
@@ -41,12 +59,12 @@ pub async fn operation<B>(
     body: B,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Operation, Rejection>
+) -> Result<ReadCall, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (setting, audience) = match route.call {
+    match route.call {
         Call::Change {
             setting,
             values,
@@ -55,8 +73,12 @@ where
         } => {
             check_content_type(&parts.headers)?;
             let body = read_body(body, limits, deadline).await?;
-            let audience = read_object(&body, field, values, limits.contacts_blacklist)?;
-            (setting, audience)
+            let (audience, drops_contacts) =
+                read_object(&body, field, values, limits.contacts_blacklist)?;
+            Ok(ReadCall {
+                operation: Operation::Change(Change { setting, audience }),
+                drops_contacts,
+            })
         }
         Call::Change {
             setting,
@@ -67,17 +89,14 @@ where
             let query = parts.uri.query().unwrap_or_default();
             let audience = read_query(query, parameter, values)?;
             discard(body, limits, deadline).await?;
-            (setting, audience)
+            Ok(Operation::Change(Change { setting, audience }).into())
         }
         Call::Read => {
             discard(body, limits, deadline).await?;
-            return Ok(Operation::Read);
+            Ok(Operation::Read.into())
         }
-        Call::Untranslatable { what } => {
-            return Err(Rejection::NoCounterpart(what));
-        }
-    };
-    Ok(Operation::Change(Change { setting, audience }))
+        Call::Untranslatable { what } => Err(Rejection::NoCounterpart(what)),
+    }
 }
 
 /// Reads and discards a body, so that the connection can be reused. A body that ends early is an error
@@ -135,12 +154,13 @@ where
     }
 }
 
+/// The value of `field`, and whether a list of contacts is dropped.
 fn read_object(
     body: &[u8],
     field: &'static str,
     values: Values,
     policy: ContactsBlacklist,
-) -> Result<Audience, Rejection> {
+) -> Result<(Audience, bool), Rejection> {
     let [value, contacts] = json::object(body, [field, "contactsBlacklist"])
         .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
     let expected = |sent_instead| BadRequest::Value {
@@ -157,14 +177,14 @@ fn read_object(
     let audience = json::string(value)
         .and_then(|word| find(values, &word))
         .ok_or_else(|| expected(None))?;
-    if audience == Audience::ContactsExcept
-        && let Some(contacts) = contacts
-        && has_contacts(contacts)?
-        && policy == ContactsBlacklist::Refuse
-    {
+    let has_contacts = match contacts {
+        Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
+        _ => false,
+    };
+    if has_contacts && policy == ContactsBlacklist::Refuse {
         return Err(Rejection::ContactsList);
     }
-    Ok(audience)
+    Ok((audience, has_contacts))
 }
 
 /// The field that clients confuse with this one, because other privacy calls have it.
