@@ -48,6 +48,21 @@ pub enum Step {
     Reset,
     /// The gateway is killed, and another one started.
     Restart,
+    /// Ryze gives an instance its second token.
+    Issue(usize),
+    /// The gateway loads another configuration of an instance.
+    Reload(usize, Entry),
+}
+
+/// How an instance is configured after a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// With its second token.
+    Rotated,
+    /// With its second token, in another entry.
+    Replaced,
+    /// Not at all.
+    Gone,
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +114,7 @@ impl Schedule {
         schedule.add_callers(&mut rng, length);
         schedule.add_faults(&mut rng, length);
         schedule.add_events(&mut rng, length);
+        schedule.add_rotations(&mut rng, length);
         schedule.steps.sort_by_key(|(at, _)| *at);
         schedule
     }
@@ -198,6 +214,29 @@ impl Schedule {
                     }
                     _ => self.steps.push((at, Step::Restart)),
                 }
+            }
+        }
+    }
+}
+
+impl Schedule {
+    /// Some instances get their second token, at most once, at Ryze before or after the gateway.
+    fn add_rotations(&mut self, rng: &mut Rng, length: u64) {
+        for instance in 0..self.tokens.len() {
+            if rng.u32(0..4) > 0 {
+                continue;
+            }
+            let [mut at, mut issued] = [millis(rng, 0..=length); 2];
+            let longest = [0, 500, 10_000][rng.usize(0..3)];
+            let gap = millis(rng, 0..=longest);
+            *if rng.bool() { &mut at } else { &mut issued } += gap;
+            self.steps.push((issued, Step::Issue(instance)));
+            let entry = [Entry::Rotated, Entry::Replaced, Entry::Gone][rng.usize(0..3)];
+            self.steps.push((at, Step::Reload(instance, entry)));
+            if entry == Entry::Gone {
+                let back = at + millis(rng, 0..=10_000);
+                self.steps
+                    .push((back, Step::Reload(instance, Entry::Replaced)));
             }
         }
     }

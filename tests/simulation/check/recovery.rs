@@ -148,7 +148,7 @@ fn left_open(
         let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(leaves_open));
         return is_its.then_some("without being made sure of");
     }
-    let update = &history.exchanges[turns.before(last)?];
+    let update = &history.exchanges[turns.update_before(last)?];
     (shows && tries < 2 && !is_named_among_others(update, call))
         .then_some("without being sent again")
 }

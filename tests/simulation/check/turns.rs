@@ -80,6 +80,26 @@ impl<'history> Turns<'history> {
         earlier.rposition(|it| it.is_of_lane(request))
     }
 
+    /// The update that a read-back made sure of, or would have if its token had not been replaced.
+    pub fn update_before(&self, number: usize) -> Option<usize> {
+        let mut before = self.before(number)?;
+        while self.purposes[before] == Purpose::ReadBack && self.is_of_replaced_token(before) {
+            before = self.before(before)?;
+        }
+        Some(before)
+    }
+
+    /// Whether Ryze refused the request for its token, which the gateway may have replaced by then.
+    fn is_of_replaced_token(&self, number: usize) -> bool {
+        let request = &self.history.exchanges[number];
+        let refusal = heard(request, self.schedule);
+        let refusal = refusal.filter(|it| it.is_denial() || it.is_over_ryzes_limit());
+        refusal.is_some_and(|answer| {
+            let is_replaced = self.history.is_token_replaced(request, answer.at, SLACK);
+            is_replaced.unwrap_or(true)
+        })
+    }
+
     /// Whether a change is in an update that has not its first try of it.
     pub fn is_repeat(&self, number: usize) -> bool {
         let again = |call: &usize| self.tries[*call].get(1) == Some(&number);
@@ -130,7 +150,8 @@ impl<'history> Turns<'history> {
     /// waits to hear of it.
     fn made_sure_of(&self, number: usize, waiting: &[usize]) -> Option<usize> {
         let request = &self.history.exchanges[number];
-        let update = self.before(number).filter(|_| request.asked.is_empty())?;
+        let update = self.update_before(number);
+        let update = update.filter(|_| request.asked.is_empty())?;
         let before = &self.history.exchanges[update];
         let is_open = !before.asked.is_empty()
             && heard(before, self.schedule).is_none_or(|answer| {
@@ -195,6 +216,14 @@ impl<'history> Turns<'history> {
         let answer = heard(request, self.schedule);
         if answer.is_some_and(Answer::is_over_ryzes_limit) {
             return;
+        }
+        if let Some(denial) = answer.filter(|answer| answer.is_denial()) {
+            match history.is_token_replaced(request, denial.at, SLACK) {
+                // They are sent with the new token.
+                Some(true) => return,
+                Some(false) => (),
+                None => return members.iter().for_each(|call| self.unsure[*call] = true),
+            }
         }
         for call in members {
             let change = history.calls[*call].change();
