@@ -244,3 +244,15 @@ fn a_change_of_each_key_needs_a_restart_if_the_reference_says_so() {
     }
     assert_eq!(documented, config::keys().len());
 }
+
+#[test]
+fn another_password_of_redis_needs_a_restart() {
+    let certificates = Certificates::new();
+    let parse = |url: &str| {
+        let parsed = certificates.parse("budget.redis", Some(url));
+        parsed.unwrap()
+    };
+    let [one, other] = ["\"redis://:one@host\"", "\"redis://:other@host\""].map(parse);
+    assert_eq!(restart_pending(&one, &other), ["budget.redis"]);
+    assert_eq!(restart_pending(&one, &one), [""; 0]);
+}

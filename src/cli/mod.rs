@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
-            // With neither stdout nor stderr there is nobody to tell.
+            // It fails only without stdout or stderr.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }

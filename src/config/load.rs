@@ -69,7 +69,9 @@ pub fn parse(
     );
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
     rules::check(&mut config, draft.tls.is_some(), report);
-    config.server.tls = draft.tls.and_then(|files| tls::read(files, report));
+    config.server.tls = draft
+        .tls
+        .and_then(|files| tls::read(files.cert_file, files.key_file, report));
     let warnings = reader.report.finish()?;
     Ok(Loaded { config, warnings })
 }

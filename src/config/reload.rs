@@ -49,7 +49,7 @@ pub fn take_over(old: &Config, new: &Config) -> Result<Config, Problem> {
             line: None,
             key: "fallback.base_url".into(),
             message: "is the server.listen that is in force until a restart, so it leads back \
-                      here; write the old vendor's, or restart"
+                      here; write the URL of Z-API, or restart"
                 .into(),
         });
     }

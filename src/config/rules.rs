@@ -25,7 +25,7 @@ pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
         report.conflict(
             "fallback.base_url",
             &["server.listen"],
-            "is server.listen, so it leads back here; write the old vendor's",
+            "is server.listen, so it leads back here; write the URL of Z-API",
         );
     }
 }

@@ -21,7 +21,7 @@ use rustls::{
 use x509_cert::{Certificate, der::Decode as _};
 use zeroize::Zeroize as _;
 
-use super::{keys::TlsFiles, report::Report, source};
+use super::{report::Report, source};
 
 const CERT: &str = "server.tls.cert_file";
 const KEY: &str = "server.tls.key_file";
@@ -54,11 +54,7 @@ impl fmt::Debug for Tls {
 }
 
 /// Reads the two files, or reports what is wrong with them.
-pub(super) fn read(files: TlsFiles, report: &mut Report) -> Option<Tls> {
-    let TlsFiles {
-        cert_file,
-        key_file,
-    } = files;
+pub(super) fn read(cert_file: PathBuf, key_file: PathBuf, report: &mut Report) -> Option<Tls> {
     let chain = chain(&cert_file, report);
     let signer = signer(&key_file, report);
     let ((chain, not_after), signer) = (chain?, signer?);

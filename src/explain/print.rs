@@ -28,7 +28,7 @@ impl Display for Explanation {
                 if *drops_contacts {
                     out.write_str(
                         "\nIts list of contacts is dropped (policy.contacts_blacklist = \
-                         \"mode_only\"): nobody is put on the list or taken from it.\n",
+                         \"mode_only\"): no contact is added to the list or removed from it.\n",
                     )?;
                 }
                 writeln!(

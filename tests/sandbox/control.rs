@@ -72,7 +72,7 @@ async fn wrong_input_is_told_what_is_right() {
         (
             FAULTS,
             r#"{"answer":"close","apply":"no"}"#,
-            "send a JSON object: invalid type: string \"no\", expected a boolean at line 1 column 29",
+            "send a JSON object: invalid type: string \"no\", expected a boolean at line 1 column 30",
         ),
         (
             FAULTS,
