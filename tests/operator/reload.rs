@@ -367,11 +367,13 @@ async fn what_ryze_says_of_a_replaced_token_does_not_hold_for_the_new_one() {
     assert_eq!(tokens, [Some("ryze-secret"), Some("rotated")]);
     let held = "zapi_to_ryze_instances_held{cause=\"denied\"}";
     assert_eq!(operated.sample(held).await, Some(0.0));
-    assert!(!operated.gateway.stderr.so_far().contains("is held"));
     confirm(&mut ryze, "none").await;
     for caller in [&mut refused, &mut waits] {
         assert!(Reply::read(caller).await.is_success());
     }
+    operated.gateway.signal("TERM");
+    let ended = rotated.operated.gateway.ended().await;
+    assert!(!ended.stderr.contains("is held"), "{}", ended.stderr);
 }
 
 #[tokio::test]
