@@ -313,7 +313,8 @@ async fn no_reload_lets_an_older_value_overtake_a_newer_one() {
     let rotate = |before: &str| before.replace("ryze-secret", "rotated");
     let rename = |before: &str| before.replace("\"I1\"", "\"I9\"");
     let take_out = |before: &str| before.replace("\"main\"", "\"spare\"");
-    let schedules: [(&str, &[&dyn Fn(&str) -> String]); 3] = [
+    type Reload<'r> = &'r dyn Fn(&str) -> String;
+    let schedules: [(&str, &[Reload<'_>]); 3] = [
         ("I1", &[&rotate]),
         ("I9", &[&|before| rename(&rotate(before))]),
         ("I9", &[&take_out, &|before| rename(&rotate(before))]),
