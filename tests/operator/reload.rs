@@ -305,7 +305,8 @@ async fn no_reload_lets_an_older_value_overtake_a_newer_one() {
     let rotate = |before: &str| before.replace("ryze-secret", "rotated");
     let rename = |before: &str| before.replace("\"I1\"", "\"I9\"");
     let take_out = |before: &str| before.replace("\"main\"", "\"spare\"");
-    let schedules: [(&str, &[&dyn Fn(&str) -> String]); 3] = [
+    type Reload<'r> = &'r dyn Fn(&str) -> String;
+    let schedules: [(&str, &[Reload<'_>]); 3] = [
         ("I1", &[&rotate]),
         ("I9", &[&|before| rename(&rotate(before))]),
         ("I9", &[&take_out, &|before| rename(&rotate(before))]),
@@ -359,11 +360,13 @@ async fn what_ryze_says_of_a_replaced_token_does_not_hold_for_the_new_one() {
     assert_eq!(tokens, [Some("ryze-secret"), Some("rotated")]);
     let held = "zapi_to_ryze_instances_held{cause=\"denied\"}";
     assert_eq!(operated.sample(held).await, Some(0.0));
-    assert!(!operated.gateway.stderr.so_far().contains("is held"));
     confirm(&mut ryze, "none").await;
     for caller in [&mut refused, &mut waits] {
         assert!(Reply::read(caller).await.is_success());
     }
+    operated.gateway.signal("TERM");
+    let ended = rotated.operated.gateway.ended().await;
+    assert!(!ended.stderr.contains("is held"), "{}", ended.stderr);
 }
 
 #[tokio::test]

@@ -284,8 +284,13 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
 /// Its head was read before the reload, and its body after it.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_comes_with_a_replaced_token_is_sent_with_the_new_one() {
-    let bench = bench(&[Ending::Confirm]);
+    let bench = bench(&[Ending::Confirm, DENIED]);
     bench.lanes.serve(&[new()]);
     bench.call(&old(), online()).await.await.unwrap().0.unwrap();
-    assert_eq!(bench.pipes.tokens(), ["new"]);
+    for _ in 0..2 {
+        // The second is told at once, for its instance is held.
+        let denied = bench.call(&old(), online()).await.await.unwrap().0;
+        assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
+    }
+    assert_eq!(bench.pipes.tokens(), ["new", "new"]);
 }

@@ -114,7 +114,7 @@ impl Schedule {
         schedule.add_callers(&mut rng, length);
         schedule.add_faults(&mut rng, length);
         schedule.add_events(&mut rng, length);
-        schedule.add_rotations(&mut rng, length);
+        schedule.add_rotations(&mut rng);
         schedule.steps.sort_by_key(|(at, _)| *at);
         schedule
     }
@@ -221,12 +221,14 @@ impl Schedule {
 
 impl Schedule {
     /// Some instances get their second token, at most once, at Ryze before or after the gateway.
-    fn add_rotations(&mut self, rng: &mut Rng, length: u64) {
+    fn add_rotations(&mut self, rng: &mut Rng) {
         for instance in 0..self.tokens.len() {
             if rng.u32(0..4) > 0 {
                 continue;
             }
-            let [mut at, mut issued] = [millis(rng, 0..=length); 2];
+            // While something is likely to be in flight.
+            let (near, _) = self.steps[rng.usize(0..self.steps.len())];
+            let [mut at, mut issued] = [near + millis(rng, 0..=1_500); 2];
             let longest = [0, 500, 10_000][rng.usize(0..3)];
             let gap = millis(rng, 0..=longest);
             *if rng.bool() { &mut at } else { &mut issued } += gap;

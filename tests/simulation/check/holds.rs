@@ -80,7 +80,10 @@ pub fn they_are_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
         let is_meant = |hold: &Hold| {
             told.is_some_and(|(end, _)| hold.from <= end && end <= hold.until + SLACK)
         };
-        if told.is_some() && !own.any(is_meant) {
+        // Its request was refused for a token that was replaced, and it has no time for another.
+        let latest = call.deadline - schedule.deadline / 4;
+        let is_late = told.is_some_and(|(end, _)| end + SLACK >= latest);
+        if told.is_some() && !is_late && !own.any(is_meant) {
             broken.push(format!("held: call {number} of an instance that is not"));
         }
     }
@@ -145,8 +148,7 @@ fn after<'it>(
         return None;
     }
     match history.is_token_replaced(request, at, SLACK) {
-        // Only who had no time left is told of it.
-        Some(true) => hold.until = at,
+        Some(true) => return None,
         Some(false) => {
             let reload = history.next_reload(at.saturating_sub(SLACK));
             hold.until = reload.map_or(hold.until, |reload| hold.until.min(reload.max(at)));

@@ -47,6 +47,8 @@ pub struct Turns<'history> {
     /// Whether each call came or left in the very moment of a request and may have been in it or not, so
     /// that nobody can tell its tries.
     pub unsure: Vec<bool>,
+    /// Requests that were refused for a token that had been replaced meanwhile.
+    pub sent_again_with_new_token: Vec<usize>,
     pub broken: Vec<String>,
 }
 
@@ -65,6 +67,7 @@ impl<'history> Turns<'history> {
             tries: vec![Vec::new(); history.calls.len()],
             company: history.calls.iter().map(company).collect(),
             unsure: vec![false; history.calls.len()],
+            sent_again_with_new_token: Vec::new(),
             broken: Vec::new(),
         };
         for number in 0..history.exchanges.len() {
@@ -220,7 +223,7 @@ impl<'history> Turns<'history> {
         if let Some(denial) = answer.filter(|answer| answer.is_denial()) {
             match history.is_token_replaced(request, denial.at, SLACK) {
                 // They are sent with the new token.
-                Some(true) => return,
+                Some(true) => return self.sent_again_with_new_token.push(number),
                 Some(false) => (),
                 None => return members.iter().for_each(|call| self.unsure[*call] = true),
             }
