@@ -4,7 +4,7 @@
 
 use zapi_to_ryze::privacy::{Change, Setting};
 
-use super::{SLACK, heard, is_of, waited};
+use super::{SLACK, heard, is_of, outcome, waited};
 use crate::simulation::{
     history::{Answer, Call, Exchange, History},
     schedule::Schedule,
@@ -141,12 +141,27 @@ impl<'history> Turns<'history> {
         let is_for_a_reader = surely
             .next()
             .is_some_and(|it| self.company[*it] == Company::Reads);
-        // Who leaves in this very moment may have been told, so that it is the turn of who is next.
+        // A call that ends in this very moment may have been answered before the request was sent,
+        // which is then for the reader.
         let hears_of_it = |call: &&usize| {
-            !is_for_a_reader || waited(&self.history.calls[**call], request.sent + SLACK)
+            let call = &self.history.calls[**call];
+            !is_for_a_reader
+                || waited(call, request.sent + SLACK)
+                || self.is_answered_by(call, request)
         };
         let mut waiting = waiting.iter().filter(hears_of_it);
         (is_open && waiting.any(|call| self.may_be_in(*call, update))).then_some(update)
+    }
+
+    /// Whether the call was answered at the end of this request and for no other reason: it had time
+    /// left, to be sent too, so that it was not answered without a request.
+    fn is_answered_by(&self, call: &Call, request: &Exchange) -> bool {
+        let latest = call.deadline - self.schedule.deadline / 4;
+        outcome(call).is_some_and(|(end, _)| {
+            request.over.is_some_and(|over| over <= end)
+                && end + SLACK < call.deadline
+                && request.sent <= latest
+        })
     }
 
     /// Whether the call waited when the request was sent, and can only go in one company.
