@@ -104,10 +104,10 @@ fn fault(mut form: Form) -> Result<Fault, String> {
             let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
             let field = form.text("field")?;
             let field = field.filter(|field| names.contains(&field.as_str()));
-            Answer::FieldFailure {
-                field: field.ok_or_else(|| format!("field must be one of {}", names.join(", ")))?,
-                reason: form.text("reason")?.ok_or("reason is missing")?,
-            }
+            let field =
+                field.ok_or_else(|| format!("field must be one of {}", names.join(", ")))?;
+            let reason = form.text("reason")?.ok_or("reason is missing")?;
+            Answer::field_failure(&field, &reason)
         }
         Some("status") => Answer::Status {
             status: form.status()?.ok_or("status is missing")?,

@@ -43,13 +43,15 @@ pub enum Answer {
     Normal,
     /// The usual answer, with the settings from before the instance's last update.
     Stale,
-    /// 500 once the update comes to this field: the earlier ones stay applied. Only updates of the
-    /// field meet the fault.
+    /// A failure once the update comes to this field: the earlier ones stay applied. Only updates of
+    /// the field meet the fault.
     FieldFailure {
         /// The last part of the field's name, such as `lastSeen`.
         field: String,
-        /// What WhatsApp's library said, such as `info query timed out`.
-        reason: String,
+        /// 400 to 599.
+        status: StatusCode,
+        /// The envelope's `error.message`.
+        message: String,
     },
     /// A message in the usual envelope.
     Status {
@@ -69,6 +71,19 @@ pub enum Answer {
     Close,
     /// Nothing, until the caller hangs up.
     Never,
+}
+
+impl Answer {
+    /// A field's failure as Ryze documents it: a 500 that names the field, and what WhatsApp's library
+    /// said, such as `info query timed out`.
+    #[must_use]
+    pub fn field_failure(field: &str, reason: &str) -> Self {
+        Self::FieldFailure {
+            field: field.into(),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: format!("failed to update {field} privacy: {reason}"),
+        }
+    }
 }
 
 impl Fault {

@@ -117,10 +117,9 @@ pub fn of_a_read(rng: &mut Rng, instance: Option<String>) -> Fault {
 }
 
 fn field_failure(rng: &mut Rng, reasons: &[&str]) -> Fault {
-    Fault::new(Answer::FieldFailure {
-        field: FIELDS[rng.usize(0..FIELDS.len())].1.into(),
-        reason: reasons[rng.usize(0..reasons.len())].into(),
-    })
+    let field = FIELDS[rng.usize(0..FIELDS.len())].1;
+    let reason = reasons[rng.usize(0..reasons.len())];
+    Fault::new(Answer::field_failure(field, reason))
 }
 
 fn status(rng: &mut Rng, statuses: &[u16]) -> Answer {
