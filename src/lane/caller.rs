@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    privacy::{Failure, Operation, Outcome},
+    privacy::{Failure, Operation, Outcome, Settings},
     trace::Trace,
 };
 
@@ -14,6 +14,7 @@ use crate::{
 pub(super) struct Caller {
     /// In the order in which they came.
     pub(super) number: u64,
+    /// What the caller asked for; once it was sent, the value that was sent for its setting.
     pub(super) operation: Operation,
     /// Until then it may be sent.
     pub(super) latest: Instant,
@@ -35,13 +36,25 @@ pub(super) enum Tried {
         failure: Failure,
         /// With nobody who asked for another setting, for it is not known whose fault the failure was.
         alone: bool,
-        /// Ryze failed at another setting and this one was not there afterwards: that it was not made
-        /// is certain.
-        was_skipped: bool,
+        /// Ryze ended the update at another field, and the settings did not show this one afterwards:
+        /// it is certain that it was not applied.
+        not_applied: bool,
     },
 }
 
 impl Caller {
+    /// The update was sent for it. From then on it has the value that was sent, which may be that of
+    /// a later caller: a repeat with an older value, after that caller has left, would land behind the
+    /// newer one. An update that surely did not reach Ryze's settings does not count: its later caller may
+    /// have heard that nothing was changed.
+    pub(super) fn was_sent(&mut self, update: &Settings) {
+        if let Operation::Change(change) = &mut self.operation
+            && let Some(sent) = update.get(change.setting)
+        {
+            change.audience = sent;
+        }
+    }
+
     /// Answers with what became of the last try. A change that was sent before may have been made then
     /// or take effect still, so no failure of a later try promises that it was not.
     pub(super) fn answer(self, outcome: Outcome) {
@@ -51,7 +64,7 @@ impl Caller {
                 Operation::Change(_),
                 Tried::Sent {
                     failure: before,
-                    was_skipped: false,
+                    not_applied: false,
                     ..
                 },
             ) if before == Failure::Unknown || !now.leaves_open() => Err(before),

@@ -87,10 +87,11 @@ impl<C: Connect> Running<C> {
         };
         let held = self.lanes.lock().holds.check(&self.target, Instant::now());
         let is_folded = update.iter().nth(1).is_some();
-        let named = named(result);
+        let named = named(result).filter(|setting| update.get(*setting).is_some());
+        let is_definite = is_definite(result);
         let mut again = Vec::new();
         for (mut caller, failure) in open {
-            let is_there = |settings: &Settings| shows(settings, update, caller.operation);
+            let is_there = |settings: &Settings| shows(settings, caller.operation);
             let is_named = named.is_some() && caller.operation.setting() == named;
             if let Some(settings) = settings.filter(is_there) {
                 caller.answer(Ok(settings));
@@ -103,7 +104,7 @@ impl<C: Connect> Running<C> {
                 caller.tried = Tried::Sent {
                     failure,
                     alone: is_folded && is_unnamed,
-                    was_skipped: named.is_some() && !is_named,
+                    not_applied: is_definite || named.is_some() && !is_named,
                 };
                 again.push(caller);
             }
@@ -172,6 +173,12 @@ async fn all_gone(callers: &mut [(Caller, Failure)]) {
     for (caller, _) in callers {
         caller.outcome.closed().await;
     }
+}
+
+/// Whether Ryze has answered with a failure that leaves nothing open of the field that failed: it has
+/// ended the update, and what is not there by then was not applied.
+fn is_definite(result: &Result<Settings, Error>) -> bool {
+    matches!(result, Err(Error::Answered { failure, .. }) if !failure.leaves_open())
 }
 
 /// The setting that Ryze names as the one at fault.

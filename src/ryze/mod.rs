@@ -9,6 +9,6 @@ mod target;
 pub mod wire;
 
 pub use client::{Client, Reply};
-pub use error::Error;
+pub use error::{Error, Progress};
 pub use limit::RateLimit;
 pub use target::{Credentials, Target, digest_of};

@@ -167,14 +167,12 @@ pub(super) fn message(body: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// The setting that a message of the form `failed to update <field> privacy: <reason>` names, and
-/// the reason.
-pub(super) fn failed_field(message: &str) -> Option<(Option<Setting>, &str)> {
+/// the reason. None where the field is not one of [`FIELDS`].
+pub(super) fn failed_field(message: &str) -> Option<(Setting, &str)> {
     let rest = message.strip_prefix("failed to update ")?;
     let (field, reason) = rest.split_once(" privacy: ")?;
-    let setting = FIELDS
-        .iter()
-        .find_map(|(setting, _, known)| (*known == field).then_some(*setting));
-    Some((setting, reason))
+    let (setting, ..) = FIELDS.iter().find(|(.., known)| *known == field)?;
+    Some((*setting, reason))
 }
 
 #[cfg(test)]
