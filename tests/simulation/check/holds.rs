@@ -84,7 +84,7 @@ fn after(
     let last_pause = last.as_ref().and_then(|hold| hold.pause);
     let doubled = last_pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
     let pause = answer.is_over_whatsapps_limit().then_some(doubled);
-    let begins = pause.is_some() || [401, 403, 404].contains(&answer.status);
+    let begins = pause.is_some() || answer.is_denial();
     let ends = answer.confirmed.is_some() && (!request.asked.is_empty() || last_pause.is_none());
     if let Some(last) = last
         && (begins || ends)
