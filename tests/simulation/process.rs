@@ -30,7 +30,6 @@ pub struct Process {
     pub lanes: Arc<Lanes<Link>>,
     pub callers: JoinSet<()>,
     history: Shared,
-    deadline: Duration,
 }
 
 impl Process {
@@ -48,7 +47,6 @@ impl Process {
             lanes: Lanes::new(budget, client, schedule.deadline),
             callers: JoinSet::new(),
             history: history.clone(),
-            deadline: schedule.deadline,
         }
     }
 
@@ -58,7 +56,6 @@ impl Process {
             process: self.number,
             lanes: Arc::clone(&self.lanes),
             target: Arc::clone(target),
-            deadline: self.deadline,
             caller: caller.clone(),
         }
     }
@@ -77,14 +74,13 @@ pub struct Calling {
     process: usize,
     lanes: Arc<Lanes<Link>>,
     target: Arc<Target>,
-    deadline: Duration,
     caller: Caller,
 }
 
 impl Calling {
     /// Calls, and returns the outcome unless the caller hung up.
     pub async fn call(&self) -> Option<Outcome> {
-        let (history, target, deadline) = (&self.history, &self.target, self.deadline);
+        let (history, target, deadline) = (&self.history, &self.target, self.caller.deadline);
         let operation = self.caller.operation;
         let number = history.call(self.process, target.name(), operation, deadline);
         let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
