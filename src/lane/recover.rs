@@ -10,13 +10,13 @@ use super::{
     Caller, Tried,
     backoff::backoff,
     run::{Next, Running},
-    verdict::shows,
+    verdict::{shows, shows_other},
 };
 use crate::{
     budget::Purpose,
     network::Connect,
     privacy::{Failure, Limiter, Setting, Settings},
-    ryze::Error,
+    ryze::{Error, wire::comes_before},
 };
 
 /// How long Ryze may stay out of reach before its callers hear of it. They have a use for a short
@@ -92,11 +92,20 @@ impl<C: Connect> Running<C> {
         let mut again = Vec::new();
         for (mut caller, failure) in open {
             let is_there = |settings: &Settings| shows(settings, caller.operation);
-            let is_named = named.is_some() && caller.operation.setting() == named;
+            let own = caller.operation.setting();
+            let is_named = named.is_some() && own == named;
+            let was_skipped = named
+                .zip(own)
+                .is_some_and(|(it, own)| comes_before(it, own));
+            let ended = is_definite || named.is_some() && !is_named;
+            let is_other = settings.is_some_and(|it| shows_other(&it, caller.operation));
+            let not_applied = was_skipped || ended && is_other;
             if let Some(settings) = settings.filter(is_there) {
                 caller.answer(Ok(settings));
             } else if let Err(held) = &held {
-                caller.answer(Err(held.clone()));
+                // It promises that nothing was changed.
+                let is_true = not_applied || update.is_empty();
+                caller.answer(Err(if is_true { held.clone() } else { failure }));
             } else if caller.was_sent_before() || (is_named && is_folded) {
                 caller.answer(Err(failure));
             } else {
@@ -104,7 +113,7 @@ impl<C: Connect> Running<C> {
                 caller.tried = Tried::Sent {
                     failure,
                     alone: is_folded && is_unnamed,
-                    not_applied: is_definite || named.is_some() && !is_named,
+                    not_applied,
                 };
                 again.push(caller);
             }

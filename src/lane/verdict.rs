@@ -50,6 +50,14 @@ pub(super) fn shows(settings: &Settings, operation: Operation) -> bool {
         .is_none_or(|change| settings.get(change.setting) == Some(change.audience))
 }
 
+/// Whether the settings show another value. One that they do not show at all proves nothing.
+pub(super) fn shows_other(settings: &Settings, operation: Operation) -> bool {
+    operation.change().is_some_and(|change| {
+        let shown = settings.get(change.setting);
+        shown.is_some_and(|shown| shown != change.audience)
+    })
+}
+
 /// The failure in a form that does not promise that a change was not carried out.
 fn unconfirmed(failure: Failure) -> Failure {
     let reason = match failure {

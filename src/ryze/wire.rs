@@ -49,6 +49,13 @@ fn word(audience: Audience) -> &'static str {
         .unwrap_or_default()
 }
 
+/// Whether Ryze applies `one` before `other`: where it fails at `one`, it does not try `other`.
+#[must_use]
+pub fn comes_before(one: Setting, other: Setting) -> bool {
+    let place = |setting| FIELDS.iter().position(|(known, ..)| *known == setting);
+    place(one) < place(other)
+}
+
 /// The body of an update: exactly the fields that have a value.
 #[must_use]
 pub fn update(settings: &Settings) -> Bytes {
