@@ -43,11 +43,11 @@ pub(super) enum Tried {
 }
 
 impl Caller {
-    /// The update was sent for it. From then on it has the value that was sent, which may be that of
-    /// a later caller: a repeat with an older value, after that caller has left, would land behind the
-    /// newer one. An update that surely did not reach Ryze's settings does not count: its later caller may
-    /// have heard that nothing was changed.
-    pub(super) fn was_sent(&mut self, update: &Settings) {
+    /// Takes over the value that was sent for its setting, which may be that of a later call: a retry
+    /// with the older value, once the later caller has left, would land behind the newer one. Not for
+    /// an update that was not sent or that Ryze rejected for its own limit: the later caller may have
+    /// been told that nothing was changed.
+    pub(super) fn adopt_sent_value(&mut self, update: &Settings) {
         if let Operation::Change(change) = &mut self.operation
             && let Some(sent) = update.get(change.setting)
         {

@@ -179,7 +179,7 @@ impl<C: Connect> Running<C> {
             return self.wait_for_reset(callers, pause);
         }
         for caller in &mut callers {
-            caller.was_sent(&update);
+            caller.adopt_sent_value(&update);
         }
         let newcomers = callers.iter().filter(|caller| !caller.was_sent_before());
         if !update.is_empty() {
