@@ -119,8 +119,8 @@ async fn each_outage_has_its_own_ten_seconds() {
     const FOR_8_S: &str = "Connection: close\r\nDate: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
         X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291208\r\n";
     let bench = bench(&[Ending::Answer(429, FOR_8_S, ""), Ending::Confirm]);
-    let call = bench.call(&target("one"), hide()).await;
     bench.pipes.refuse(REFUSED);
+    let call = bench.call(&target("one"), hide()).await;
     sleep(SECOND * 3).await;
     bench.pipes.refuse(None);
     // Ryze is reached, answers, and is out of reach when its limit is lifted after 12 s.
