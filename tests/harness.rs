@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
     time::timeout,
 };
@@ -249,6 +249,15 @@ pub fn confirmation(settings: &str) -> String {
 /// An answer with a status and a JSON body.
 pub fn answers(status: u16, body: &str) -> Step {
     Step::Send(answer(status, "", body))
+}
+
+/// An address at which connections are refused as long as the socket is kept: it is bound and does
+/// not listen, so that no other test gets its port.
+pub fn refusing() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let base_url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, base_url)
 }
 
 /// The bytes of an answer; each of the more headers ends with CRLF.

@@ -1,7 +1,7 @@
 //! Every answer that Ryze documents, and those that it should never give: what the caller gets of
 //! each. Connections that fail belong here too; time limits belong in `limits.rs`.
 
-use crate::harness::{Setup, Step, Upstream, answer, answers, confirms, refuses};
+use crate::harness::{Setup, Step, Upstream, answer, answers, confirms, refuses, refusing};
 
 /// What Ryze does, and what is expected of the caller's answer: status, error, part of the message.
 type Case = (Step, u16, &'static str, &'static str);
@@ -348,9 +348,7 @@ async fn answers_that_are_none() {
 
 #[tokio::test]
 async fn a_ryze_that_cannot_be_reached() {
-    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}", socket.local_addr().unwrap());
-    drop(socket);
+    let (_socket, base_url) = refusing();
     let setup = Setup {
         server: "deadline = \"1s\"",
         ..Setup::default()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    privacy::{Failure, Operation, Outcome},
+    privacy::{Failure, Operation, Outcome, Settings},
     ryze::Target,
     telemetry::Trace,
 };
@@ -17,6 +17,7 @@ pub(super) struct Caller {
     pub(super) number: u64,
     /// What was configured when it came; its request is sent with what is configured then.
     pub(super) target: Arc<Target>,
+    /// What the caller asked for; once it was sent, the value that was sent for its setting.
     pub(super) operation: Operation,
     /// Until then it may be sent.
     pub(super) latest: Instant,
@@ -38,13 +39,25 @@ pub(super) enum Tried {
         failure: Failure,
         /// With nobody who asked for another setting, for it is not known whose fault the failure was.
         alone: bool,
-        /// Ryze failed at another setting and this one was not there afterwards: that it was not made
-        /// is certain.
-        was_skipped: bool,
+        /// Ryze ended the update at another field, and the settings did not show this one afterwards:
+        /// it is certain that it was not applied.
+        not_applied: bool,
     },
 }
 
 impl Caller {
+    /// Takes over the value that was sent for its setting, which may be that of a later call: a retry
+    /// with the older value, once the later caller has left, would land behind the newer one. Not for
+    /// an update that was not sent or that Ryze rejected for its own limit: the later caller may have
+    /// been told that nothing was changed.
+    pub(super) fn adopt_sent_value(&mut self, update: &Settings) {
+        if let Operation::Change(change) = &mut self.operation
+            && let Some(sent) = update.get(change.setting)
+        {
+            change.audience = sent;
+        }
+    }
+
     /// Answers with what became of the last try. A change that was sent before may have been made then
     /// or take effect still, so no failure of a later try promises that it was not.
     pub(super) fn answer(self, outcome: Outcome) {
@@ -54,7 +67,7 @@ impl Caller {
                 Operation::Change(_),
                 Tried::Sent {
                     failure: before,
-                    was_skipped: false,
+                    not_applied: false,
                     ..
                 },
             ) if before == Failure::Unknown || !now.leaves_open() => Err(before),

@@ -11,14 +11,14 @@ use super::{
     backoff::backoff,
     directory::has_same_token,
     send::is_about_token,
-    verdict::shows,
+    verdict::{shows, shows_other},
     worker::{Next, Running},
 };
 use crate::{
     budget::Purpose,
     network::Connect,
     privacy::{Failure, Limiter, Setting, Settings},
-    ryze::Error,
+    ryze::{Error, wire::comes_before},
 };
 
 /// How long Ryze may stay out of reach before its callers hear of it. They have a use for a short
@@ -90,15 +90,25 @@ impl<C: Connect> Running<C> {
         let first = open.first().map(|(caller, _)| &caller.target);
         let held = first.map_or(Ok(()), |target| self.lanes.lock().check(target));
         let is_folded = update.iter().nth(1).is_some();
-        let named = named(result);
+        let named = named(result).filter(|setting| update.get(*setting).is_some());
+        let is_definite = is_definite(result);
         let mut again = Vec::new();
         for (mut caller, failure) in open {
-            let is_there = |settings: &Settings| shows(settings, update, caller.operation);
-            let is_named = named.is_some() && caller.operation.setting() == named;
+            let is_there = |settings: &Settings| shows(settings, caller.operation);
+            let own = caller.operation.setting();
+            let is_named = named.is_some() && own == named;
+            let was_skipped = named
+                .zip(own)
+                .is_some_and(|(it, own)| comes_before(it, own));
+            let ended = is_definite || named.is_some() && !is_named;
+            let is_other = settings.is_some_and(|it| shows_other(&it, caller.operation));
+            let not_applied = was_skipped || ended && is_other;
             if let Some(settings) = settings.filter(is_there) {
                 caller.answer(Ok(settings));
             } else if let Err(held) = &held {
-                caller.answer(Err(held.clone()));
+                // It promises that nothing was changed.
+                let is_true = not_applied || update.is_empty();
+                caller.answer(Err(if is_true { held.clone() } else { failure }));
             } else if caller.was_sent_before() || (is_named && is_folded) {
                 caller.answer(Err(failure));
             } else {
@@ -106,7 +116,7 @@ impl<C: Connect> Running<C> {
                 caller.tried = Tried::Sent {
                     failure,
                     alone: is_folded && is_unnamed,
-                    was_skipped: named.is_some() && !is_named,
+                    not_applied,
                 };
                 again.push(caller);
             }
@@ -183,6 +193,12 @@ async fn all_gone(callers: &mut [(Caller, Failure)]) {
     for (caller, _) in callers {
         caller.outcome.closed().await;
     }
+}
+
+/// Whether Ryze has answered with a failure that leaves nothing open of the field that failed: it has
+/// ended the update, and what is not there by then was not applied.
+fn is_definite(result: &Result<Settings, Error>) -> bool {
+    matches!(result, Err(Error::Answered { failure, .. }) if !failure.leaves_open())
 }
 
 /// The setting that Ryze names as the one at fault.

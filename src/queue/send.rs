@@ -12,7 +12,7 @@ use crate::{
     budget::{Allowance, Permit, Purpose, Refused},
     network::Connect,
     privacy::{Failure, Limiter, Settings},
-    ryze::{Error, RateLimit, Reply, Target},
+    ryze::{Error, Progress, RateLimit, Reply, Target},
     telemetry::{Called, Trace},
 };
 
@@ -167,7 +167,8 @@ pub(super) fn is_about_token(error: &Error) -> bool {
                     by: Limiter::Upstream,
                     ..
                 },
-            setting: None,
+            progress: Progress::NotStarted,
+            ..
         }
     )
 }

@@ -206,15 +206,19 @@ impl<C: Connect> Running<C> {
         if let Some((Limiter::Upstream, pause)) = limiter(&result) {
             return self.wait_for_reset(callers, pause);
         }
+        for caller in &mut callers {
+            caller.adopt_sent_value(&update);
+        }
         let newcomers = callers.iter().filter(|caller| !caller.was_sent_before());
         if !update.is_empty() {
             self.lanes
                 .metrics
                 .folded(newcomers.count().saturating_sub(1));
         }
+        let fields = update.iter().count();
         let mut open = Vec::new();
         for caller in callers {
-            match judge(&result, &update, caller.operation) {
+            match judge(&result, caller.operation, fields) {
                 Verdict::Known(outcome) => caller.answer(outcome),
                 Verdict::Open(failure) => open.push((caller, failure)),
             }

@@ -9,6 +9,6 @@ mod rate_limit;
 pub mod wire;
 
 pub use client::{Client, Reply};
-pub use error::Error;
+pub use error::{Error, Progress};
 pub use instance::Target;
 pub use rate_limit::RateLimit;

@@ -48,6 +48,13 @@ fn word(audience: Audience) -> &'static str {
         .unwrap_or_default()
 }
 
+/// Whether Ryze applies `one` before `other`: where it fails at `one`, it does not try `other`.
+#[must_use]
+pub fn comes_before(one: Setting, other: Setting) -> bool {
+    let place = |setting| FIELDS.iter().position(|(known, ..)| *known == setting);
+    place(one) < place(other)
+}
+
 /// The body of an update: exactly the fields that have a value.
 #[must_use]
 pub fn update(settings: &Settings) -> Bytes {
@@ -122,14 +129,12 @@ pub(super) fn message(body: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// The setting that a message of the form `failed to update <field> privacy: <reason>` names, and
-/// the reason.
-pub(super) fn failed_field(message: &str) -> Option<(Option<Setting>, &str)> {
+/// the reason. None where the field is not one of [`FIELDS`].
+pub(super) fn failed_field(message: &str) -> Option<(Setting, &str)> {
     let rest = message.strip_prefix("failed to update ")?;
     let (field, reason) = rest.split_once(" privacy: ")?;
-    let setting = FIELDS
-        .iter()
-        .find_map(|(setting, _, known)| (*known == field).then_some(*setting));
-    Some((setting, reason))
+    let (setting, ..) = FIELDS.iter().find(|(.., known)| *known == field)?;
+    Some((*setting, reason))
 }
 
 #[cfg(test)]

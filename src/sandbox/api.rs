@@ -152,11 +152,14 @@ async fn apply(
     pause(fault.apply_after).await;
     for (position, change) in changes.iter().enumerate() {
         pause(sandbox.0.latency).await;
-        if let Answer::FieldFailure { field, reason } = &fault.answer
+        if let Answer::FieldFailure {
+            field,
+            status,
+            message,
+        } = &fault.answer
             && field == change.field.name
         {
-            let message = format!("failed to update {field} privacy: {reason}");
-            return Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, &message);
+            return Reply::refusal(*status, message);
         }
         if let Some(instance) = sandbox.state().account.instances.get_mut(&name) {
             if position == 0 {

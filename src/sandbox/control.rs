@@ -172,10 +172,10 @@ fn take_answer(form: &mut FaultForm) -> Result<Answer, String> {
             let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
             let field = form.field.take();
             let field = field.filter(|field| names.contains(&field.as_str()));
-            Answer::FieldFailure {
-                field: field.ok_or_else(|| format!("field must be one of {}", names.join(", ")))?,
-                reason: form.reason.take().ok_or_else(|| missing("reason"))?,
-            }
+            let field =
+                field.ok_or_else(|| format!("field must be one of {}", names.join(", ")))?;
+            let reason = form.reason.take().ok_or_else(|| missing("reason"))?;
+            Answer::field_failure(&field, &reason)
         }
         AnswerName::Status => Answer::Status {
             status: take_status(form)?.ok_or_else(|| missing("status"))?,

@@ -44,13 +44,15 @@ pub enum Answer {
     Normal,
     /// The usual answer, with the settings from before the instance's last update.
     Stale,
-    /// 500 when the update reaches this field; earlier fields stay applied. Matches only updates of the
-    /// field.
+    /// A failure when the update reaches this field; earlier fields stay applied. Matches only updates
+    /// of the field.
     FieldFailure {
         /// The last part of the field's name, such as `lastSeen`.
         field: String,
-        /// The error of WhatsApp's library, such as `info query timed out`.
-        reason: String,
+        /// 400 to 599.
+        status: StatusCode,
+        /// The envelope's `error.message`.
+        message: String,
     },
     /// A message in the usual envelope.
     Status {
@@ -70,6 +72,19 @@ pub enum Answer {
     Close,
     /// Nothing until the client disconnects.
     Never,
+}
+
+impl Answer {
+    /// A field's failure as Ryze documents it: a 500 that names the field, and what WhatsApp's library
+    /// said, such as `info query timed out`.
+    #[must_use]
+    pub fn field_failure(field: &str, reason: &str) -> Self {
+        Self::FieldFailure {
+            field: field.into(),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: format!("failed to update {field} privacy: {reason}"),
+        }
+    }
 }
 
 impl Fault {

@@ -83,6 +83,12 @@ impl Bench {
         self.begin(target, Operation::Change(change)).await
     }
 
+    /// The same for a call with another deadline.
+    async fn call_within(&self, target: &Arc<Target>, change: Change, deadline: Duration) -> Call {
+        self.start_within(target, Operation::Change(change), deadline, drop)
+            .await
+    }
+
     /// The same for a read.
     async fn read(&self, target: &Arc<Target>) -> Call<Settings> {
         self.start(target, Operation::Read, |settings| settings)
@@ -100,11 +106,21 @@ impl Bench {
         operation: Operation,
         told: fn(Settings) -> T,
     ) -> Call<T> {
+        self.start_within(target, operation, DEADLINE, told).await
+    }
+
+    async fn start_within<T: Send + 'static>(
+        &self,
+        target: &Arc<Target>,
+        operation: Operation,
+        deadline: Duration,
+        told: fn(Settings) -> T,
+    ) -> Call<T> {
         let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(target));
         let start = Instant::now();
         let call = tokio::spawn(async move {
             let outcome = lanes
-                .carry_out(&target, operation, start + DEADLINE, &Arc::default())
+                .carry_out(&target, operation, start + deadline, &Arc::default())
                 .await;
             (outcome.map(told), start.elapsed().as_secs())
         });

@@ -118,11 +118,24 @@ impl Exchange {
         asked.all(|it| settings.get(it.setting) == Some(it.audience))
     }
 
+    /// Whether this answer to it leaves open, of some field, what became of it.
+    pub fn is_left_open_by(&self, answer: &Answer) -> bool {
+        let is_folded = self.asked.iter().count() > 1;
+        match &answer.confirmed {
+            Some(shown) => !self.is_in(shown),
+            None if answer.is_before_whatsapp() => false,
+            None => is_folded || !answer.is_definite(),
+        }
+    }
+
     /// Whether it arrived and got no answer: nobody can tell when it is carried out.
     pub fn is_lost(&self) -> bool {
         self.arrived.is_some() && self.answer.is_none()
     }
 }
+
+/// Words of messages that come after Ryze asked WhatsApp.
+const OF_WHATSAPP: [&str; 4] = ["failed to ", "info query", "websocket ", "rate-overlimit"];
 
 pub struct Answer {
     pub at: Duration,
@@ -150,16 +163,39 @@ impl Answer {
 
     /// Whether Ryze sent the request away for its own limit.
     pub fn is_over_ryzes_limit(&self) -> bool {
-        self.status == 429 && !self.is_over_whatsapps_limit()
-    }
-
-    /// Whether Ryze denied the instance to the request's token.
-    pub fn is_denial(&self) -> bool {
-        [401, 403, 404].contains(&self.status) && self.failed_field().is_none()
+        self.status == 429 && self.is_before_whatsapp()
     }
 
     pub fn is_over_whatsapps_limit(&self) -> bool {
         self.body.contains("rate-overlimit")
+    }
+
+    /// Whether Ryze denied the instance to the request's token.
+    pub fn is_denial(&self) -> bool {
+        [401, 403, 404].contains(&self.status) && self.is_before_whatsapp()
+    }
+
+    /// Whether Ryze says this before it asks WhatsApp, so that nothing of an update was carried out.
+    pub fn is_before_whatsapp(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|it| self.body.contains(it));
+        match self.status {
+            400 => says(&[
+                "\"Instance is not connected",
+                "\"Invalid ",
+                "\"At least one ",
+            ]),
+            401 | 403 | 404 | 405 | 413 | 415 | 429 => !says(&OF_WHATSAPP),
+            _ => says(&["\"Instance is not connected"]),
+        }
+    }
+
+    /// Whether it is certain that the field that failed was not changed, be it named or the only one.
+    fn is_definite(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|it| self.body.contains(it));
+        match self.failed_field() {
+            Some(_) => says(&["rate-overlimit", "forbidden", "not connected"]),
+            None => (400..500).contains(&self.status) && !says(&["failed to "]),
+        }
     }
 
     /// The place in [`FIELDS`] of the setting at which Ryze failed, if it names one.

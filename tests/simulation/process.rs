@@ -29,7 +29,6 @@ pub struct Process {
     pub lanes: Arc<Lanes<Link>>,
     pub callers: JoinSet<()>,
     history: Shared,
-    deadline: Duration,
 }
 
 impl Process {
@@ -47,7 +46,6 @@ impl Process {
             lanes: Lanes::new(budget, client, schedule.deadline, 1000),
             callers: JoinSet::new(),
             history: history.clone(),
-            deadline: schedule.deadline,
         }
     }
 
@@ -57,7 +55,6 @@ impl Process {
             process: self.number,
             lanes: Arc::clone(&self.lanes),
             target: Arc::clone(target),
-            deadline: self.deadline,
             caller: caller.clone(),
         }
     }
@@ -76,14 +73,13 @@ pub struct Calling {
     process: usize,
     lanes: Arc<Lanes<Link>>,
     target: Arc<Target>,
-    deadline: Duration,
     caller: Caller,
 }
 
 impl Calling {
     /// Calls, and returns the outcome unless the caller hung up.
     pub async fn call(&self) -> Option<Outcome> {
-        let (history, target, deadline) = (&self.history, &self.target, self.deadline);
+        let (history, target, deadline) = (&self.history, &self.target, self.caller.deadline);
         let operation = self.caller.operation;
         let number = history.call(self.process, target.name(), operation, deadline);
         let until = Instant::now() + deadline;

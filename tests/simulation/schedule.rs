@@ -69,6 +69,8 @@ pub enum Entry {
 pub struct Caller {
     pub instance: usize,
     pub operation: Operation,
+    /// The time that it has for its answer.
+    pub deadline: Duration,
     pub hangs_up_after: Option<Duration>,
 }
 
@@ -120,6 +122,7 @@ impl Schedule {
     }
 
     fn add_callers(&mut self, rng: &mut Rng, length: u64) {
+        let deadline = self.deadline.as_millis() as u64;
         let crowds = rng.u32(0..=4);
         let leaving = rng.u32(0..=50);
         let reading = rng.u32(0..=60);
@@ -146,8 +149,12 @@ impl Schedule {
                     } else {
                         Operation::Change(change(rng))
                     },
-                    hangs_up_after: (rng.u32(0..100) < leaving)
-                        .then(|| millis(rng, 0..=self.deadline.as_millis() as u64)),
+                    // Some were read late: who comes later may be given up sooner.
+                    deadline: match rng.u32(0..4) {
+                        0 => millis(rng, deadline / 2..=deadline),
+                        _ => self.deadline,
+                    },
+                    hangs_up_after: (rng.u32(0..100) < leaving).then(|| millis(rng, 0..=deadline)),
                 };
                 self.steps
                     .push((Duration::from_millis(at), Step::Call(caller)));

@@ -209,6 +209,7 @@ impl<'schedule> World<'schedule> {
             let caller = Caller {
                 instance,
                 operation,
+                deadline: self.schedule.deadline,
                 hangs_up_after: None,
             };
             let begin = Instant::now();

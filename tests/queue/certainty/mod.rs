@@ -1,11 +1,14 @@
 //! What is found out after a request that failed, on a paused clock: what is sent again and with
 //! whom, what is read back, and that no failure promises too much. Every request takes a second, so
 //! the time of an answer counts them. Callers whose time or budget ends are in `leaving`, those who
-//! were folded in `together`, and a Ryze out of reach in `outage`. What callers see of it over sockets
+//! were folded in `together`, updates that were applied in part in `partial`, the value of a repeat in
+//! `repeated_value`, and a Ryze out of reach in `outage`. What callers see of it over sockets
 //! belongs in `tests/certainty`.
 
 mod leaving;
 mod outage;
+mod partial;
+mod repeated_value;
 mod together;
 
 use std::{sync::Arc, time::Duration};

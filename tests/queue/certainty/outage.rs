@@ -103,6 +103,39 @@ async fn who_is_not_ryze_is_not_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wrong_certificate_gives_the_slot_back_at_once() {
+    let pipes = in_turn(Duration::ZERO, &[Ending::Confirm]);
+    let bench = Bench::with_budget(pipes, budget(1, 1, Duration::ZERO));
+    let one = target("one");
+    bench.pipes.refuse(Some(io::ErrorKind::InvalidData));
+    bench.call(&one, hide()).await.await.unwrap().0.unwrap_err();
+    bench.pipes.refuse(None);
+    let (outcome, _) = bench.call(&one, hide()).await.await.unwrap();
+    assert_eq!(outcome, Ok(()), "there is only one slot");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_outage_has_its_own_ten_seconds() {
+    const FOR_8_S: &str = "Connection: close\r\nDate: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
+        X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291208\r\n";
+    let bench = bench(&[Ending::Answer(429, FOR_8_S, ""), Ending::Confirm]);
+    bench.pipes.refuse(REFUSED);
+    let call = bench.call(&target("one"), hide()).await;
+    sleep(SECOND * 3).await;
+    bench.pipes.refuse(None);
+    // Ryze is reached, answers, and is out of reach when its limit is lifted after 12 s.
+    sleep(SECOND * 6).await;
+    assert_eq!(bench.pipes.bodies(), [HIDE]);
+    bench.pipes.refuse(REFUSED);
+    sleep(SECOND * 7).await;
+    bench.pipes.refuse(None);
+    let (outcome, seconds) = call.await.unwrap();
+    assert_eq!(outcome, Ok(()));
+    assert!((17..=20).contains(&seconds), "{seconds}");
+    assert_eq!(bench.pipes.bodies(), [HIDE, HIDE]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cut_during_an_outage_says_that_ryze_was_not_reached() {
     let bench = bench(&[]);
     bench.pipes.refuse(REFUSED);

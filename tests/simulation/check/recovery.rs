@@ -145,7 +145,8 @@ fn left_open(
         return (tries < 2).then_some("without being asked again");
     }
     if turns.purposes[last] == Purpose::Call {
-        let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(leaves_open));
+        let is_open = |answer| leaves_open(exchange, answer);
+        let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(is_open));
         return is_its.then_some("without being made sure of");
     }
     let update = &history.exchanges[turns.update_before(last)?];
@@ -154,9 +155,8 @@ fn left_open(
 }
 
 /// Whether this answer to a second try leaves open what it says of each setting.
-fn leaves_open(answer: &Answer) -> bool {
-    let is_refusal = (400..500).contains(&answer.status);
-    answer.confirmed.is_none() && !is_refusal && answer.failed_field().is_none()
+fn leaves_open(update: &Exchange, answer: &Answer) -> bool {
+    answer.confirmed.is_none() && answer.failed_field().is_none() && update.is_left_open_by(answer)
 }
 
 fn is_named_among_others(update: &Exchange, call: &Call) -> bool {
@@ -204,7 +204,7 @@ fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> O
         .filter_map(|it| it.answer.as_ref());
     let holds = |answer: &Answer| {
         (answer.at..answer.at + TRACE).contains(&end)
-            && (answer.is_over_whatsapps_limit() || [401, 403, 404].contains(&answer.status))
+            && (answer.is_over_whatsapps_limit() || answer.is_denial())
     };
     let pace = if taken < schedule.burst {
         Duration::ZERO
