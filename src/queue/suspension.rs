@@ -62,12 +62,13 @@ impl Holds {
         })
     }
 
-    /// Forgets all denials, for the operator may have cured them, and throttles that are over of
-    /// instances that are not configured any more.
+    /// Forgets all denials, for the operator may have cured them, and throttles that have long been over of
+    /// instances that are not configured any more. One that is put back sooner goes on where it was.
     pub(super) fn retain(&mut self, configured: &Directory, now: Instant) {
         self.denied.clear();
-        self.throttled
-            .retain(|name, throttled| configured.has_name(name) || now < throttled.until);
+        self.throttled.retain(|name, throttled| {
+            configured.has_name(name) || now < throttled.until + LONGEST_PAUSE
+        });
     }
 
     /// Fails, with the answer to the caller, while the instance is held.

@@ -271,6 +271,8 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
     bench.lanes.serve(&[new()]);
     assert_eq!(throttled(&new()).await, 10);
     sleep(SECOND * 10).await;
+    bench.lanes.serve(&[]);
+    bench.lanes.serve(&[new()]);
     assert_eq!(throttled(&new()).await, 20, "it is longer each time");
     // What the token is refused is no word of WhatsApp.
     sleep(SECOND * 20).await;

@@ -153,10 +153,7 @@ fn after<'it>(
             let reload = history.next_reload(at.saturating_sub(SLACK));
             hold.until = reload.map_or(hold.until, |reload| hold.until.min(reload.max(at)));
         }
-        None => {
-            hold.is_sure = false;
-            hold.until = at;
-        }
+        None => hold.is_sure = false,
     }
     Some(hold)
 }

@@ -91,7 +91,9 @@ pub fn nobody_is_given_up_too_soon(
         let Some((end, Err(Failure::Unknown | Failure::Upstream { .. }))) = outcome(call) else {
             continue;
         };
-        if turns.unsure[number] || end + SLACK >= call.deadline {
+        // Whoever waits to be sent again leaves when it can no longer be.
+        let latest = call.deadline - schedule.deadline / 4;
+        if turns.unsure[number] || end + SLACK >= latest {
             continue;
         }
         let cause = match turns.tries[number].len() {
