@@ -16,6 +16,7 @@
 //! | [`lane`] | one instance's changes in order |
 //! | [`budget`] | when a request may be sent |
 //! | [`ryze`] | Ryze's language and the way to it |
+//! | [`net`] | connections to an upstream: name resolution, TCP, TLS |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
 //! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
@@ -40,7 +41,7 @@ pub mod lane;
 pub mod lifecycle;
 pub mod live;
 pub mod metrics;
-pub mod network;
+pub mod net;
 pub mod overview;
 pub mod privacy;
 pub mod ryze;
@@ -51,3 +52,6 @@ pub mod telemetry;
 mod telltale;
 pub mod trace;
 pub mod zapi;
+
+// The former name of the module.
+pub use net as network;

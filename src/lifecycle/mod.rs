@@ -8,7 +8,7 @@ mod signals;
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{RootCertStore, pki_types::CertificateDer};
+use rustls::pki_types::CertificateDer;
 
 pub use self::{reload::Reload, signals::Stop};
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     fallback::Fallback,
     gateway::Gateway,
     lane::{Lanes, longest_wait},
-    network::{Network, NetworkError},
+    net::{LOOKUP_TIMEOUT, Network, NetworkError, tls},
     overview::Overview,
     ryze::Client,
     server::{Address, Limits, Listener, Socket, bind},
@@ -152,10 +152,14 @@ pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Life
 /// The limit that the gateways at this Redis share.
 fn shared(config: &Config, redis: &config::Redis) -> Result<Shared, LifecycleError> {
     let config::Budget { share, burst, .. } = config.budget;
-    let longest_request = config.ryze.connect_timeout + config.ryze.request_timeout;
+    let config::Ryze {
+        connect_timeout,
+        request_timeout,
+        ..
+    } = config.ryze;
+    let longest_request = LOOKUP_TIMEOUT + connect_timeout + request_timeout;
     let terms = shared::Terms::new(redis.limit, burst, share, longest_request);
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let roots = tls::roots(None).map_err(SharedError::Tls)?;
     Ok(Shared::new(redis.url.expose(), "gateway", terms, roots)?)
 }
 
