@@ -153,3 +153,25 @@ fn names_are_resolved_in_one_place() {
         }
     }
 }
+
+/// How long these take must tell nothing of a secret, which no other test sees.
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    assert_eq!(
+        lines_with(
+            "config/secret.rs",
+            &["==", "!=", ".eq(", "starts_with", "memcmp", "_eq("]
+        ),
+        ["config/secret.rs: self.0.as_bytes().ct_eq(other).into()"]
+    );
+    assert_eq!(lines_with("zapi", &[".expose()", ".as_ref() =="]), [""; 0]);
+    // An unknown id is compared as well, before it is refused.
+    assert_eq!(
+        lines_with("zapi/accounts.rs", &["decoy,", ".matches("]),
+        [
+            "zapi/accounts.rs: let expected = account.map_or(&self.decoy, |account| &account.token);",
+            "zapi/accounts.rs: let (true, Some(account)) = (expected.matches(&token), account) else {",
+            "zapi/accounts.rs: Some(sent) if expected.matches(sent.as_bytes()) => (),",
+        ]
+    );
+}
