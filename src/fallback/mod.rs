@@ -23,7 +23,7 @@ use http::{
 };
 use hyper::body::Body;
 use hyper_util::{
-    client::legacy::{Client, Error},
+    client::legacy::{Client, Error, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::body::Download;
 use self::{
     body::{BoxError, Exchange, Upload},
-    connector::Connector,
+    connector::{Connector, Opened},
 };
 use crate::{config, network::Connect, zapi::response::Refusal};
 
@@ -110,6 +110,7 @@ impl<C: Connect> Fallback<C> {
                 too_many.cancel();
             }
         });
+        let connection = capture_connection(&mut request);
         let answer = tokio::select! {
             biased;
             () = endless.cancelled() => return Err(Refusal::BadGateway(
@@ -119,6 +120,11 @@ impl<C: Connect> Fallback<C> {
         };
         let answer = answer.map_err(|error| refusal(&error, &exchange))?;
         let (mut parts, body) = answer.into_parts();
+        if parts.extensions.remove().is_some_and(Opened::is_too_old)
+            && let Some(connection) = &*connection.connection_metadata()
+        {
+            connection.poison();
+        }
         headers::to_caller(&mut parts)?;
         if !body.is_end_stream() {
             // The body knows its length, which the header may tell twice, or wrong beside chunks
@@ -156,15 +162,18 @@ impl<C: Connect> Fallback<C> {
 /// Why there is no answer: the caller's doing, or the upstream's.
 fn refusal(error: &Error, exchange: &Exchange) -> Refusal {
     let mut causes = iter::successors(error.source(), |cause| (*cause).source());
-    let is_late = causes.any(|cause| {
+    let late = causes.find_map(|cause| {
         let error = cause.downcast_ref::<io::Error>();
-        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        error.filter(|error| error.kind() == io::ErrorKind::TimedOut)
     });
+    let is_late = late.is_some();
+    // The system's own says that the upstream is dead.
+    let is_idle = late.is_some_and(|error| error.raw_os_error().is_none());
     if error.is_connect() {
         Refusal::BadGateway("the fallback cannot be reached; nothing was sent to it")
     } else if exchange.is_broken() {
         Refusal::BadRequest("the body ended before it was complete".into())
-    } else if is_late && exchange.waits_for_caller() {
+    } else if is_idle && exchange.waits_for_caller() {
         Refusal::BodyTooSlow
     } else if is_late {
         Refusal::GatewayTimeout(
