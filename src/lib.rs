@@ -17,6 +17,7 @@
 //! | [`budget`] | when a request may be sent |
 //! | [`ryze`] | Ryze's language and the way to it |
 //! | [`net`] | connections to an upstream: name resolution, TCP, TLS |
+//! | [`redact`] | finds secrets in what another program wrote |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
 //! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
@@ -44,6 +45,7 @@ pub mod metrics;
 pub mod net;
 pub mod overview;
 pub mod privacy;
+pub mod redact;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;

@@ -12,6 +12,7 @@ use crate::{
     lifecycle::{self, LifecycleError},
     network::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
+    redact::SecretIndex,
     ryze::Target,
 };
 
@@ -32,6 +33,7 @@ pub async fn check(
 ) -> Result<bool, LifecycleError> {
     let budget = lifecycle::budget(config, longest_wait(DEADLINE))?;
     let lanes = Lanes::new(budget, lifecycle::client(config)?, DEADLINE);
+    lanes.redact(Arc::new(SecretIndex::of(&config.instances)));
     let mut all_fine = true;
     for some in config.instances.chunks(AT_ONCE) {
         let mut reads = Vec::with_capacity(some.len());

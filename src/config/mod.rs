@@ -232,3 +232,11 @@ pub struct Instance {
     /// The upstream's token.
     pub ryze_token: Secret,
 }
+
+impl Instance {
+    /// All that must not be seen.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let tokens = [&self.zapi_token, &self.ryze_token];
+        tokens.into_iter().chain(&self.client_token)
+    }
+}

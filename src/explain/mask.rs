@@ -11,10 +11,7 @@ use http::{
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
-use crate::{
-    config::{Instance, Secret},
-    zapi::accounts::CLIENT_TOKEN,
-};
+use crate::{config::Instance, zapi::accounts::CLIENT_TOKEN};
 
 /// What is seen in place of a secret.
 pub(super) const MASK: &str = "********";
@@ -32,7 +29,9 @@ pub(super) fn mask(
 ) -> Result<Request<Bytes>, http::Error> {
     let (mut head, body) = request.into_parts();
     let in_path = tokens(head.uri.path());
-    let mut secrets: Vec<Cow<'_, [u8]>> = instances.iter().flat_map(of_instance).collect();
+    let configured = instances.iter().flat_map(Instance::secrets);
+    let configured = configured.map(|secret| secret.expose().as_bytes().into());
+    let mut secrets: Vec<Cow<'_, [u8]>> = configured.collect();
     for token in &in_path {
         secrets.push(token.as_bytes().into());
         secrets.push(percent_decode_str(token).into());
@@ -65,19 +64,6 @@ fn mask_headers(
         masked.append(name, value);
     }
     Ok(masked)
-}
-
-fn of_instance(instance: &Instance) -> impl Iterator<Item = Cow<'_, [u8]>> {
-    let secrets = [
-        Some(&instance.zapi_token),
-        Some(&instance.ryze_token),
-        instance.client_token.as_ref(),
-    ];
-    secrets
-        .into_iter()
-        .flatten()
-        .map(Secret::expose)
-        .map(|secret| secret.as_bytes().into())
 }
 
 /// What stands behind `token` in a path, as it was written, the longest first, lest a part of one be

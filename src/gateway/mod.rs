@@ -53,8 +53,10 @@ impl<C: Connect> Gateway<C> {
         lanes: Arc<Lanes<C>>,
         fallback: Option<Arc<Fallback<C>>>,
     ) -> Result<Self, http::Error> {
+        let rules = Rules::new(config, fallback)?;
+        lanes.redact(Arc::clone(&rules.secrets));
         Ok(Self {
-            rules: ArcSwap::from_pointee(Rules::new(config, fallback)?),
+            rules: ArcSwap::from_pointee(rules),
             lanes,
             deadline: config.server.deadline,
         })
@@ -76,6 +78,7 @@ impl<C: Connect> Gateway<C> {
     /// Goes by these rules from the next request on; those that are under way end by the old ones.
     pub fn replace(&self, mut rules: Rules<C>) {
         rules.renew_tokens();
+        self.lanes.redact(Arc::clone(&rules.secrets));
         let targets = rules.instances().iter().map(Instance::target);
         self.lanes.serve(&targets.cloned().collect());
         self.rules.store(Arc::new(rules));

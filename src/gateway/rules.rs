@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     fallback::Fallback,
     network::Connect,
+    redact::SecretIndex,
     ryze::{Credentials, Target},
     server::head,
     zapi::{
@@ -31,6 +32,8 @@ pub struct Rules<C> {
     /// In the order of the configuration, which is that of [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
+    /// Of all instances.
+    pub(super) secrets: Arc<SecretIndex>,
     /// Tokens that some instances get with these rules.
     renewals: Vec<(Arc<Target>, Credentials)>,
 }
@@ -92,6 +95,7 @@ impl<C: Connect> Rules<C> {
         Ok(Self {
             instances: instances.collect(),
             renewals,
+            secrets: Arc::new(SecretIndex::of(&config.instances)),
             router: Router::new(Accounts::new(&config.instances), fallback),
             limits: Limits {
                 max_body: config.server.max_body,

@@ -47,6 +47,7 @@ use crate::{
     metrics::Metrics,
     network::Connect,
     privacy::{Failure, Operation, Outcome},
+    redact::SecretIndex,
     ryze::{Client, Target},
     trace::Trace,
 };
@@ -204,6 +205,14 @@ impl<C> Lanes<C> {
         self.lock().holds.retain(targets);
         self.budget
             .serve(targets.iter().map(|target| target.token_digest()));
+    }
+
+    /// From now on no reason shows one of these secrets.
+    pub fn redact(&self, secrets: Arc<SecretIndex>)
+    where
+        C: Connect,
+    {
+        self.client.redact(secrets);
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {
