@@ -17,7 +17,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_rustls::TlsAcceptor;
 use zapi_to_ryze::net::{Connect as _, Network, Resolver, TcpConnection, USER_TIMEOUT};
@@ -116,6 +116,28 @@ async fn of_several_failures_the_last_is_told() {
         let failed = soon(network(addresses).await.connect()).await;
         assert_eq!(failed.err().map(|error| error.kind()), Some(kind));
     }
+}
+
+/// They may be old.
+#[tokio::test]
+async fn addresses_where_nothing_could_be_opened_are_looked_up_again_soon() {
+    let mut network = network(&[At::Closed]).await;
+    let look_ups = Arc::new(AtomicU8::new(0));
+    let counted = Arc::clone(&look_ups);
+    network.resolver = Resolver::new(move |_, reply| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        reply.send(Ok(vec![([127, 1, 255, 255], 0).into()]));
+    });
+    let begun = Instant::now();
+    soon(async {
+        while look_ups.load(Ordering::Relaxed) < 2 {
+            assert!(network.connect().await.is_err());
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    // A sound answer is kept for 10 s.
+    assert!(begun.elapsed() < Duration::from_secs(8));
 }
 
 /// A connection, and its other end.

@@ -306,6 +306,12 @@ mod tests {
         advance(FAILURE_KEPT).await;
         resolver.resolve("name.test").await.unwrap();
         assert_eq!(count(&looked_up), 2);
+        for _ in 0..3 {
+            resolver.distrust("name.test");
+            advance(FAILURE_KEPT / 2).await;
+        }
+        resolver.resolve("name.test").await.unwrap();
+        assert_eq!(count(&looked_up), 3, "no later for being distrusted again");
         resolver.distrust("another.test");
     }
 
@@ -326,9 +332,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_up_that_is_given_up_has_failed() {
-        let resolver = Resolver::new(|_, reply| drop(reply));
-        let error = resolver.resolve("name.test").await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let resolver = Resolver::new(move |_, reply| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            drop(reply);
+        });
+        for look_ups in 1..=2 {
+            let error = resolver.resolve("name.test").await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            assert_eq!(count.load(Ordering::Relaxed), look_ups);
+            advance(FAILURE_KEPT).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]
