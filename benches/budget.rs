@@ -18,7 +18,7 @@ use tokio::{
 use zapi_to_ryze::{
     budget::{Budget, Terms},
     config::Secret,
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     privacy::{Audience, Change, Operation, Outcome, Setting},
     queue::Lanes,
     ryze::{Client, Target},

@@ -16,6 +16,8 @@
 //! | [`queue`] | one instance's changes in order |
 //! | [`budget`] | when a request may be sent |
 //! | [`ryze`] | Ryze's language and the way to it |
+//! | [`net`] | connections to an upstream: name resolution, TCP, TLS |
+//! | [`redact`] | finds secrets in what another program wrote |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
 //! | [`telemetry`] | log, metrics and ids of requests |
@@ -33,10 +35,11 @@ pub mod config;
 pub mod explain;
 pub mod gateway;
 mod json;
-pub mod network;
+pub mod net;
 pub mod privacy;
 pub mod proxy;
 pub mod queue;
+pub mod redact;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use zapi_to_ryze::sandbox::{Options, Sandbox};
 
 use crate::{
-    harness::{Upstream, answers, confirms, refusing},
+    harness::{Upstream, answers, confirms, refuses, refusing},
     process::{Ended, Process, file, program},
 };
 
@@ -114,4 +114,13 @@ async fn a_faulty_file_sends_nothing() {
     let ended = check(&text).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""));
     assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn another_instances_token_is_not_shown() {
+    let ryze = Upstream::start(refuses(400, "not the token TbrNeMuYiOpl")).await;
+    let tokens = [("one", "own-token"), ("other", "TbrNeMuYiOpl")];
+    let ended = check(&configuration(&ryze.base_url, &tokens)).await;
+    assert!(ended.stdout.contains("status 400"), "{ended:?}");
+    assert!(!ended.stdout.contains("not the token"), "{ended:?}");
 }

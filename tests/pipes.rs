@@ -14,7 +14,7 @@ use tokio::{
 };
 use zapi_to_ryze::{
     budget::{Budget, Terms},
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     ryze::Target,
 };
 

@@ -42,6 +42,7 @@ mod limits;
 mod listener;
 mod live;
 mod mapping;
+mod net;
 mod observability;
 mod operator;
 mod page;

@@ -14,7 +14,7 @@ use crate::{
     budget::{STEP, Snapshot, shared::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
-    network::Network,
+    net::Network,
     queue::{Health, Held, Lanes},
     server::Occupancy,
     telemetry::{Metrics, Reloaded},

@@ -8,7 +8,7 @@ mod signals;
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{RootCertStore, pki_types::CertificateDer};
+use rustls::pki_types::CertificateDer;
 
 pub use self::{reload::Reload, signals::Stop};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     },
     config::{self, CaFile, Config, Scope, Secret},
     gateway::Gateway,
-    network::{Network, NetworkError},
+    net::{LOOKUP_TIMEOUT, Network, NetworkError, tls},
     proxy::Fallback,
     queue::{Lanes, longest_wait},
     ryze::Client,
@@ -157,15 +157,19 @@ pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Life
 /// The limit that the gateways at this Redis share.
 fn shared(config: &Config, redis: &Secret) -> Result<Shared, LifecycleError> {
     let budget = &config.budget;
-    let longest_request = config.ryze.connect_timeout + config.ryze.request_timeout;
+    let config::Ryze {
+        connect_timeout,
+        request_timeout,
+        ..
+    } = config.ryze;
+    let longest_request = LOOKUP_TIMEOUT + connect_timeout + request_timeout;
     let terms = shared::Terms::new(
         budget.requests_per_minute,
         budget.burst,
         budget.share(),
         longest_request,
     );
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let roots = tls::roots(None).map_err(SharedError::Tls)?;
     Ok(Shared::new(redis.expose(), "gateway", terms, roots)?)
 }
 

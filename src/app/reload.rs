@@ -11,7 +11,7 @@ use crate::{
     admin::Overview,
     config::{Config, Loaded, Problem, reload},
     gateway::{Gateway, Rules},
-    network::Network,
+    net::Network,
     server::Listener,
     systemd,
     telemetry::LogLevel,

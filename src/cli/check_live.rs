@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use crate::{
     app::{self, LifecycleError},
     config::{Config, Instance},
-    network::Network,
+    net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
     queue::{Lanes, longest_wait},
+    redact::SecretIndex,
     ryze::Target,
 };
 
@@ -31,6 +32,7 @@ pub async fn check(
 ) -> Result<bool, LifecycleError> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
     let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, AT_ONCE);
+    lanes.redact(Arc::new(SecretIndex::of(&config.instances)));
     let mut all_fine = true;
     for some in config.instances.chunks(AT_ONCE) {
         let mut reads = Vec::with_capacity(some.len());

@@ -232,3 +232,11 @@ pub struct Instance {
     pub ryze_instance: String,
     pub ryze_token: Secret,
 }
+
+impl Instance {
+    /// Every secret of the instance.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let tokens = [&self.zapi_token, &self.ryze_token];
+        tokens.into_iter().chain(&self.client_token)
+    }
+}

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{DuplexStream, duplex};
 
 use crate::{
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     privacy::{Audience, Change, Setting},
     ryze::wire,
 };

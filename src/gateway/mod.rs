@@ -17,7 +17,7 @@ use self::access_log::{Line, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     config::Config,
-    network::Connect,
+    net::Connect,
     privacy::{Failure, Operation, Outcome},
     proxy::{self, Download, Fallback},
     queue::Lanes,
@@ -59,6 +59,7 @@ impl<C: Connect> Gateway<C> {
     ) -> Result<Self, http::Error> {
         let rules = Rules::new(config, fallback)?;
         lanes.serve(&rules.targets());
+        lanes.redact(Arc::clone(&rules.secrets));
         Ok(Self {
             rules: ArcSwap::from_pointee(rules),
             lanes,
@@ -81,6 +82,7 @@ impl<C: Connect> Gateway<C> {
     /// Goes by these rules from the next request on. Requests in progress keep the rules that they
     /// began with, but for the tokens: what was not sent yet is sent with the new one.
     pub fn replace(&self, rules: Rules<C>) {
+        self.lanes.redact(Arc::clone(&rules.secrets));
         self.lanes.serve(&rules.targets());
         self.rules.store(Arc::new(rules));
     }

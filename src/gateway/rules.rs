@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
-    network::Connect,
+    net::Connect,
     proxy::Fallback,
+    redact::SecretIndex,
     ryze::Target,
     server::validate,
     zapi::{
@@ -30,6 +31,8 @@ pub struct Rules<C> {
     /// In the order of the configuration, which is that of [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
+    /// Of all instances.
+    pub(super) secrets: Arc<SecretIndex>,
 }
 
 /// An instance, and how its calls went.
@@ -87,6 +90,7 @@ impl<C: Connect> Rules<C> {
         });
         Ok(Self {
             instances: instances.collect::<Result<_, http::Error>>()?,
+            secrets: Arc::new(SecretIndex::of(&config.instances)),
             router: Router::new(Accounts::new(&config.instances), fallback),
             limits: Limits {
                 max_body: config.server.max_body,

@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower_service::Service;
 
 use crate::{
-    network::{Connect, Stream},
+    net::{Connect, MAX_CONNECTION_AGE, Stream},
     timer::Timer,
 };
 
@@ -63,6 +63,7 @@ impl<C: Connect> Service<Uri> for Connector<C> {
                 idle_timeout,
                 last: Instant::now(),
                 timer: Timer::default(),
+                opened: Opened(Instant::now()),
                 is_cut: Box::pin(cut.0.clone().cancelled_owned()),
                 cut,
             }))
@@ -81,6 +82,16 @@ impl Cut {
     }
 }
 
+/// When a connection was opened. It is an extension of the answers that come on the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened(Instant);
+
+impl Opened {
+    pub(super) fn is_too_old(self) -> bool {
+        self.0.elapsed() >= MAX_CONNECTION_AGE
+    }
+}
+
 /// A stream that fails where nothing moves on it for `idle_timeout`, or once it is cut.
 pub(super) struct Limited {
     stream: Box<dyn Stream>,
@@ -88,6 +99,7 @@ pub(super) struct Limited {
     /// When the last bytes went either way.
     last: Instant,
     timer: Timer,
+    opened: Opened,
     cut: Cut,
     is_cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -124,7 +136,7 @@ impl Limited {
 
 impl Connection for Limited {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.cut.clone())
+        Connected::new().extra(self.cut.clone()).extra(self.opened)
     }
 }
 

@@ -24,7 +24,7 @@ use http::{
 };
 use hyper::body::Body;
 use hyper_util::{
-    client::legacy::{self, Client},
+    client::legacy::{self, Client, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio_util::sync::CancellationToken;
@@ -32,9 +32,9 @@ use tokio_util::sync::CancellationToken;
 pub use self::{body::Download, error::Error};
 use self::{
     body::{BoxError, Exchange, Upload},
-    connector::Connector,
+    connector::{Connector, Opened},
 };
-use crate::{config, network::Connect};
+use crate::{config, net::Connect};
 
 /// Connections kept open while nothing is under way on them, and for how long: the upstream is not to
 /// close one just when it is used again, for not every request may be sent twice. Node.js closes them
@@ -111,6 +111,7 @@ impl<C: Connect> Fallback<C> {
                 too_many.cancel();
             }
         });
+        let connection = capture_connection(&mut request);
         let answer = tokio::select! {
             biased;
             () = endless.cancelled() => return Err(Error::EndlessInterim),
@@ -118,6 +119,11 @@ impl<C: Connect> Fallback<C> {
         };
         let answer = answer.map_err(|error| cause(&error, &exchange))?;
         let (mut parts, body) = answer.into_parts();
+        if parts.extensions.remove().is_some_and(Opened::is_too_old)
+            && let Some(connection) = &*connection.connection_metadata()
+        {
+            connection.poison();
+        }
         headers::to_caller(&mut parts)?;
         if !body.is_end_stream() {
             // The body knows its length, which the header may tell twice, or wrong beside chunks
@@ -154,15 +160,18 @@ impl<C: Connect> Fallback<C> {
 /// Why there is no answer: the caller's doing, or the upstream's.
 fn cause(error: &legacy::Error, exchange: &Exchange) -> Error {
     let mut causes = iter::successors(error.source(), |cause| (*cause).source());
-    let is_late = causes.any(|cause| {
+    let late = causes.find_map(|cause| {
         let error = cause.downcast_ref::<io::Error>();
-        error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        error.filter(|error| error.kind() == io::ErrorKind::TimedOut)
     });
+    let is_late = late.is_some();
+    // The system's own says that the upstream is dead.
+    let is_idle = late.is_some_and(|error| error.raw_os_error().is_none());
     if error.is_connect() {
         Error::Unreachable
     } else if exchange.is_broken() {
         Error::IncompleteBody
-    } else if is_late && exchange.waits_for_caller() {
+    } else if is_idle && exchange.waits_for_caller() {
         Error::BodyTooSlow
     } else if is_late {
         Error::Silent

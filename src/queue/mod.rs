@@ -46,8 +46,9 @@ use self::{
 pub use self::{status::Health, suspension::Held};
 use crate::{
     budget::Budget,
-    network::Connect,
+    net::Connect,
     privacy::{Failure, Operation, Outcome},
+    redact::SecretIndex,
     ryze::{Client, Target},
     telemetry::{Metrics, Trace},
     timer::TimerPool,
@@ -236,6 +237,14 @@ impl<C> Lanes<C> {
         for lane in waiting.lanes.values() {
             lane.changed.notify_one();
         }
+    }
+
+    /// From now on no reason shows one of these secrets.
+    pub fn redact(&self, secrets: Arc<SecretIndex>)
+    where
+        C: Connect,
+    {
+        self.client.redact(secrets);
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {

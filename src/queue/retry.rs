@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     budget::Purpose,
-    network::Connect,
+    net::Connect,
     privacy::{Failure, Limiter, Setting, Settings},
     ryze::{Error, wire::comes_before},
 };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{directory::has_same_token, worker::Running};
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused},
-    network::Connect,
+    net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
     telemetry::{Called, Trace},

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     budget::{Permit, Purpose, Refused},
-    network::Connect,
+    net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Target},
 };

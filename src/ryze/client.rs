@@ -2,10 +2,11 @@
 //! answer. When a call is made, and whether it is made again, belongs in `lane`.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, StatusCode, response::Parts};
 use http_body_util::Full;
@@ -16,12 +17,13 @@ use super::{
     instance::Target,
     rate_limit::{self, RateLimit},
 };
-use crate::{network::Connect, privacy::Settings, telemetry::Trace};
+use crate::{net::Connect, privacy::Settings, redact::SecretIndex, telemetry::Trace};
 
 /// Connections kept open while nothing is in flight on them.
 const MOST_IDLE: usize = 64;
 /// A connection that was idle for longer may be about to be closed by the other side.
 const LONGEST_IDLE: Duration = Duration::from_secs(15);
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -38,6 +40,7 @@ pub struct Client<C> {
     connector: C,
     request_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
+    secrets: ArcSwap<SecretIndex>,
 }
 
 impl<C: Connect> Client<C> {
@@ -47,7 +50,13 @@ impl<C: Connect> Client<C> {
             connector,
             request_timeout,
             idle: Mutex::default(),
+            secrets: ArcSwap::default(),
         }
+    }
+
+    /// From now on no reason that is read from an answer shows one of these secrets.
+    pub fn redact(&self, secrets: Arc<SecretIndex>) {
+        self.secrets.store(secrets);
     }
 
     /// Has an instance's settings changed, and returns what they are now; of a trace the ids are told
@@ -88,7 +97,7 @@ impl<C: Connect> Client<C> {
                 limit: None,
             },
             Ok((parts, body)) => Reply {
-                result: error::read(&parts, &body, target.token()),
+                result: error::read(&parts, &body, target.token(), &self.secrets.load()),
                 status: Some(parts.status),
                 limit: rate_limit::read(&parts.headers),
             },

@@ -1,5 +1,5 @@
 //! Connections to Ryze: what can be said of a request on one. How a stream is opened belongs in
-//! `network.rs`, which request is sent in `client.rs`.
+//! `net`, which request is sent in `client.rs`.
 //!
 //! They are kept by hand, not by a pooling client, because two things must be known exactly:
 //! whether a request was sent, and when its connection was closed. The budget rests on both.
@@ -17,7 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
-use crate::{network::Connect, timer::Timer};
+use crate::{
+    net::{Connect, MAX_CONNECTION_AGE},
+    timer::Timer,
+};
 
 /// Bytes that the head and the body of an answer may have, each.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -27,6 +30,7 @@ pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
     timer: Timer,
+    opened: Instant,
     last_used: Instant,
 }
 
@@ -75,13 +79,16 @@ impl Connection {
             sender,
             driver: Driver(driver),
             timer: Timer::default(),
+            opened: Instant::now(),
             last_used: Instant::now(),
         })
     }
 
     /// Whether it can be used again after a pause of at most `longest`.
     pub(super) fn is_fresh(&self, longest: Duration) -> bool {
-        !self.sender.is_closed() && self.last_used.elapsed() < longest
+        !self.sender.is_closed()
+            && self.last_used.elapsed() < longest
+            && self.opened.elapsed() < MAX_CONNECTION_AGE
     }
 
     /// Sends a request and gathers its answer within `limit`. Gives the connection back if another

@@ -10,11 +10,14 @@ use super::{rate_limit, wire};
 use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
+    redact::SecretIndex,
     telltale::has_piece,
 };
 
 /// Characters of Ryze's message that a caller gets to see.
 const LONGEST_REASON: usize = 200;
+/// Characters of it that are read for that.
+const LONGEST_MESSAGE: usize = 1000;
 /// Digits in a row that may be a phone number.
 const PHONE_DIGITS: usize = 7;
 /// Bytes of a word that may be six of a token in hexadecimal.
@@ -141,8 +144,14 @@ impl Error {
     }
 }
 
-/// Reads an answer to either privacy call; `token` is what must not be in any reason.
-pub(super) fn read(parts: &Parts, body: &[u8], token: &Secret) -> Result<Settings, Error> {
+/// Reads an answer to either privacy call. No reason shows a piece of `token`, which the request was
+/// sent with, or one of the `secrets`.
+pub(super) fn read(
+    parts: &Parts,
+    body: &[u8],
+    token: &Secret,
+    secrets: &SecretIndex,
+) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
         if parts.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(Error::malformed("Ryze's answer is encoded"));
@@ -152,7 +161,7 @@ pub(super) fn read(parts: &Parts, body: &[u8], token: &Secret) -> Result<Setting
         });
     }
     let message = wire::message(body).unwrap_or_default();
-    let reason = safe(&message, parts.status, token);
+    let reason = safe(&message, parts.status, token, secrets);
     Err(classify(parts, &message, reason))
 }
 
@@ -224,14 +233,16 @@ fn from_whatsapp(cause: &str, reason: String) -> Failure {
 }
 
 /// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it
-/// that may be a phone number or an encoded token. With a piece of the token in it, nothing.
-fn safe(message: &str, status: StatusCode, token: &Secret) -> String {
-    let printed: String = message.chars().filter(|char| !char.is_control()).collect();
+/// that may be a phone number or an encoded token. With a secret in it, nothing.
+fn safe(message: &str, status: StatusCode, token: &Secret, secrets: &SecretIndex) -> String {
+    let printed = message.chars().take(LONGEST_MESSAGE);
+    let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
     let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(LONGEST_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    if reason.is_empty() || has_piece(&printed, token.expose().as_bytes()) {
+    let tells = has_piece(&printed, token.expose().as_bytes()) || secrets.is_in(&printed);
+    if reason.is_empty() || tells {
         return format!("Ryze answered with status {}", status.as_u16());
     }
     reason

@@ -22,7 +22,7 @@ use super::{
     socket::{Address, Socket},
     tls,
 };
-use crate::network::Stream;
+use crate::net::Stream;
 
 /// Timeouts of connections over the limit.
 const OVERLOAD_TIMEOUTS: Timeouts = Timeouts {

@@ -5,7 +5,7 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::socket_file::SocketFile;
-use crate::{config::Listen, network::Stream};
+use crate::{config::Listen, net::Stream};
 
 /// Connections that the system queues until they are accepted.
 const BACKLOG: u32 = 1024;

@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connection_state::STOP_GRACE;
-use crate::network::Stream;
+use crate::net::Stream;
 
 /// Runs the handshake, which must end within `limit`, and after a stop within the grace period.
 ///

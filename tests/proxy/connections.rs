@@ -1,10 +1,33 @@
 //! Connections on either side: one serves many calls of both vendors, and where the old vendor gives no
 //! sound answer the gateway gives one of its own. Sound answers belong in `answers.rs`.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body, Frame};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, duplex, join, sink},
+    time::{Instant, Sleep, sleep},
+};
+use zapi_to_ryze::{
+    config,
+    net::{Connect, MAX_CONNECTION_AGE, Stream},
+    proxy::{self, Fallback},
+};
 
 use super::{After, REQUEST, Scene, VENDORS, bytes, read, wire};
-use crate::harness::{Reply, Setup, photo, soon};
+use crate::harness::{Message, Reply, Setup, photo, soon};
 
 const KEPT: &str = "GET /x HTTP/1.1\r\nHost: g\r\n\r\n";
 
@@ -107,5 +130,125 @@ async fn a_connection_that_the_vendor_closed_is_replaced() {
         let answer = soon(read(&mut caller)).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert_eq!(scene.vendor.connections(), calls);
+    }
+}
+
+/// A vendor at the other end of pipes that takes this long over the second half of each body.
+#[derive(Clone)]
+struct Slow {
+    pause: Duration,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Connect for Slow {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let (near, mut far) = duplex(1024);
+        let pause = self.pause;
+        tokio::spawn(async move {
+            while Message::read(&mut far).await.is_some() {
+                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1";
+                far.write_all(head).await.unwrap();
+                sleep(pause).await;
+                far.write_all(b"2").await.unwrap();
+            }
+        });
+        Ok(Box::new(near))
+    }
+}
+
+/// Connections whose peer the system finds dead after a while.
+struct Dying;
+
+struct Read(Pin<Box<Sleep>>);
+
+impl AsyncRead for Read {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.0.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)))
+    }
+}
+
+impl Connect for Dying {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let read = Read(Box::pin(sleep(Duration::from_secs(10))));
+        Ok(Box::new(join(read, sink())))
+    }
+}
+
+/// A body that its caller does not send.
+struct Awaited;
+
+impl Body for Awaited {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_died_is_not_blamed_on_a_slow_caller() {
+    let request = Request::post("/x").header("Host", "gateway:1");
+    let answer = fallback(Dying)
+        .forward(request.body(Awaited).unwrap())
+        .await;
+    assert!(
+        matches!(answer, Err(proxy::Error::Silent)),
+        "{:?}",
+        answer.err()
+    );
+}
+
+fn fallback<C: Connect>(connect: C) -> Fallback<C> {
+    let config = config::Fallback {
+        base_url: "http://vendor.test".parse().unwrap(),
+        connect_timeout: Duration::from_secs(3),
+        idle_timeout: MAX_CONNECTION_AGE * 2,
+        ca_file: None,
+    };
+    Fallback::new(&config, connect).unwrap()
+}
+
+/// The addresses of the host may have changed meanwhile.
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_is_replaced_between_two_calls() {
+    let step = Duration::from_secs(2);
+    for pause in [Duration::ZERO, MAX_CONNECTION_AGE * 3 / 2] {
+        let vendor = Slow {
+            pause,
+            connections: Arc::default(),
+        };
+        let fallback = fallback(vendor.clone());
+        let begun = Instant::now();
+        let mut opened = Vec::new();
+        while begun.elapsed() < MAX_CONNECTION_AGE * 4 {
+            let before = vendor.connections.load(Ordering::Relaxed);
+            let sent = begun.elapsed();
+            let request = Request::get("/x").header("Host", "gateway:1");
+            let request = request.body(Full::<Bytes>::default()).unwrap();
+            let answer = fallback.forward(request).await.unwrap();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, "12");
+            if vendor.connections.load(Ordering::Relaxed) > before {
+                opened.push(sent);
+            }
+            sleep(step).await;
+        }
+        let mut ages = opened.windows(2).map(|pair| pair[1] - pair[0]);
+        let limit = MAX_CONNECTION_AGE + (pause + step) * 2;
+        assert!(
+            ages.all(|age| age >= MAX_CONNECTION_AGE && age <= limit),
+            "{opened:?}"
+        );
+        assert!(opened.len() > 1, "{opened:?}");
     }
 }

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use tokio::net::TcpStream;
 use zapi_to_ryze::{
     config,
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     proxy::Fallback,
 };
 

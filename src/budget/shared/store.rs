@@ -14,12 +14,13 @@ use redis::{
     AsyncConnectionConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo,
     RedisError, RedisResult, aio::MultiplexedConnection, parse_redis_url,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+use rustls::{RootCertStore, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{super::slots::Purpose, SharedError, Terms};
+use crate::net::{Resolver, tls};
 
 const SCRIPT: &str = include_str!("script.lua");
 
@@ -29,6 +30,7 @@ pub(super) struct Store {
     host: String,
     port: u16,
     tls: Option<(ServerName<'static>, TlsConnector)>,
+    resolver: Resolver,
     login: RedisConnectionInfo,
     key: String,
     /// Tells this process's slots from those of others.
@@ -90,11 +92,7 @@ impl Store {
         };
         let tls = if is_secure {
             let name = ServerName::try_from(host.clone()).map_err(|_| SharedError::Url)?;
-            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            Some((name, TlsConnector::from(Arc::new(config))))
+            Some((name, TlsConnector::from(tls::client(roots)?)))
         } else {
             None
         };
@@ -102,6 +100,7 @@ impl Store {
             host,
             port,
             tls,
+            resolver: Resolver::system(),
             login: info.redis_settings().clone().set_skip_set_lib_name(),
             key: key(bucket),
             process: RandomState::new().build_hasher().finish(),
@@ -122,7 +121,11 @@ impl Store {
         &self,
         on_close: impl FnOnce() + Send + 'static,
     ) -> RedisResult<Link> {
-        let stream = TcpStream::connect((&*self.host, self.port)).await?;
+        let mut addresses = self.resolver.resolve(&self.host).await?.to_vec();
+        for address in &mut addresses {
+            address.set_port(self.port);
+        }
+        let stream = TcpStream::connect(&*addresses).await?;
         stream.set_nodelay(true)?;
         let is_open = Arc::new(AtomicBool::new(true));
         let is_still_open = Arc::clone(&is_open);
