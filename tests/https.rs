@@ -155,7 +155,7 @@ async fn plain_http_is_no_tls() {
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     let line = gateway.stderr.line("a TLS handshake failed").await;
     assert!(line.contains("\"level\":\"DEBUG\""), "{line}");
-    for sent in ["instances", "T1", "visualizationType"] {
+    for sent in ["instances", "token/T1", "visualizationType"] {
         assert!(!line.contains(sent), "{line}");
     }
     assert_eq!(upstream.seen(), []);
