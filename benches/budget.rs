@@ -78,7 +78,7 @@ impl Gateway {
             |name: &String| Target::new(&base_url, name, name, &Secret::new(TOKEN)).unwrap();
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
-            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG, 100),
+            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG, 10_000),
             targets: names.iter().map(|name| Arc::new(target(name))).collect(),
             ryze,
             callers: JoinSet::new(),
