@@ -140,15 +140,25 @@ impl<'history> Turns<'history> {
         self.purposes.push(Purpose::Call);
         let surely = waiting.iter().position(|call| self.surely(*call, request));
         let first = &waiting[..surely.map_or(waiting.len(), |place| place + 1)];
-        let mut possible = first.iter().rev().flat_map(|call| self.companies(*call));
-        let Some(company) = possible.find(|it| self.folds_to(*it, &waiting, request)) else {
+        let possible = first.iter().rev().flat_map(|call| self.companies(*call));
+        let mut possible = possible.filter(|it| self.folds_to(*it, &waiting, request));
+        let Some(company) = possible.next() else {
             self.broken
                 .push(format!("turns: request {number} was not the next"));
             return self.members.push(Vec::new());
         };
-        let with = |call: &usize| self.companies(*call).contains(&company);
+        let others: Vec<_> = possible.filter(|other| *other != company).collect();
+        let with = |call: &usize| {
+            let own = self.companies(*call);
+            own.contains(&company) || others.iter().any(|other| own.contains(other))
+        };
         let members: Vec<_> = waiting.into_iter().filter(with).collect();
-        self.note(number, company, &members);
+        if others.is_empty() {
+            self.note(number, company, &members);
+        } else {
+            // A repeat and a batch of new calls may have the same content.
+            members.iter().for_each(|call| self.unsure[*call] = true);
+        }
         self.members.push(members);
     }
 
