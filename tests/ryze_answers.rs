@@ -384,8 +384,13 @@ async fn what_a_message_may_not_show() {
         ("%35%35%34%34 is away".to_owned(), "[removed] is away"),
         ("５５４４９９９８８ is away".to_owned(), "[removed] is away"),
         (
-            "Basic cnl6ZS1zZWNyZXQ= failed".to_owned(),
+            "Basic dW5rbm93bi10b2tlbg== failed".to_owned(),
             "Basic [removed] failed",
+        ),
+        (
+            // The instance's own token.
+            "Basic cnl6ZS1zZWNyZXQ= failed".to_owned(),
+            "Ryze answered with status 500",
         ),
         (
             "RYZE-SECR was used".to_owned(),
