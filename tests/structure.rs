@@ -113,7 +113,7 @@ fn what_a_module_must_not_know() {
 
 #[test]
 fn only_what_assembles_the_gateway_knows_admin() {
-    let high = ["admin/", "lifecycle/"];
+    let high = ["admin/", "app/"];
     for (file, _) in sources("") {
         if !high.iter().any(|folder| file.starts_with(folder)) {
             let words = ["crate::admin", "use crate::{admin", "    admin::"];

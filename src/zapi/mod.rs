@@ -7,3 +7,4 @@ pub mod request;
 pub mod response;
 pub mod router;
 pub mod routes;
+mod values;

@@ -2,7 +2,7 @@
 //!
 //! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
 
-use super::routes::Values;
+use super::values::Values;
 use crate::{proxy, server::InvalidHead};
 
 /// A call that the gateway does not carry out and does not pass on.

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     rejection::{BadRequest, Rejection, UnsupportedMediaType},
-    routes::{Call, Input, Route, Values},
+    routes::{Call, Input, Route},
+    values::{Values, audience},
 };
 use crate::{
     config::ContactsBlacklist,
@@ -175,7 +176,7 @@ fn read_object(
         return Err(expected(has_other.then_some(other)).into());
     };
     let audience = json::string(value)
-        .and_then(|word| find(values, &word))
+        .and_then(|word| audience(values, &word))
         .ok_or_else(|| expected(None))?;
     let has_contacts = match contacts {
         Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
@@ -200,7 +201,7 @@ fn read_query(query: &str, parameter: &'static str, values: Values) -> Result<Au
     let mut sent = form_urlencoded::parse(query.as_bytes())
         .filter_map(|(name, value)| (name == parameter).then_some(value));
     match (sent.next(), sent.next()) {
-        (Some(word), None) => find(values, &word),
+        (Some(word), None) => audience(values, &word),
         _ => None,
     }
     .ok_or(Rejection::BadRequest(BadRequest::Value {
@@ -209,12 +210,6 @@ fn read_query(query: &str, parameter: &'static str, values: Values) -> Result<Au
         values,
         sent_instead: None,
     }))
-}
-
-fn find(values: Values, word: &str) -> Option<Audience> {
-    values
-        .iter()
-        .find_map(|(known, audience)| (*known == word).then_some(*audience))
 }
 
 /// Whether a list has contacts. An absent list, `null` and `[]` mean "switch the mode, change no

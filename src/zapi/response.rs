@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::{
     rejection::{BadRequest, Rejection, Unavailable, UnsupportedMediaType},
-    routes::{self, Call, ROUTES},
+    routes::{Call, ROUTES},
+    values::word,
 };
 use crate::{
     privacy::{Failure, Limiter, Operation, Outcome, Settings},
@@ -67,8 +68,8 @@ fn shown(settings: &Settings) -> String {
         } = route.call
         {
             let audience = settings.get(setting);
-            fields.push(match audience.and_then(|it| routes::word(values, it)) {
-                Some(word) => format!("\"{key}\":\"{word}\""),
+            fields.push(match audience.and_then(|it| word(values, it)) {
+                Some(value) => format!("\"{key}\":\"{value}\""),
                 None => format!("\"{key}\":null"),
             });
         }

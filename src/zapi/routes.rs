@@ -5,8 +5,11 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::rejection::Rejection;
-use crate::privacy::{Audience, Setting};
+use super::{
+    rejection::Rejection,
+    values::{GROUP_ADD, ONLINE, SWITCH, VISUALIZATION, Values},
+};
+use crate::privacy::Setting;
 
 /// One call of Z-API.
 #[derive(Debug)]
@@ -44,29 +47,6 @@ pub(super) enum Input {
     /// In a parameter of the query. A body is ignored.
     Query(&'static str),
 }
-
-/// The values that a setting takes, in Z-API's words.
-pub(super) type Values = &'static [(&'static str, Audience)];
-
-const VISUALIZATION: Values = &[
-    ("ALL", Audience::Everyone),
-    ("NONE", Audience::Nobody),
-    ("CONTACTS", Audience::Contacts),
-    ("CONTACT_BLACKLIST", Audience::ContactsExcept),
-];
-const ONLINE: Values = &[
-    ("ALL", Audience::Everyone),
-    ("SAME_LAST_SEEN", Audience::SameAsLastSeen),
-];
-const GROUP_ADD: Values = &[
-    ("ALL", Audience::Everyone),
-    ("CONTACTS", Audience::Contacts),
-    ("CONTACT_BLACKLIST", Audience::ContactsExcept),
-];
-const SWITCH: Values = &[
-    ("enable", Audience::Everyone),
-    ("disable", Audience::Nobody),
-];
 
 macro_rules! route {
     ($method:ident $path:literal, $call:expr) => {
@@ -208,13 +188,6 @@ pub(super) fn id(path: &str) -> Option<&str> {
 /// The instance's id and token in a path of Z-API's form, percent-encoded as they were sent.
 pub(super) fn credentials(path: &str) -> Option<[&str; 2]> {
     split(path).map(|(id, token, _)| [id, token])
-}
-
-/// Z-API's word for a value, if the setting takes it.
-pub(super) fn word(values: Values, audience: Audience) -> Option<&'static str> {
-    values
-        .iter()
-        .find_map(|(word, known)| (*known == audience).then_some(*word))
 }
 
 fn is(segment: &str, word: &str) -> bool {
