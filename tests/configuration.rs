@@ -1,6 +1,6 @@
 //! The tables of `docs/configuration.md`: the order and the meanings are those of
-//! `config/gateway.toml`, all else is from the rows of the code. `UPDATE_DOCS=1` rewrites them. What a
-//! row says of a reload is compared with what a reload does.
+//! `config/gateway.toml`, everything else comes from the rows of the code. `UPDATE_DOCS=1` rewrites
+//! them. The reload column of each row is compared with an actual reload.
 
 use tempfile::NamedTempFile;
 use zapi_to_ryze::config::{

@@ -186,8 +186,8 @@ fn every_alert_has_its_section_and_its_test_and_there_is_no_other_section() {
     for part in [
         "**Means.**",
         "**See more.**",
-        "**Cure.**",
-        "**Needs no cure**",
+        "**Fix.**",
+        "**No action**",
     ] {
         assert_eq!(runbook.matches(part).count(), names.len(), "{part}");
     }
