@@ -1,6 +1,5 @@
-//! The operator's page in a real browser: what it shows, that it follows the gateway by itself, and
-//! that its policy and a phone are no hindrance. The numbers themselves belong where `/status` is
-//! tested.
+//! The operator's page in a real browser: its texts, that it updates itself, and that it works under its
+//! Content-Security-Policy and on a phone. The tests of `/status` check the numbers.
 
 use std::net::SocketAddr;
 
@@ -14,7 +13,7 @@ const CONFIRMED: &str = r#"{"visibility":{"profile":"contacts"}}"#;
 /// The cells of the first row.
 const ROW: &str = "[...document.querySelector('#rows tr').cells].map(cell => cell.textContent)";
 
-/// A gateway, where its callers go, and a browser that shows its page.
+/// A gateway, its address for clients, and a browser that shows its page.
 struct Shown {
     gateway: Process,
     address: SocketAddr,
@@ -65,17 +64,17 @@ async fn the_page_follows_the_gateway_until_it_is_gone() {
     assert!(send(shown.address, photo("CONTACTS")).await.is_success());
     shown.cell(1, "Change confirmed").await;
     shown.text("in-use", "1").await;
-    shown.text("ryze", "Answers").await;
+    shown.text("ryze", "Responds").await;
     assert_eq!(shown.browser.console().await, serde_json::json!([]));
 
     let Shown {
         gateway, browser, ..
     } = shown;
     drop(gateway);
-    let told = "document.getElementById('message').textContent";
+    let message = "document.getElementById('message').textContent";
     browser
         .wait_for(
-            &format!("{told}.startsWith('The gateway cannot be reached. Its last answer')"),
+            &format!("{message}.startsWith('The gateway cannot be reached. Its last response')"),
             true,
         )
         .await;
@@ -85,7 +84,7 @@ async fn the_page_follows_the_gateway_until_it_is_gone() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver"]
-async fn a_denied_instance_is_shown_as_held_whatever_its_name_on_a_phone_too() {
+async fn a_denied_instance_is_shown_as_suspended_for_any_name_also_on_a_phone() {
     let name = "<img src=x onerror=alert(1)> of_a_shop_with_a_name_that_is_wider_than_a_phone_is";
     let upstream = Upstream::start(refuses(401, "Invalid token")).await;
     let configuration = Setup::default().toml(&upstream.base_url);
@@ -99,9 +98,9 @@ async fn a_denied_instance_is_shown_as_held_whatever_its_name_on_a_phone_too() {
         "it is denied"
     );
     shown.cell(1, "Ryze refuses the token or instance").await;
-    let held = format!("/^Held for \\d+ s: Ryze refuses it$/.test({ROW}[3])");
-    shown.browser.wait_for(&held, true).await;
-    shown.text("count", "1 in all, 1 held, 0 failing").await;
+    let suspended = format!("/^Suspended for \\d+ s: Ryze refuses it$/.test({ROW}[3])");
+    shown.browser.wait_for(&suspended, true).await;
+    shown.text("count", "1 in all, 1 suspended, 0 failing").await;
     shown.cell(0, name).await;
     let images = shown
         .browser
