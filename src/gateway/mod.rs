@@ -24,7 +24,7 @@ use crate::{
     network::Connect,
     privacy::{Failure, Operation, Outcome},
     server::{CallerBody, Handler},
-    telemetry::{Called, Trace, X_REQUEST_ID},
+    telemetry::{Called, EndedBy, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
     zapi::{
         accounts, request,
         response::{self, Answer, Refusal},
@@ -101,7 +101,7 @@ impl<C: Connect> Gateway<C> {
             biased;
             operation = operation => operation,
             () = self.lanes.until_cut() => {
-                line.ended_by = "gateway";
+                line.ended_by = EndedBy::Gateway;
                 Err(Refusal::Unavailable("the gateway is stopping; nothing was changed"))
             }
         };
@@ -113,9 +113,9 @@ impl<C: Connect> Gateway<C> {
                 let outcome = outcome.await;
                 line.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
-                    (Err(failure), _) => line.failed(failure.kind()),
-                    (Ok(_), Operation::Change(_)) => line.succeeded("confirmed"),
-                    (Ok(_), Operation::Read) => line.succeeded("read"),
+                    (Err(failure), _) => line.failed(failure.into()),
+                    (Ok(_), Operation::Change(_)) => line.succeeded(OutcomeLabel::Confirmed),
+                    (Ok(_), Operation::Read) => line.succeeded(OutcomeLabel::Read),
                 }
                 response::outcome(&operation, &outcome)
             }
@@ -125,12 +125,14 @@ impl<C: Connect> Gateway<C> {
         answer
     }
 
-    /// Whose doing an outcome is.
-    fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> &'static str {
+    /// Who ended an operation.
+    fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> EndedBy {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::NotSent) => "gateway",
-            // It was given up here, and may be answered still.
-            Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => "gateway",
+            Err(Failure::Budget { .. } | Failure::NotSent) => EndedBy::Gateway,
+            // The gateway stopped waiting; Ryze may still respond.
+            Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => {
+                EndedBy::Gateway
+            }
             Ok(_)
             | Err(
                 Failure::Throttled { .. }
@@ -139,14 +141,14 @@ impl<C: Connect> Gateway<C> {
                 | Failure::Refused { .. }
                 | Failure::Upstream { .. }
                 | Failure::Unknown,
-            ) => "ryze",
+            ) => EndedBy::Ryze,
         }
     }
 
     fn refuse(&self, refusal: &Refusal, line: &mut Line) -> Answer {
-        line.failed(refusal.kind());
+        line.failed(refusal.label());
         if refusal.is_unsupported() {
-            self.lanes.metrics().unsupported(refusal.kind());
+            self.lanes.metrics().unsupported(refusal.label());
         }
         response::refusal(refusal)
     }
@@ -166,10 +168,10 @@ impl<C: Connect> Gateway<C> {
             )),
         };
         self.lanes.metrics().called(Called {
-            upstream: "fallback",
+            upstream: Upstream::Fallback,
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
-            error: answer.as_ref().err().map_or("", Refusal::kind),
+            error: answer.as_ref().err().map(Refusal::label),
             duration: begun.elapsed(),
         });
         answer
@@ -207,7 +209,7 @@ impl<C: Connect> Handler for Gateway<C> {
                     }
                     Err(refusal) => {
                         if let Refusal::BadGateway(_) | Refusal::GatewayTimeout(_) = refusal {
-                            line.ended_by = "fallback";
+                            line.ended_by = EndedBy::Fallback;
                         }
                         self.refuse(&refusal, &mut line)
                     }

@@ -17,6 +17,7 @@ use crate::{
     network::Connect,
     ryze::{Credentials, Target},
     server::head,
+    telemetry::OutcomeLabel,
     zapi::{
         accounts::{Accounts, CLIENT_TOKEN},
         request::Limits,
@@ -48,9 +49,9 @@ pub struct Instance {
 /// How the last call of an instance ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Last {
-    /// In one of a few words.
-    pub outcome: &'static str,
-    /// When.
+    /// Its outcome.
+    pub outcome: OutcomeLabel,
+    /// When it ended.
     pub time: Instant,
 }
 
@@ -137,7 +138,7 @@ impl Instance {
     }
 
     /// A call of it ended.
-    pub(super) fn note(&self, outcome: &'static str) {
+    pub(super) fn note(&self, outcome: OutcomeLabel) {
         let last = Last {
             outcome,
             time: Instant::now(),

@@ -10,7 +10,10 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::route::{self, Call, ROUTES};
-use crate::privacy::{Failure, Limiter, Operation, Outcome, Settings};
+use crate::{
+    privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    telemetry::OutcomeLabel,
+};
 
 /// An answer, ready to be sent.
 pub type Answer = Response<Full<Bytes>>;
@@ -70,24 +73,24 @@ impl Refusal {
         )
     }
 
-    /// What it is, in one of a few words.
+    /// Its word in the log and the metrics.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn label(&self) -> OutcomeLabel {
         match self {
-            Self::BadRequest(_) => "bad_request",
-            Self::UnknownPath { .. } => "unknown_path",
-            Self::WrongMethod { .. } => "wrong_method",
-            Self::UnknownInstance => "unknown_instance",
-            Self::ClientTokenMissing => "client_token_missing",
-            Self::ClientTokenWrong => "client_token_wrong",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::NoCounterpart(_) => "no_counterpart",
-            Self::ContactsList(_) => "contacts_list",
-            Self::Unavailable(_) => "unavailable",
-            Self::BadGateway(_) => "fallback_failed",
-            Self::GatewayTimeout(_) => "fallback_timeout",
+            Self::BadRequest(_) => OutcomeLabel::BadRequest,
+            Self::UnknownPath { .. } => OutcomeLabel::UnknownPath,
+            Self::WrongMethod { .. } => OutcomeLabel::WrongMethod,
+            Self::UnknownInstance => OutcomeLabel::UnknownInstance,
+            Self::ClientTokenMissing => OutcomeLabel::ClientTokenMissing,
+            Self::ClientTokenWrong => OutcomeLabel::ClientTokenWrong,
+            Self::UnsupportedMediaType(_) => OutcomeLabel::UnsupportedMediaType,
+            Self::BodyTooLarge { .. } => OutcomeLabel::BodyTooLarge,
+            Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
+            Self::NoCounterpart(_) => OutcomeLabel::NoCounterpart,
+            Self::ContactsList(_) => OutcomeLabel::ContactsList,
+            Self::Unavailable(_) => OutcomeLabel::Unavailable,
+            Self::BadGateway(_) => OutcomeLabel::FallbackFailed,
+            Self::GatewayTimeout(_) => OutcomeLabel::FallbackTimeout,
         }
     }
 }
