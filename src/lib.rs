@@ -44,6 +44,7 @@ pub mod ryze;
 pub mod sandbox;
 pub mod server;
 pub mod service_manager;
+mod sync;
 pub mod telemetry;
 mod telltale;
 pub mod zapi;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use http::request::Parts;
@@ -17,6 +17,7 @@ use crate::{
     network::Connect,
     ryze::{Credentials, Target},
     server::head,
+    sync::lock,
     telemetry::OutcomeLabel,
     zapi::{
         accounts::{Accounts, CLIENT_TOKEN},
@@ -134,7 +135,7 @@ impl Instance {
 
     /// How its last call ended, if there was one.
     pub fn last(&self) -> Option<Last> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.last)
     }
 
     /// A call of it ended.
@@ -143,6 +144,6 @@ impl Instance {
             outcome,
             time: Instant::now(),
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        *lock(&self.last) = Some(last);
     }
 }
