@@ -169,43 +169,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Every [`kind`](Self::kind).
-    pub const KINDS: [&'static str; 10] = [
-        "budget",
-        "throttled_by_upstream",
-        "throttled_by_whatsapp",
-        "not_connected",
-        "denied",
-        "refused",
-        "upstream",
-        "not_sent",
-        "queue_full",
-        "unknown",
-    ];
-
-    /// What it is, in one of a few words.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Budget { .. } => "budget",
-            Self::Throttled {
-                by: Limiter::Upstream,
-                ..
-            } => "throttled_by_upstream",
-            Self::Throttled {
-                by: Limiter::WhatsApp,
-                ..
-            } => "throttled_by_whatsapp",
-            Self::NotConnected => "not_connected",
-            Self::Denied { .. } => "denied",
-            Self::Refused { .. } => "refused",
-            Self::Upstream { .. } => "upstream",
-            Self::NotSent => "not_sent",
-            Self::QueueFull => "queue_full",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// Whether a change may have been carried out all the same.
     #[must_use]
     pub fn leaves_open(&self) -> bool {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::Full;
 use prometheus_client::{encoding::text, registry::Registry};
 
-use self::gauges::Moment;
+use self::gauges::Gauges;
 pub use self::{overview::Overview, status::Phase};
 use crate::{
     config,
@@ -45,7 +45,7 @@ impl Admin {
     pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
         let mut registry = overview.metrics().registry();
         let own = registry.sub_registry_with_prefix("zapi_to_ryze");
-        own.register_collector(Box::new(Moment(Arc::clone(&overview))));
+        own.register_collector(Box::new(Gauges(Arc::clone(&overview))));
         Self {
             registry,
             overview,

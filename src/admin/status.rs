@@ -3,18 +3,20 @@
 
 use serde::Serialize;
 
-/// Where a gateway is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Callers are welcome.
-    Serving,
-    /// They are served, and had better go elsewhere.
-    Delaying,
-    /// What is under way is brought to its end.
-    Draining,
-    /// What is not at its end is given up.
-    Cut,
+use crate::telemetry::{OutcomeLabel, words};
+
+words! {
+    /// The phase of the gateway's life.
+    pub enum Phase {
+        /// Ready.
+        Serving = "serving",
+        /// Not ready, still accepting connections (`server.drain.delay`).
+        Delaying = "delaying",
+        /// Finishing requests in flight.
+        Draining = "draining",
+        /// Aborting what is still in flight.
+        Cut = "cut",
+    }
 }
 
 /// A gateway at one moment.
@@ -119,8 +121,8 @@ pub struct Certificate {
 pub struct InstanceStatus {
     /// Its name at the upstream.
     pub name: String,
-    /// How its last call ended, in one of a few words.
-    pub outcome: Option<&'static str>,
+    /// How its last call ended.
+    pub outcome: Option<OutcomeLabel>,
     /// Since then.
     pub seconds_ago: Option<u64>,
     /// Callers who wait to be sent.
