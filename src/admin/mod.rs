@@ -119,8 +119,8 @@ impl Handler for Admin {
     }
 }
 
-/// Whether the request was meant for this machine and not for a name of the Internet that leads here: a
-/// page of whoever owns that name, in a browser on this machine, could read the answers (DNS rebinding).
+/// Whether `Host` names this machine. Any other name could be an attacker's that resolves to this address,
+/// whose page could then read the responses in a browser on this machine (DNS rebinding).
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;

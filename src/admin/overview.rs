@@ -1,6 +1,5 @@
-//! The gateway at one moment, as the operator sees it: gathered here from those who know, shown by
-//! `admin` as JSON and by `metrics` as gauges. What is told of it is in `status.rs`; what happened before
-//! belongs in `metrics` and the log.
+//! A snapshot of the gateway for the operator, gathered from its components. `status.rs` has its form;
+//! the admin listener shows it as JSON and as gauges.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +20,7 @@ use crate::{
     telemetry::{Metrics, Reloaded},
 };
 
-/// Those who know how a gateway is.
+/// The components that a snapshot is gathered from.
 pub struct Overview {
     started: Instant,
     gateway: Arc<Gateway<Network>>,

@@ -79,7 +79,7 @@ pub struct Budget {
     pub in_use: usize,
     /// The most requests of one budget that were sent in any 60 s.
     pub worst_window: u32,
-    /// Callers who wait to be sent.
+    /// Calls that wait to be sent.
     pub waiting: usize,
     /// The least that the upstream said is left for a token, until its reset.
     pub remaining_at_ryze: Option<u64>,
@@ -125,13 +125,13 @@ pub struct InstanceStatus {
     pub outcome: Option<OutcomeLabel>,
     /// Since then.
     pub seconds_ago: Option<u64>,
-    /// Callers who wait to be sent.
+    /// Calls that wait to be sent.
     pub waiting: usize,
-    /// Why it is left alone, if it is.
+    /// Why it is suspended, if it is.
     pub held: Option<HeldStatus>,
 }
 
-/// Why an instance is left alone.
+/// Why an instance is suspended.
 #[derive(Debug, Serialize)]
 pub struct HeldStatus {
     /// `throttled` or `denied`.
