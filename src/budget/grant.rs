@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Permit, Purpose, Refused,
     pool::{Pool, State, Waiter},
-    shared::{Lease, Shared, Taken},
+    redis::{Lease, Shared, Taken},
 };
 
 /// Grants until nobody waits.

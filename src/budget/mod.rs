@@ -11,7 +11,7 @@ mod pace;
 mod permit;
 mod pool;
 mod record;
-pub mod shared;
+pub mod redis;
 mod slots;
 
 use std::{
@@ -23,7 +23,7 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::{gate::Allowance, permit::Permit, record::STEP, slots::Purpose};
-use self::{pool::Pool, record::Record, shared::Shared};
+use self::{pool::Pool, record::Record, redis::Shared};
 
 /// What stands for a token here, where nobody needs the token itself.
 pub type TokenDigest = [u8; 32];
@@ -65,7 +65,7 @@ pub struct Snapshot {
     /// The least that the upstream said is left for a token, less what was sent since, until its reset.
     pub remaining: Option<u64>,
     /// How it stands to Redis, where several processes share it.
-    pub redis: Option<shared::Standing>,
+    pub redis: Option<redis::Standing>,
 }
 
 #[derive(Clone, Debug)]

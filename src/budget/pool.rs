@@ -19,7 +19,7 @@ use super::{
     grant, lock,
     pace::Pace,
     record::{Record, Window},
-    shared::Shared,
+    redis::Shared,
     slots::{HOLD, Purpose, Slots},
 };
 

@@ -15,7 +15,7 @@ use crate::{
     admin::Admin,
     budget::{
         Budget, Terms,
-        shared::{self, Shared, SharedError},
+        redis::{Shared, SharedError, Terms as SharedTerms},
     },
     config::{self, CaFile, Config, Scope},
     fallback::Fallback,
@@ -153,7 +153,7 @@ pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Life
 fn shared(config: &Config, redis: &config::Redis) -> Result<Shared, LifecycleError> {
     let config::Budget { share, burst, .. } = config.budget;
     let longest_request = config.ryze.connect_timeout + config.ryze.request_timeout;
-    let terms = shared::Terms::new(redis.limit, burst, share, longest_request);
+    let terms = SharedTerms::new(redis.limit, burst, share, longest_request);
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     Ok(Shared::new(redis.url.expose(), "gateway", terms, roots)?)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use self::gauges::Moment;
 pub use self::status::*;
 use crate::{
-    budget::{STEP, Snapshot, shared::Standing},
+    budget::{STEP, Snapshot, redis::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
     lane::{Health, Held, Lanes},

@@ -1,5 +1,5 @@
 //! Whole gateways, each a process of its own, in front of one Ryze. What they do within more than
-//! one minute belongs in `slots` and `absence`, where a minute is shorter.
+//! one minute belongs in `slots` and `outage`, where a minute is shorter.
 
 use std::net::SocketAddr;
 

@@ -1,12 +1,12 @@
 //! One budget for several gateways, with a real Redis.
 //!
 //! `redis` is that Redis; `slots` is about the library's own type with times of a few seconds,
-//! `absence` about what it does without Redis, and `gateways` about whole processes.
+//! `outage` about what it does without Redis, and `gateways` about whole processes.
 
-mod absence;
 mod gateways;
-mod kept;
+mod outage;
 mod redis;
+mod reserved;
 mod slots;
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, sleep_until};
 use zapi_to_ryze::budget::{
     Purpose,
-    shared::{Lease, Shared, Taken, Terms},
+    redis::{Lease, Shared, Taken, Terms},
 };
 
 /// How long slots are held in these tests.

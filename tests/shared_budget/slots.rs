@@ -1,4 +1,4 @@
-//! Slots and pace of the limit while Redis is there. Losing it belongs in `absence`.
+//! Slots and pace of the limit while Redis is there. Losing it belongs in `outage`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, sleep};
 use zapi_to_ryze::budget::{
     Purpose,
-    shared::{Shared, Taken, Terms},
+    redis::{Shared, Taken, Terms},
 };
 
 use super::{HOLD, LONGEST, is_about, lease, next, process, redis::Redis, silence, slots, wait};

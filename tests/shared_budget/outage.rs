@@ -10,7 +10,7 @@ use tokio::{
 };
 use zapi_to_ryze::budget::{
     Purpose,
-    shared::{Shared, Standing, Taken, Terms},
+    redis::{Shared, Standing, Taken, Terms},
 };
 
 use super::{HOLD, is_about, lease, process, redis::Redis, silence, slots, wait};

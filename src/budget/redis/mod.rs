@@ -10,11 +10,11 @@
 //! to lose: it connects anew without more ado, and leaves those who have the first few seconds of
 //! a Redis that restarted.
 //!
-//! Losing Redis and coming back belongs in `absence.rs`, the connection and the script in `store.rs`
+//! Losing Redis and coming back belongs in `outage.rs`, the connection and the script in `client.rs`
 //! and `script.lua`, and who waits for a slot in `budget`.
 
-mod absence;
-mod store;
+mod client;
+mod outage;
 mod terms;
 
 use std::{
@@ -27,8 +27,8 @@ use rustls::RootCertStore;
 use tokio::time::Instant;
 
 use self::{
-    absence::{GONE, within_patience},
-    store::{Action, Answer, Link, Store},
+    client::{Action, Answer, Link, Store},
+    outage::{GONE, within_patience},
 };
 use super::{pace::Pace, slots::Purpose};
 

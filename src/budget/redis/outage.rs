@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use super::{
     super::slots::Purpose,
     Inner, Lease, State, Taken, Terms,
-    store::{Action, Answer, Link, nonsense},
+    client::{Action, Answer, Link, nonsense},
 };
 
 /// Redis is lost when it takes longer for one answer, connecting included.

@@ -8,7 +8,7 @@ use tokio::{
 };
 use zapi_to_ryze::budget::{
     Budget, Purpose,
-    shared::{Standing, Terms},
+    redis::{Standing, Terms},
 };
 
 use super::{HOLD, is_about, lease, process, redis::Redis, slots, wait};
