@@ -136,6 +136,11 @@ pub enum Failure {
         /// The earliest time from now at which a new change would be admitted.
         retry_after: Duration,
     },
+    /// The budget is shared with other processes, and what they share is unavailable. Nothing was sent.
+    BudgetUnavailable {
+        /// When it is expected to be available, from now.
+        retry_after: Duration,
+    },
     /// Somebody further on refused it for its pace.
     Throttled {
         /// Whose limit it was.
@@ -168,8 +173,9 @@ pub enum Failure {
 
 impl Failure {
     /// Every [`kind`](Self::kind).
-    pub const KINDS: [&'static str; 9] = [
+    pub const KINDS: [&'static str; 10] = [
         "budget",
+        "budget_unavailable",
         "throttled_by_upstream",
         "throttled_by_whatsapp",
         "not_connected",
@@ -185,6 +191,7 @@ impl Failure {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Budget { .. } => "budget",
+            Self::BudgetUnavailable { .. } => "budget_unavailable",
             Self::Throttled {
                 by: Limiter::Upstream,
                 ..

@@ -81,8 +81,19 @@ enum Pools {
 pub struct Refused {
     /// The earliest time from now at which, without further requests, one would be admitted.
     pub retry_after: Duration,
-    /// Whether it is the upstream that holds it back, and not the budget.
-    pub by_upstream: bool,
+    /// What holds it back.
+    pub by: RefusedBy,
+}
+
+/// What a refused request would have to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// Slots or pace: the budget is used up.
+    Budget,
+    /// The upstream's own limit.
+    Upstream,
+    /// Redis, or the state of the shared budget in it, is lost.
+    Redis,
 }
 
 impl Budget {
@@ -114,6 +125,13 @@ impl Budget {
         }
         self.shared = Some(shared);
         self
+    }
+
+    /// Keeps in touch with Redis from now on where the limit is shared.
+    pub fn watch(&self) {
+        if let Some(shared) = &self.shared {
+            shared.watch();
+        }
     }
 
     /// Waits for the turn of a call. Dropping the future leaves the queue and costs nothing.

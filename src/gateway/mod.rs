@@ -128,7 +128,9 @@ impl<C: Connect> Gateway<C> {
     /// Whose doing an outcome is.
     fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> &'static str {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::NotSent) => "gateway",
+            Err(Failure::Budget { .. } | Failure::BudgetUnavailable { .. } | Failure::NotSent) => {
+                "gateway"
+            }
             // It was given up here, and may be answered still.
             Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => "gateway",
             Ok(_)

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Caller, Tried,
     backoff::backoff,
-    run::{Next, Running},
+    run::{Next, Running, label},
     verdict::shows,
 };
 use crate::{
@@ -123,7 +123,7 @@ impl<C: Connect> Running<C> {
                 let longest = latest.saturating_duration_since(Instant::now());
                 let permit = self.leave(Purpose::ReadBack, Some(longest)).await;
                 permit
-                    .inspect_err(|refused| self.lanes.metrics.refused(refused.by_upstream))
+                    .inspect_err(|refused| self.lanes.metrics.refused(label(refused.by)))
                     .ok()
             };
             let permit = tokio::select! {

@@ -16,7 +16,7 @@ use super::{
     verdict::{Verdict, judge},
 };
 use crate::{
-    budget::{Permit, Purpose, Refused},
+    budget::{Permit, Purpose, Refused, RefusedBy},
     network::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Target},
@@ -75,15 +75,19 @@ impl<C: Connect> Running<C> {
     /// Refuses who waits. Who was sent away by Ryze before hears of its limit, not of the budget.
     fn refuse(&self, refused: Refused, was_throttled: bool) {
         let retry_after = refused.retry_after;
-        let by_upstream = refused.by_upstream || was_throttled;
-        self.lanes.metrics.refused(by_upstream);
-        self.refuse_all(&if by_upstream {
-            Failure::Throttled {
+        let by = if was_throttled {
+            RefusedBy::Upstream
+        } else {
+            refused.by
+        };
+        self.lanes.metrics.refused(label(by));
+        self.refuse_all(&match by {
+            RefusedBy::Upstream => Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
-            }
-        } else {
-            Failure::Budget { retry_after }
+            },
+            RefusedBy::Budget => Failure::Budget { retry_after },
+            RefusedBy::Redis => Failure::BudgetUnavailable { retry_after },
         });
     }
 
@@ -192,6 +196,15 @@ impl<C: Connect> Running<C> {
             }
         }
         self.make_sure(open, &update, &result).await
+    }
+}
+
+/// The word of the metrics for what refused a request.
+pub(super) fn label(by: RefusedBy) -> &'static str {
+    match by {
+        RefusedBy::Budget => "budget",
+        RefusedBy::Upstream => "ryze",
+        RefusedBy::Redis => "redis",
     }
 }
 

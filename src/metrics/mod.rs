@@ -81,7 +81,7 @@ impl Reloaded {
 }
 
 /// Whose doing it is that the budget refuses a request.
-const REFUSED_BY: [&str; 2] = ["budget", "ryze"];
+const REFUSED_BY: [&str; 3] = ["budget", "ryze", "redis"];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -187,9 +187,8 @@ impl Metrics {
         waits.observe(wait.as_secs_f64());
     }
 
-    /// The budget refused a request, or the upstream's limit did.
-    pub(crate) fn refused(&self, by_upstream: bool) {
-        let by = REFUSED_BY[usize::from(by_upstream)];
+    /// A request was refused, because of one of [`REFUSED_BY`].
+    pub(crate) fn refused(&self, by: &'static str) {
         self.refused.get_or_create(&[("by", by)]).inc();
     }
 

@@ -4,6 +4,7 @@
 //! `outage` about what it does without Redis, and `gateways` about whole processes.
 
 mod gateways;
+mod model;
 mod outage;
 mod redis;
 mod reserved;

@@ -30,7 +30,7 @@ async fn until(process: &Shared, standing: Standing) {
 async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
     let mut redis = Redis::start().await;
     let terms = Terms {
-        alone: 2,
+        static_share: 2,
         ..slots(10)
     };
     let one = process(&redis.url(), terms);
@@ -244,7 +244,7 @@ async fn the_limit_holds_whatever_happens() {
     const LIMIT: u32 = 8;
     let mut redis = Redis::start().await;
     let terms = Terms {
-        alone: LIMIT / 4,
+        static_share: LIMIT / 4,
         grace: Duration::from_secs(3),
         ..slots(LIMIT)
     };

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::budget::{
-    Budget, Purpose,
+    Budget, Purpose, RefusedBy,
     redis::{Standing, Terms},
 };
 
@@ -50,7 +50,7 @@ async fn none_is_kept_below_ten() {
 async fn two_slots_of_the_static_share_are_kept() {
     let mut redis = Redis::start().await;
     let terms = Terms {
-        alone: 10,
+        static_share: 10,
         burst: 10,
         ..slots(20)
     };
@@ -103,6 +103,6 @@ async fn a_read_back_goes_before_the_calls_that_wait() {
     assert!(start.elapsed() < HOLD / 2, "{:?}", start.elapsed());
     let late = budget.permit_within(TOKEN, Purpose::ReadBack, Duration::from_millis(100));
     let refused = soon(late).await.unwrap_err();
-    assert!(refused.retry_after < HOLD && !refused.by_upstream);
+    assert!(refused.retry_after < HOLD && refused.by == RefusedBy::Budget);
     soon(call).await.unwrap().unwrap();
 }

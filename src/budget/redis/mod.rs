@@ -1,42 +1,83 @@
-//! A limit that several processes share exactly, in Redis, with a static share for each while Redis
-//! is away.
+//! A limit that several processes share exactly, through Redis, with a static share for each process
+//! while Redis is away.
 //!
-//! Why it is exact: a process sends only while Redis has every slot of its last 61 s, or after 61 s
-//! in which it sent nothing. So it is silent for 61 s when it loses Redis, then keeps to its static
-//! share, in which what was in flight counts too; when Redis is back it puts all its slots in, is
-//! silent until what others sent unrecorded has run out, and shares again. Whoever knew another
-//! state of Redis than is there, or finds that Redis restarted, closes it for 61 s, so that a
-//! process that has just started does not take it for unused. A process that has no slot has nothing
-//! to lose: it connects anew without more ado, and leaves those who have the first few seconds of
-//! a Redis that restarted.
-//!
-//! Losing Redis and coming back belongs in `outage.rs`, the connection and the script in `client.rs`
-//! and `script.lua`, and who waits for a slot in `budget`.
+//! `PROTOCOL.md` says who may take when, and why the limit holds. `member.rs` is the state machine of one
+//! process, `script.lua` the shared state, `step.rs` what goes between them, `server_clock.rs` the watch
+//! on the server's clock, and `client.rs` the connection. This file runs them: one step of a process is
+//! in flight at a time, and a background task keeps in touch with Redis while nothing is asked for.
 
 mod client;
-mod outage;
-mod terms;
+mod member;
+mod server_clock;
+mod step;
 
 use std::{
-    collections::{HashSet, VecDeque},
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, MutexGuard, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use rustls::RootCertStore;
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, sleep, timeout},
+};
 
 use self::{
-    client::{Action, Answer, Link, Store},
-    outage::{GONE, within_patience},
+    client::Client,
+    member::{Member, Plan},
+    step::{Answer, Step},
 };
-use super::{pace::Pace, slots::Purpose};
+use super::{
+    lock,
+    slots::{HOLD, Purpose},
+};
 
-pub use self::terms::Terms;
+pub use self::step::{Reason, Reply, Replying, SCRIPT, Store};
+
+/// Redis is lost when it takes longer for one answer, connecting included.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a process shows that it is there, and looks whether Redis is.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// A process that does not know the state needs four steps at most: it meets another epoch, tells its
+/// slots, notices a stepped clock, and takes.
+const MOST_STEPS: usize = 4;
+
+/// For how long an unused budget of a token is remembered, because what is known of its epoch saves the
+/// first request the time in which others may contest it.
+const MEMORY: Duration = Duration::from_secs(3600);
 
 /// A limit that several processes share. Cloning it shares it within this one.
 #[derive(Clone)]
 pub struct Shared(Arc<Inner>);
+
+/// What is shared, and the times that make it exact.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Requests of all processes in any 60 s, at least 1.
+    pub limit: u32,
+    /// How many may go out at once before pacing sets in, `1..=limit`.
+    pub burst: u32,
+    /// Requests of this process in any 60 s while Redis is away or its state is new.
+    pub static_share: u32,
+    /// The pace: one request in this time on average.
+    pub interval: Duration,
+    /// The longest time from a slot's being taken to the end of its request. A slot whose process
+    /// was killed comes back by itself this long and `hold` after it was taken.
+    pub longest_request: Duration,
+    /// How long a slot is not free after its request is over, and a process silent after a loss.
+    pub hold: Duration,
+    /// Within this time all processes have noticed that Redis is lost, or back.
+    pub margin: Duration,
+    /// How long a process takes nothing from an epoch that it has just met: within this time all
+    /// processes that used another one have said so.
+    pub grace: Duration,
+}
 
 /// One slot. It stays taken until it is handed back to [`Shared`].
 #[must_use = "a slot that is not handed back stays taken"]
@@ -53,7 +94,7 @@ pub enum Taken {
     Lease(Lease),
     /// Nothing before this time; sooner only if one of its own leases is handed back.
     NotBefore(Instant),
-    /// Redis is lost, and nothing may be sent until this time at least.
+    /// Redis or its state is lost, and nothing may be sent until this time, unless Redis is back sooner.
     Unavailable {
         /// When to ask again.
         until: Instant,
@@ -67,7 +108,7 @@ pub enum Standing {
     Shared,
     /// It keeps to its static share.
     Alone,
-    /// It lost Redis or has it back, and sends nothing.
+    /// It lost Redis or the shared state, and sends nothing.
     Silent,
 }
 
@@ -82,35 +123,44 @@ pub enum SharedError {
     Tls(#[from] rustls::Error),
 }
 
-impl fmt::Debug for Shared {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("Shared")
-            .field(&self.standing())
-            .finish()
-    }
-}
-
 struct Inner {
-    store: Store,
+    store: Arc<dyn Store>,
+    key: String,
+    /// Tells this process's slots from those of others.
+    process: u64,
     terms: Terms,
-    state: Mutex<State>,
+    member: Mutex<Member>,
+    /// A permit for each step in flight: one.
+    steps: Semaphore,
+    /// There is something to tell Redis, or nobody left to tell it for.
+    news: Arc<Notify>,
+    /// Whether it keeps in touch with Redis while it has no slots.
+    is_watch: bool,
+    is_watching: AtomicBool,
+    last_used: Mutex<Instant>,
 }
 
-struct State {
-    /// None before the first request, and while Redis is away.
-    link: Option<Arc<Link>>,
-    /// The state of Redis in which this process last took part, 0 before the first.
-    since: i64,
-    is_away: bool,
-    silent_until: Instant,
-    /// The slots of this process whatever they count against, never more than `limit`.
-    in_flight: HashSet<u64>,
-    /// When they are free again, the earliest first.
-    held: VecDeque<(u64, Instant)>,
-    taken_so_far: u64,
-    /// The pace of the static share.
-    pace: Pace,
+impl Terms {
+    /// `limit` requests of all processes in any 60 s, `burst` of them at once, and `static_share` of
+    /// this one while Redis is away.
+    #[must_use]
+    pub fn new(limit: u32, burst: u32, static_share: u32, longest_request: Duration) -> Self {
+        Self {
+            limit,
+            burst,
+            static_share,
+            interval: Duration::from_secs(60) / limit,
+            longest_request,
+            hold: HOLD,
+            margin: Duration::from_secs(5),
+            grace: Duration::from_secs(3),
+        }
+    }
+
+    /// How long the slot of a request in flight is taken.
+    fn lease(&self) -> Duration {
+        self.longest_request + self.hold
+    }
 }
 
 impl Shared {
@@ -125,45 +175,53 @@ impl Shared {
         terms: Terms,
         roots: RootCertStore,
     ) -> Result<Self, SharedError> {
-        let store = Store::new(url, bucket, terms, roots)?;
-        Ok(Self::of(store, terms))
+        let client = Client::new(url, roots)?;
+        Ok(Self::with_store(Arc::new(client), bucket, terms))
+    }
+
+    /// As [`new`](Self::new), where something else than a Redis runs [`SCRIPT`].
+    #[must_use]
+    pub fn with_store(store: Arc<dyn Store>, bucket: &str, terms: Terms) -> Self {
+        Self::of(store, bucket, terms, true)
     }
 
     /// Another limit on the same terms in the same Redis.
     #[must_use]
     pub fn sibling(&self, bucket: &str) -> Self {
-        Self::of(self.0.store.sibling(bucket), self.0.terms)
+        Self::of(Arc::clone(&self.0.store), bucket, self.0.terms, false)
     }
 
-    fn of(store: Store, terms: Terms) -> Self {
+    fn of(store: Arc<dyn Store>, bucket: &str, terms: Terms, is_watch: bool) -> Self {
         let now = Instant::now();
-        let state = State {
-            link: None,
-            since: 0,
-            is_away: false,
-            silent_until: now,
-            in_flight: HashSet::new(),
-            held: VecDeque::new(),
-            taken_so_far: 0,
-            pace: Pace::new(terms.alone, terms.burst.min(terms.alone)),
-        };
         Self(Arc::new(Inner {
             store,
+            key: format!("zapi-to-ryze:{bucket}"),
+            process: fastrand::u64(..),
             terms,
-            state: Mutex::new(state),
+            member: Mutex::new(Member::new(terms, now)),
+            steps: Semaphore::new(1),
+            news: Arc::default(),
+            is_watch,
+            is_watching: AtomicBool::new(false),
+            last_used: Mutex::new(now),
         }))
     }
 
-    /// Whether nothing would be lost with it: no slot is in flight or held.
+    /// Keeps in touch with Redis from now on, in a task. The first [`take`](Self::take) does it too.
+    pub fn watch(&self) {
+        if !self.0.is_watching.swap(true, Ordering::Relaxed) {
+            tokio::spawn(watch(Arc::downgrade(&self.0)));
+        }
+    }
+
+    /// Whether nothing would be lost with it: no slot is in flight or held, and it was not used of late.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_use() == 0
+        self.in_use() == 0 && lock(&self.0.last_used).elapsed() > MEMORY
     }
 
     /// How many slots this process has.
     pub(super) fn in_use(&self) -> usize {
-        let mut state = self.0.lock();
-        state.release(Instant::now());
-        state.in_flight.len() + state.held.len()
+        self.0.lock().in_use(Instant::now())
     }
 
     /// Requests of all processes in any 60 s.
@@ -171,96 +229,134 @@ impl Shared {
         self.0.terms.limit
     }
 
-    /// Asks for a slot and a turn of the pace: one round trip of at most a second. Dropping the
-    /// future may leave a slot taken until its lease runs out.
+    /// Until when nothing is sent, as far as is known.
+    pub(super) fn unavailable_until(&self, now: Instant) -> Option<Instant> {
+        self.0.lock().unavailable_until(now)
+    }
+
+    /// Asks for a slot and a turn of the pace: at most a few round trips of a second each, one as a rule.
+    /// Dropping the future may leave a slot taken until its lease runs out.
     pub async fn take(&self, purpose: Purpose) -> Taken {
         let inner = &self.0;
-        let (id, known, link) = {
-            let mut state = inner.lock();
-            let now = Instant::now();
-            if now < state.silent_until {
-                return state.unavailable();
-            }
-            state.release(now);
-            if state.is_away {
-                return state.take_alone(now, &inner.terms, purpose);
-            }
-            (state.next_id(), state.known(), state.link.clone())
-        };
-        let is_new = link.is_none();
-        let asked = async {
-            let link = match link {
-                Some(link) => link,
-                None => inner.connect().await?,
+        self.watch();
+        *lock(&inner.last_used) = Instant::now();
+        if inner.lock().is_away()
+            && let Plan::Known(taken) = inner.lock().plan_take(Instant::now(), purpose)
+        {
+            // The step that looks for Redis need not be waited for.
+            return taken;
+        }
+        let _step = inner.steps.acquire().await;
+        for _ in 0..MOST_STEPS {
+            let plan = inner.lock().plan_take(Instant::now(), purpose);
+            let taken = match plan {
+                Plan::Known(taken) => Some(taken),
+                Plan::Ask(step) => inner.make(step).await,
             };
-            let slot = [(id, inner.terms.lease())];
-            let answer = inner
-                .store
-                .ask(&link, Action::Take(purpose), known, &slot)
-                .await?;
-            Ok((link, answer))
-        };
-        let asked = within_patience(asked).await;
-        let mut state = inner.lock();
-        let now = Instant::now();
-        // It was lost meanwhile; what was taken runs out.
-        if state.is_away || now < state.silent_until {
-            return state.unavailable();
-        }
-        let reason = match asked {
-            Ok((link, Answer::Done { since })) => {
-                state.link = Some(link);
-                state.since = since;
-                state.in_flight.insert(id);
-                return Taken::Lease(Lease {
-                    id,
-                    is_of_static_share: false,
-                });
+            if let Some(taken) = taken {
+                return taken;
             }
-            Ok((link, Answer::Wait(wait))) => {
-                state.link = Some(link);
-                return Taken::NotBefore(now + wait);
-            }
-            Ok((_, Answer::Lost)) => GONE.to_owned(),
-            Err(reason) => reason,
-        };
-        state.link = None;
-        if !is_new && !state.has_slots() {
-            return Taken::NotBefore(now);
         }
-        inner.lose(&mut state, &reason);
-        state.unavailable()
+        Taken::NotBefore(Instant::now() + HEARTBEAT)
     }
 
     /// Nothing was sent: the slot is free at once, and so is the turn of the pace.
     pub fn give_back(&self, lease: Lease) {
-        let mut state = self.0.lock();
-        state.in_flight.remove(&lease.id);
-        if lease.is_of_static_share {
-            state.pace.give_back();
-        }
-        self.0.tell(&state, Action::GiveBack, lease.id);
+        self.0.lock().give_back(&lease);
+        self.0.news.notify_one();
     }
 
     /// The request is over now: the slot is free 61 s later.
     pub fn hold(&self, lease: Lease) {
-        let mut state = self.0.lock();
-        state.in_flight.remove(&lease.id);
-        let release = Instant::now() + self.0.terms.hold;
-        state.held.push_back((lease.id, release));
-        self.0.tell(&state, Action::Hold, lease.id);
+        self.0.lock().hold(&lease, Instant::now());
+        self.0.news.notify_one();
     }
 
     /// How this process stands to Redis.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let state = self.0.lock();
-        if Instant::now() < state.silent_until {
-            Standing::Silent
-        } else if state.is_away {
-            Standing::Alone
+        self.0.lock().standing(Instant::now())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Shared")
+            .field(&self.standing())
+            .finish()
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Member> {
+        lock(&self.member)
+    }
+
+    /// Makes one step. The caller holds the permit for it.
+    async fn make(&self, step: Step) -> Option<Taken> {
+        let asked = Instant::now();
+        let arguments = step.arguments(self.process, &self.terms);
+        let reply = timeout(PATIENCE, self.store.eval(&self.key, arguments)).await;
+        let answer = match reply {
+            Ok(Ok(reply)) => Answer::read(&reply).ok_or_else(|| "not an answer".to_owned()),
+            Ok(Err(reason)) => Err(reason),
+            Err(_) => Err("no answer in time".to_owned()),
+        };
+        let mut member = self.lock();
+        let now = Instant::now();
+        match answer {
+            Ok(answer) => member.answered(step, &answer, asked, now),
+            Err(reason) => {
+                member.lost(step, &reason, now);
+                None
+            }
+        }
+    }
+
+    /// Tells Redis what it does not know, and sees whether it is there.
+    async fn sync(&self) {
+        let _step = self.steps.acquire().await;
+        for _ in 0..MOST_STEPS {
+            let step = self.lock().plan_sync(Instant::now());
+            let version = step.version;
+            drop(self.make(step).await);
+            let member = self.lock();
+            let is_done = if member.is_away() {
+                member.version() == version
+            } else {
+                !member.needs_sync()
+            };
+            if is_done {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.news.notify_one();
+    }
+}
+
+/// Makes a step every [`HEARTBEAT`], and at once when there is something to tell.
+async fn watch(inner: Weak<Inner>) {
+    loop {
+        let Some(shared) = inner.upgrade() else {
+            return;
+        };
+        shared.sync().await;
+        let news = Arc::clone(&shared.news);
+        let may_rest = !shared.is_watch && shared.lock().is_idle(Instant::now());
+        drop(shared);
+        if may_rest {
+            news.notified().await;
         } else {
-            Standing::Shared
+            tokio::select! {
+                () = sleep(HEARTBEAT) => (),
+                () = news.notified() => (),
+            }
         }
     }
 }
