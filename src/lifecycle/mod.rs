@@ -77,7 +77,9 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let stop = Stop::new()?;
     let deadline = config.server.deadline;
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
-    let lanes = Lanes::new(budget(config, max_wait)?, client(config)?, deadline);
+    let budget = budget(config, max_wait)?;
+    budget.watch();
+    let lanes = Lanes::new(budget, client(config)?, deadline);
     let gateway = Gateway::new(config, Arc::clone(&lanes), fallback(config)?)?;
     let gateway = Arc::new(gateway);
     let socket = Socket::open(&config.server.listen).await?;

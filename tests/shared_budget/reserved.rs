@@ -2,22 +2,19 @@
 
 use std::time::Duration;
 
-use tokio::{
-    task::yield_now,
-    time::{Instant, sleep},
-};
+use tokio::{task::yield_now, time::Instant};
 use zapi_to_ryze::budget::{
     Budget, Purpose, RefusedBy,
     redis::{Standing, Terms},
 };
 
-use super::{HOLD, is_about, lease, process, redis::Redis, slots, wait};
+use super::{HOLD, is_about, lease, process, redis::Redis, sharing, slots, until, wait};
 use crate::harness::soon;
 
 #[tokio::test]
 async fn two_slots_of_all_processes_are_kept_where_there_are_ten() {
     let redis = Redis::start().await;
-    let [one, other] = [(); 2].map(|()| process(&redis.url(), slots(10)));
+    let [one, other] = sharing(&redis, slots(10)).await;
     for _ in 0..4 {
         for process in [&one, &other] {
             let _ = lease(process.take(Purpose::Call).await);
@@ -39,7 +36,7 @@ async fn two_slots_of_all_processes_are_kept_where_there_are_ten() {
 #[tokio::test]
 async fn none_is_kept_below_ten() {
     let redis = Redis::start().await;
-    let one = process(&redis.url(), slots(9));
+    let [one] = sharing(&redis, slots(9)).await;
     for _ in 0..9 {
         let _ = lease(one.take(Purpose::Call).await);
     }
@@ -57,12 +54,8 @@ async fn two_slots_of_the_static_share_are_kept() {
     let one = process(&redis.url(), terms);
     let in_flight = lease(one.take(Purpose::Call).await);
     redis.stop();
-    soon(async {
-        while one.standing() != Standing::Alone {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until(&one, Standing::Silent).await;
+    until(&one, Standing::Alone).await;
     for _ in 0..7 {
         let _ = lease(one.take(Purpose::Call).await);
     }
@@ -79,13 +72,14 @@ async fn two_slots_of_the_static_share_are_kept() {
 async fn a_read_back_goes_before_the_calls_that_wait() {
     const TOKEN: [u8; 32] = [0; 32];
     let redis = Redis::start().await;
+    let [shared] = sharing(&redis, slots(10)).await;
     let longest = HOLD * 4;
     let terms = zapi_to_ryze::budget::Terms {
         share: 10,
         burst: 10,
         max_wait: longest,
     };
-    let budget = Budget::new(terms).shared_through(process(&redis.url(), slots(10)));
+    let budget = Budget::new(terms).shared_through(shared);
     for _ in 0..8 {
         let mut permit = budget.permit(TOKEN).await.unwrap();
         permit.sent();

@@ -6,6 +6,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     mem,
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -182,7 +183,11 @@ impl Member {
                     is_of_static_share: false,
                 }))
             }
-            (Outcome::Wait(wait), _) => Some(Taken::NotBefore(now + wait.min(self.terms.hold))),
+            (Outcome::Wait(wait), _) => {
+                // Counted from the question on, the next one arrives when the turn has come.
+                let due = asked + wait.min(self.terms.hold) + Duration::from_millis(1);
+                Some(Taken::NotBefore(due.max(now)))
+            }
             (Outcome::Closed, _) => {
                 if let Some((_, since)) = self.known {
                     self.silent_until = self.silent_until.max(since + self.terms.hold);

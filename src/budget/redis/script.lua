@@ -39,7 +39,8 @@ for index = 1, #stored, 2 do
     if time + turn < now or time > now + lease then
       redis.call('ZREM', key, member)
     else
-      tickets[#tickets + 1] = { number = tonumber(number), owner = owner, member = member }
+      tickets[#tickets + 1] =
+        { number = tonumber(number), owner = owner, due = time, member = member }
     end
   else
     local name, value = string.match(member, '^(%a+):?(%w*)$')
@@ -115,14 +116,18 @@ if redis.call('ZSCORE', key, slot) then
   return answer('taken', 0)
 end
 
-local mine, ahead, last = nil, 0, 0
+local mine, ahead, blocking, last = nil, 0, 0, 0
 for _, ticket in ipairs(tickets) do
   if ticket.owner == process then mine = ticket end
   last = math.max(last, ticket.number)
 end
 if not jumps_queue then
   for _, ticket in ipairs(tickets) do
-    if ticket ~= mine and (not mine or ticket.number < mine.number) then ahead = ahead + 1 end
+    if ticket ~= mine and (not mine or ticket.number < mine.number) then
+      ahead = ahead + 1
+      -- One that is due much later does not know of a slot that was given back since.
+      if ticket.due <= now + interval + turn then blocking = blocking + 1 end
+    end
   end
 end
 
@@ -135,7 +140,7 @@ if used >= limit then
 end
 local pace = math.max(marks.pace or now, now)
 local earliest = math.max(free, pace - tolerance)
-if earliest > now or ahead > 0 then
+if earliest > now or blocking > 0 then
   local due = earliest + ahead * interval
   if not jumps_queue then
     -- Its place in the queue stays, whatever the time.

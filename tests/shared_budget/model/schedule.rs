@@ -65,27 +65,30 @@ impl Schedule {
         }
         events.sort_by_key(|(at, _)| *at);
         let ends = events.iter().map(|(at, event)| *at + event.length());
-        let quiet = ends.max().unwrap_or_default();
-        let processes = (0..count).map(|_| Member {
-            start: if fastrand::bool() {
-                Duration::ZERO
-            } else {
-                seconds(0.0, FAULTS)
-            },
-            distance: Duration::from_millis(fastrand::u64(0..30)),
-            busy: (0..fastrand::usize(0..5))
-                .map(|_| {
-                    let from = seconds(0.0, FAULTS);
-                    (from, from + seconds(1.0, 80.0))
-                })
-                .collect(),
-        });
+        let ends = ends.max().unwrap_or_default();
+        let processes = (0..count)
+            .map(|_| Member {
+                start: if fastrand::bool() {
+                    Duration::ZERO
+                } else {
+                    seconds(0.0, FAULTS)
+                },
+                distance: Duration::from_millis(fastrand::u64(0..30)),
+                busy: (0..fastrand::usize(0..5))
+                    .map(|_| {
+                        let from = seconds(0.0, FAULTS);
+                        (from, from + seconds(1.0, 80.0))
+                    })
+                    .collect(),
+            })
+            .collect::<Vec<_>>();
+        let starts = processes.iter().map(|member| member.start).max();
         Self {
+            quiet: ends.max(starts.unwrap_or_default()),
             limit,
             burst: fastrand::u32(1..=limit),
-            processes: processes.collect(),
+            processes,
             events,
-            quiet,
         }
     }
 
