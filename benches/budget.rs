@@ -16,12 +16,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
     config::Secret,
-    lane::Lanes,
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     privacy::{Audience, Change, Operation, Outcome, Setting},
+    queue::Lanes,
     ryze::{Client, Target},
     sandbox::{Answer, Fault, Options, Sandbox, Window},
 };
@@ -75,10 +74,11 @@ impl Gateway {
             ..Fault::new(Answer::Normal)
         });
         let base_url = "http://ryze.test".parse().unwrap();
-        let target = |name: &String| Target::new(&base_url, name, &Secret::new(TOKEN)).unwrap();
+        let target =
+            |name: &String| Target::new(&base_url, name, name, &Secret::new(TOKEN)).unwrap();
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
-            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG),
+            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG, 100),
             targets: names.iter().map(|name| Arc::new(target(name))).collect(),
             ryze,
             callers: JoinSet::new(),
@@ -99,7 +99,6 @@ impl Gateway {
                     &target,
                     Operation::Change(change),
                     deadline,
-                    &mut Alarm::default(),
                     &Arc::default(),
                 )
                 .await

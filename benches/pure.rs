@@ -18,7 +18,7 @@ use zapi_to_ryze::{
     zapi::{
         request::{self, Limits},
         response,
-        route::Matched,
+        routes::Matched,
     },
 };
 

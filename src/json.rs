@@ -1,58 +1,34 @@
-//! Reads JSON objects strictly and in one pass: an object and nothing else, and no known key twice,
-//! because two readers of a doubled key may each believe another value. Unknown keys are passed
-//! over. What the keys mean belongs to the vendors' modules.
+//! Strict JSON objects.
+//!
+//! A text is one object and nothing else, and no requested key occurs twice: two readers of a doubled
+//! key may use different values. Unknown keys are ignored.
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What is read out of an object.
-pub(crate) trait Fields<'text> {
-    /// The keys that are known, at most 64.
-    fn keys(&self) -> &[&str];
-
-    /// Reads the value of the key at `index`, which is the next one of `values`.
-    fn read<A: MapAccess<'text>>(&mut self, index: usize, values: &mut A) -> Result<(), A::Error>;
-}
-
-/// Reads the object that `text` is.
+/// The raw values of `keys` in the object `text`; `None` for keys that it does not have.
 ///
 /// # Errors
-/// `text` is not JSON, not an object, has one of the keys twice or a value that cannot be read. The
-/// error names the place or the key; it shows no value but one that was refused by its reader.
-pub(crate) fn read<'text>(
-    text: &'text [u8],
-    fields: &mut impl Fields<'text>,
-) -> serde_json::Result<()> {
-    // serde's own error for another type would quote the value.
-    if text.trim_ascii_start().first() != Some(&b'{') {
-        return Err(serde_json::Error::custom("an object is expected"));
-    }
-    // One check of the whole is cheaper than one of each string.
-    let text = str::from_utf8(text).map_err(|_| serde_json::Error::custom("it is not UTF-8"))?;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    Object(fields).deserialize(&mut reader)?;
-    reader.end()
-}
-
-/// The raw values of `keys` in the object that `text` is, `None` for those it does not have.
-///
-/// # Errors
-/// As [`read`].
+/// `text` is not a JSON object, or has one of the keys twice. The error contains no value.
 pub(crate) fn object<'text, const N: usize>(
     text: &'text [u8],
     keys: [&str; N],
 ) -> serde_json::Result<[Option<&'text RawValue>; N]> {
-    let mut values = RawValues {
-        keys,
-        values: [None; N],
-    };
-    read(text, &mut values)?;
-    Ok(values.values)
+    // serde's error for another type quotes the value.
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Err(serde_json::Error::custom("an object is expected"));
+    }
+    // Validating the whole text costs less than validating each string.
+    let text = str::from_utf8(text).map_err(|_| serde_json::Error::custom("it is not UTF-8"))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let values = reader.deserialize_map(Values { keys })?;
+    reader.end()?;
+    Ok(values)
 }
 
-/// The string that a raw value is, if it is one.
+/// The text of a raw value that is a string.
 pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(serde::Deserialize)]
     struct Borrowed<'text>(#[serde(borrow)] Cow<'text, str>);
@@ -61,62 +37,39 @@ pub(crate) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
         .ok()
 }
 
-struct RawValues<'keys, 'text, const N: usize> {
+/// Reads the values of some keys.
+struct Values<'keys, const N: usize> {
     keys: [&'keys str; N],
-    values: [Option<&'text RawValue>; N],
 }
 
-impl<'text, const N: usize> Fields<'text> for RawValues<'_, 'text, N> {
-    fn keys(&self) -> &[&str] {
-        &self.keys
-    }
-
-    fn read<A: MapAccess<'text>>(&mut self, index: usize, values: &mut A) -> Result<(), A::Error> {
-        self.values[index] = Some(values.next_value()?);
-        Ok(())
-    }
-}
-
-/// Reads an object in place of a value.
-pub(crate) struct Object<'fields, F>(pub(crate) &'fields mut F);
-
-impl<'text, F: Fields<'text>> DeserializeSeed<'text> for Object<'_, F> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'text>>(self, value: D) -> Result<(), D::Error> {
-        value.deserialize_map(self)
-    }
-}
-
-impl<'text, F: Fields<'text>> Visitor<'text> for Object<'_, F> {
-    type Value = ();
+impl<'text, const N: usize> Visitor<'text> for Values<'_, N> {
+    type Value = [Option<&'text RawValue>; N];
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'text>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = 0_u64;
-        while let Some(index) = map.next_key_seed(Position(self.0.keys()))? {
-            let Some(index) = index else {
+    fn visit_map<A: MapAccess<'text>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = [None; N];
+        while let Some(index) = map.next_key_seed(Index(&self.keys))? {
+            let Some((value, key)) = index.and_then(|at| values.get_mut(at).zip(self.keys.get(at)))
+            else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            if seen & 1 << index != 0 {
-                let key = self.0.keys()[index];
+            if value.is_some() {
                 return Err(A::Error::custom(format_args!("the key {key} stands twice")));
             }
-            seen |= 1 << index;
-            self.0.read(index, &mut map)?;
+            *value = Some(map.next_value()?);
         }
-        Ok(())
+        Ok(values)
     }
 }
 
-/// Reads a key and tells its place among the known ones.
-struct Position<'keys>(&'keys [&'keys str]);
+/// Reads a key as its index in a list of keys, without a copy.
+struct Index<'keys>(&'keys [&'keys str]);
 
-impl<'text> DeserializeSeed<'text> for Position<'_> {
+impl<'text> DeserializeSeed<'text> for Index<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'text>>(self, key: D) -> Result<Self::Value, D::Error> {
@@ -124,7 +77,7 @@ impl<'text> DeserializeSeed<'text> for Position<'_> {
     }
 }
 
-impl Visitor<'_> for Position<'_> {
+impl Visitor<'_> for Index<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,47 +7,44 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`cli`], [`lifecycle`] | the commands, start and stop |
+//! | [`cli`], [`app`] | the commands, start and stop |
 //! | [`config`] | the file, and everything that may be wrong with it |
-//! | [`server`] | sockets, connections, their time limits |
+//! | [`server`] | the HTTP server: sockets, connections, limits and timeouts |
 //! | [`gateway`] | the way of one request |
 //! | [`zapi`] | Z-API's language |
 //! | [`privacy`] | the domain |
-//! | [`lane`] | one instance's changes in order |
+//! | [`queue`] | one instance's changes in order |
 //! | [`budget`] | when a request may be sent |
 //! | [`ryze`] | Ryze's language and the way to it |
+//! | [`net`] | connections to an upstream: name resolution, TCP, TLS |
+//! | [`redact`] | finds secrets in what another program wrote |
 //! | [`sandbox`] | an in-memory Ryze |
 //! | [`explain`] | what becomes of a request, told without any network |
-//! | [`overview`], [`metrics`], [`admin`], [`telemetry`] | what the operator sees |
-//! | [`trace`] | how one request is followed |
-//! | [`service_manager`] | what systemd is told |
-//! | [`alarm`] | a timer that stays armed |
+//! | [`telemetry`] | log, metrics and ids of requests |
+//! | [`admin`] | the operator's listener |
+//! | [`systemd`] | what systemd is told |
 //!
 //! Promised: the command line, the configuration file and what is answered over HTTP, as the README
 //! has them. Not promised: this library, which is the program's own and changes with it.
 
-pub mod access_log;
 pub mod admin;
-pub mod alarm;
+pub mod app;
 pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod explain;
-pub mod fallback;
 pub mod gateway;
 mod json;
-pub mod lane;
-pub mod lifecycle;
-pub mod live;
-pub mod metrics;
-pub mod network;
-pub mod overview;
+pub mod net;
 pub mod privacy;
+pub mod proxy;
+pub mod queue;
+pub mod redact;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;
-pub mod service_manager;
+pub mod systemd;
 pub mod telemetry;
 mod telltale;
-pub mod trace;
+mod timer;
 pub mod zapi;

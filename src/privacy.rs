@@ -167,13 +167,15 @@ pub enum Failure {
     },
     /// The caller's deadline came, or the gateway's end, before it was sent. Nothing was changed.
     NotSent,
+    /// As many calls as may wait for the instance did so already. Nothing was sent.
+    QueueFull,
     /// It was sent and the answer did not come: it may take effect still.
     Unknown,
 }
 
 impl Failure {
     /// Every [`kind`](Self::kind).
-    pub const KINDS: [&'static str; 10] = [
+    pub const KINDS: [&'static str; 11] = [
         "budget",
         "budget_unavailable",
         "throttled_by_upstream",
@@ -183,6 +185,7 @@ impl Failure {
         "refused",
         "upstream",
         "not_sent",
+        "queue_full",
         "unknown",
     ];
 
@@ -205,6 +208,7 @@ impl Failure {
             Self::Refused { .. } => "refused",
             Self::Upstream { .. } => "upstream",
             Self::NotSent => "not_sent",
+            Self::QueueFull => "queue_full",
             Self::Unknown => "unknown",
         }
     }

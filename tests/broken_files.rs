@@ -33,7 +33,7 @@ async fn a_mistake_is_told_by_its_line_alone() {
         "planted",
         "ryze_token = { env = \"planted\"",
         "ryze_token = \"x\", client_token = \"planted\"",
-        "ryze_token = \n[\"planted\"]",
+        "ryze_token = [\"planted\", planted]",
         "ryze_token = { env = \"\"\"A\", file = \"planted\" }",
         // Of the wrong type.
         "ryze_token = [\"planted\"]",

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use zapi_to_ryze::{
     config::{self, Config},
     explain::{Explanation, explain},
-    zapi::route,
+    zapi::routes,
 };
 
 use crate::{document, harness::post};
@@ -452,7 +452,7 @@ async fn the_tables_are_up_to_date() {
 fn no_call_is_left_out() {
     let rows: Vec<_> = tables().into_iter().flat_map(|table| table.rows).collect();
     let told: HashSet<_> = rows.iter().map(Row::route).collect();
-    for (method, template) in route::calls() {
+    for (method, template) in routes::calls() {
         let route = (method.to_owned(), template.to_owned());
         assert!(told.contains(&route), "{method} {template} is in no table");
     }

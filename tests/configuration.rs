@@ -1,12 +1,11 @@
-//! The tables of `docs/configuration.md`: keys, examples and meanings are those of
-//! `config/gateway.toml`; what a key may hold, whether it has to be written, whether that is its
-//! default, and whether it needs a restart are asked of the code. With `UPDATE_DOCS=1` they are
-//! written anew.
+//! The tables of `docs/configuration.md`: the order and the meanings are those of
+//! `config/gateway.toml`, all else is from the rows of the code. `UPDATE_DOCS=1` rewrites them. What a
+//! row says of a reload is compared with what a reload does.
 
 use tempfile::NamedTempFile;
 use zapi_to_ryze::config::{
-    self, Config, Problem,
-    reload::{NEEDS_RESTART, restart_pending, take_over},
+    self, Config, Facts, OnReload, Problem,
+    reload::{restart_pending, take_over},
 };
 
 use crate::{document, process::file};
@@ -132,44 +131,9 @@ impl Certificates {
         loaded.map(|loaded| loaded.config)
     }
 
-    /// What the code says that the value must be.
-    fn must_be(&self, path: &str) -> String {
-        let problems = self.parse(path, Some("[]")).unwrap_err();
-        let problem = problems.iter().find(|problem| problem.key == path);
-        let message = &problem
-            .unwrap_or_else(|| panic!("{path}: {problems:?}"))
-            .message;
-        let must_be = message.strip_prefix("must be ").unwrap();
-        match must_be.split_once("; write ") {
-            // Such a hint is an example, and the page has better ones.
-            Some((rule, hint)) if !hint.starts_with("at least") => rule,
-            _ => must_be,
-        }
-        .replace(" with its unit in quotes", "")
-    }
-
-    fn default(&self, path: &str, key: &Key) -> String {
-        let without = match self.parse(path, None) {
-            Ok(config) => config,
-            Err(problems) => {
-                let problem = problems.iter().find(|problem| problem.key == path);
-                return match problem.unwrap().message.strip_prefix("there is none; ") {
-                    None => "must be written".to_owned(),
-                    Some(hint) => hint.to_owned(),
-                };
-            }
-        };
-        let is_secret = self.must_be(path).contains("a secret");
-        let with = self.parse(path, Some(&self.usable(key)));
-        match with.map(shown) {
-            Ok(with) if !is_secret && with == shown(without) => format!("`{}`", key.value),
-            _ => "none".to_owned(),
-        }
-    }
-
     /// Another value than that of the documentation.
     fn other(&self, path: &str, key: &Key) -> String {
-        let must_be = self.must_be(path);
+        let must_be = must_be(&facts(path));
         let words: Vec<_> = must_be.split(" or ").collect();
         match key.value.parse::<u32>() {
             Ok(1) => "2".to_owned(),
@@ -196,28 +160,43 @@ fn shown(mut config: Config) -> String {
     format!("{config:?}")
 }
 
+/// What the code says of the key.
+fn facts(path: &str) -> Facts {
+    let path = path.replace("[0]", "[]");
+    let mut keys = config::keys().into_iter();
+    keys.find(|key| key.path == path)
+        .unwrap_or_else(|| panic!("{path}"))
+}
+
+/// What the value must be, without an example: the page has better ones.
+fn must_be(facts: &Facts) -> String {
+    match facts.must_be.split_once("; write ") {
+        Some((rule, hint)) if !hint.starts_with("at least") => rule,
+        _ => &facts.must_be,
+    }
+    .replace(" with its unit in quotes", "")
+}
+
 fn needs_restart(path: &str) -> bool {
-    NEEDS_RESTART.iter().any(|(key, _)| *key == path)
+    facts(path).on_reload == OnReload::Restart
 }
 
 fn markdown() -> String {
-    let certificates = Certificates::new();
     let cell = |text: &str| text.replace('|', "\\|");
     let mut text = String::new();
     for table in tables() {
         text += &format!("\n## `{}`\n\n{}\n\n", table.head, table.about);
         text += "| Key | Value | Default | On SIGHUP | Meaning |\n|---|---|---|---|---|\n";
         for key in &table.keys {
-            let path = table.path(key);
+            let facts = facts(&table.path(key));
             text += &format!(
                 "| `{}` | {} | {} | {} | {} |\n",
                 key.name,
-                cell(&certificates.must_be(&path)),
-                cell(&certificates.default(&path, key)),
-                if needs_restart(&path) {
-                    "restart"
-                } else {
-                    "taken over"
+                cell(&must_be(&facts)),
+                cell(facts.default.as_deref().unwrap_or("none")),
+                match facts.on_reload {
+                    OnReload::Restart => "restart",
+                    OnReload::TakenOver => "taken over",
                 },
                 cell(&key.about),
             );
@@ -239,7 +218,7 @@ async fn the_configuration_reference_is_up_to_date() {
 #[test]
 fn a_change_of_each_key_needs_a_restart_if_the_reference_says_so() {
     let certificates = Certificates::new();
-    let mut needed = 0;
+    let mut documented = 0;
     for table in tables() {
         for key in &table.keys {
             let path = table.path(key);
@@ -249,7 +228,7 @@ fn a_change_of_each_key_needs_a_restart_if_the_reference_says_so() {
             let taken = shown(take_over(&old, &new).unwrap());
             let pending = restart_pending(&old, &new);
             let [old, new] = [old, new].map(shown);
-            if !certificates.must_be(&path).contains("a secret") {
+            if !facts(&path).must_be.contains("a secret") {
                 assert_ne!(old, new, "{path}: of no effect");
             }
             let expected = if needs_restart(&path) { old } else { new };
@@ -260,10 +239,20 @@ fn a_change_of_each_key_needs_a_restart_if_the_reference_says_so() {
                 "{path}"
             );
             assert_eq!(pending.is_empty(), !needs_restart(&path), "{path}");
-            needed += usize::from(needs_restart(&path));
+            documented += 1;
         }
     }
-    // A table needs one too, where it comes or goes.
-    let keys = NEEDS_RESTART.iter().filter(|(key, _)| *key != "server.tls");
-    assert_eq!(needed, keys.count(), "a key that does not exist");
+    assert_eq!(documented, config::keys().len());
+}
+
+#[test]
+fn another_password_of_redis_needs_a_restart() {
+    let certificates = Certificates::new();
+    let parse = |url: &str| {
+        let parsed = certificates.parse("budget.redis", Some(url));
+        parsed.unwrap()
+    };
+    let [one, other] = ["\"redis://:one@host\"", "\"redis://:other@host\""].map(parse);
+    assert_eq!(restart_pending(&one, &other), ["budget.redis"]);
+    assert_eq!(restart_pending(&one, &one), [""; 0]);
 }

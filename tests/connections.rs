@@ -15,11 +15,11 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpSocket,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use zapi_to_ryze::{
     config::Secret,
-    network::{Connect, Network, Stream},
+    net::{Connect, MAX_CONNECTION_AGE, Network, Stream},
     privacy::{Audience, Change, Setting, Settings},
     ryze::{Client, Error, Target},
 };
@@ -163,6 +163,23 @@ async fn a_connection_is_used_again_and_not_after_a_long_pause() {
     assert_eq!(counted.count(), (2, 1));
 }
 
+/// The addresses of the host may have changed meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_connection_in_constant_use_is_replaced_when_it_is_old() {
+    let counted = Counted::new(&[Ending::Confirm]);
+    let client = client(counted.clone());
+    let opened = Instant::now();
+    while opened.elapsed() < MAX_CONNECTION_AGE * 5 / 2 {
+        let updated = client.update(&target("one"), &update(), None).await;
+        updated.result.unwrap();
+        let age = opened.elapsed().as_secs() / MAX_CONNECTION_AGE.as_secs();
+        let replaced = usize::try_from(age).unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(counted.count(), (1 + replaced, 1));
+        sleep(Duration::from_secs(7)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn updates_at_the_same_time_have_connections_of_their_own() {
     let counted = Counted::new(&[Ending::Confirm]);
@@ -231,15 +248,11 @@ async fn nothing_is_delivered_after_a_request_was_given_up() {
     socket.set_recv_buffer_size(1024).unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(8).unwrap();
-    let network = Network {
-        host: "127.0.0.1".into(),
-        port: listener.local_addr().unwrap().port(),
-        tls: None,
-        timeout: PATIENCE,
-    };
-    let base_url = "http://ryze.test".parse().unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let base_url = base_url.parse().unwrap();
+    let network = Network::new(&base_url, PATIENCE, None).unwrap();
     let token = Secret::new(&"t".repeat(60_000));
-    let target = Target::new(&base_url, "one", &token).unwrap();
+    let target = Target::new(&base_url, "one", "one", &token).unwrap();
     let client = Client::new(network, Duration::from_millis(300));
     let result = client.update(&target, &update(), None).await.result;
     assert!(matches!(result, Err(Error::Unknown(_))), "{result:?}");

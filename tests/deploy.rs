@@ -87,7 +87,7 @@ fn no_pod_has_more_than_its_part_of_the_budget() {
     let number = |key: &str| value(&deployment, key).parse::<u32>().unwrap();
     let draining = 1;
     let at_once = number("replicas") + number("maxSurge") + draining;
-    let share = configuration("kubernetes/gateway.toml").budget.share;
+    let share = configuration("kubernetes/gateway.toml").budget.share();
     assert!(share * at_once <= 100, "{share} for each of {at_once}");
     // What a pod has sent is held against it for so long.
     assert!(number("minReadySeconds") >= 61);

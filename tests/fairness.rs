@@ -8,14 +8,13 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
-    lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
+    queue::Lanes,
     ryze::{Client, Target},
 };
 
-use crate::pipes::{Fate, Pipes, target};
+use crate::pipes::{Fate, MAX_WAITING, Pipes, target};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const LATENCY: Duration = Duration::from_millis(100);
@@ -30,7 +29,7 @@ fn lanes() -> Arc<Lanes<Pipes>> {
         burst: 1,
         max_wait: DEADLINE,
     });
-    Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE)
+    Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE, MAX_WAITING)
 }
 
 /// Carries a change out that must succeed, and tells how long it took.
@@ -40,15 +39,9 @@ async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
         setting: Setting::Online,
         audience: Audience::Everyone,
     };
-    let (deadline, mut alarm) = (start + DEADLINE, Alarm::default());
+    let deadline = start + DEADLINE;
     let trace = Arc::default();
-    let outcome = lanes.carry_out(
-        &target,
-        Operation::Change(change),
-        deadline,
-        &mut alarm,
-        &trace,
-    );
+    let outcome = lanes.carry_out(&target, Operation::Change(change), deadline, &trace);
     outcome.await.unwrap();
     start.elapsed()
 }
@@ -104,7 +97,7 @@ async fn lanes_of_idle_instances_cost_no_memory() {
         burst: 1000,
         max_wait: DEADLINE,
     });
-    let lanes = Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE);
+    let lanes = Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE, MAX_WAITING);
     let targets: Vec<_> = (0..1000).map(|it| target(&it.to_string())).collect();
     let mut calls = JoinSet::new();
     for target in &targets {

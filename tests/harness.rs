@@ -13,11 +13,11 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
     time::timeout,
 };
-use zapi_to_ryze::{config, lifecycle};
+use zapi_to_ryze::{app, config};
 
 /// Longer than anything takes that works; only a test that fails waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,7 +58,7 @@ impl Setup {
 
     pub async fn start(&self, base_url: &str) -> Gateway {
         let loaded = config::parse(&self.toml(base_url), &|_| None).expect("a sound configuration");
-        let gateway = lifecycle::start(&loaded.config).await.unwrap();
+        let gateway = app::start(&loaded.config).await.unwrap();
         Gateway {
             address: gateway.address.tcp().unwrap(),
             task: tokio::spawn(async move {
@@ -249,6 +249,15 @@ pub fn confirmation(settings: &str) -> String {
 /// An answer with a status and a JSON body.
 pub fn answers(status: u16, body: &str) -> Step {
     Step::Send(answer(status, "", body))
+}
+
+/// An address at which connections are refused as long as the socket is kept: it is bound and does
+/// not listen, so that no other test gets its port.
+pub fn refusing() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let base_url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, base_url)
 }
 
 /// The bytes of an answer; each of the more headers ends with CRLF.

@@ -57,19 +57,31 @@ async fn a_gateway_that_takes_calls_and_one_that_stops() {
 }
 
 #[tokio::test]
-async fn a_broken_file_tells_where_the_gateway_is() {
+async fn a_file_with_mistakes_elsewhere_is_enough() {
     let (_gateway, admin) = gateway("").await;
     let listen = at(admin);
-    let broken = [
+    for text in [
         format!("[server]\nlisten = 8420\nunheard-of = 1\n{listen}"),
-        format!("[server\n{listen}[zapi]\nclient_token = {{ env = \"NOT_SET\" }}\n"),
+        format!("{listen}allow_remote = 1\n[zapi]\nclient_token = {{ env = \"NOT_SET\" }}\n"),
+    ] {
+        let answered = format!("http://{admin}/ready answered 200 OK\n");
+        assert_eq!(told(ask(&text, &[]).await), (0, answered), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_toml_is_read_as_far_as_possible_and_that_is_said() {
+    let (_gateway, admin) = gateway("").await;
+    let listen = at(admin);
+    for text in [
+        format!("[server\n{listen}"),
         format!("{listen}allow_remote = maybe\n[[instances]]\nzapi_instance = \"I1\n"),
-        format!("\"\"\"\n{listen}"),
         format!("{listen}{listen}"),
-    ];
-    for text in broken {
+    ] {
         let ended = ask(&text, &[]).await;
+        let doubt = format!("asking {admin}: the file is not TOML; this is what could be read\n");
         assert_eq!(ended.code, Some(0), "{text}: {ended:?}");
+        assert!(ended.stderr.ends_with(&doubt), "{text}: {ended:?}");
     }
 }
 
@@ -85,13 +97,27 @@ async fn an_address_of_every_interface_is_asked_on_this_machine() {
 
 #[tokio::test]
 async fn without_an_address_the_default_is_asked() {
-    const DEFAULT: &str = "http://127.0.0.1:8421/ready ";
-    for text in ["", "[admin]\nlisten = 8421\n", "[[admin]]\n"] {
+    const DEFAULT: &str = "127.0.0.1:8421";
+    let no_address = "admin.listen in the file is not an address; ";
+    let cases = [
+        ("", ""),
+        ("[admin]\n", ""),
+        ("[admin]\nlisten = 8421\n", no_address),
+        ("[admin]\nlisten = \"localhost:8421\"\n", no_address),
+        ("[[admin]]\n", no_address),
+        ("admin = {\n", "the file is not TOML; "),
+        ("{\"admin\": {}}", "the file is not TOML; "),
+    ];
+    for (text, doubt) in cases {
         let (_, told) = told(ask(text, &[]).await);
-        assert!(told.starts_with(DEFAULT), "{text}: {told}");
+        let asked = format!("http://{DEFAULT}/ready ");
+        assert!(told.contains(&asked), "{text}: {told}");
+        let asking = format!("asking {DEFAULT}: {doubt}this is the default of admin.listen\n");
+        assert_eq!(told.contains(&asking), !doubt.is_empty(), "{text}: {told}");
     }
-    let (_, told_without) = told(Process::start(&mut program(["healthcheck"])).ended().await);
-    assert!(told_without.starts_with(DEFAULT), "{told_without}");
+    let (_, told) = told(Process::start(&mut program(["healthcheck"])).ended().await);
+    let asking = "asking 127.0.0.1:8421: no configuration file is named; this is the default";
+    assert!(told.starts_with(asking), "{told}");
 }
 
 #[tokio::test]

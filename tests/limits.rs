@@ -1,12 +1,15 @@
 //! Limits that hold a caller or a Ryze who takes too long or too much: each ends in bounded time,
 //! and others are served meanwhile. The times are short; every wait is for an event.
 
+use std::sync::Arc;
+
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    task::JoinSet,
 };
 
-use crate::harness::{Gateway, Reply, Setup, Step, Upstream, confirms, photo, soon};
+use crate::harness::{Gateway, Message, Reply, Setup, Step, Upstream, confirms, photo, soon};
 
 const CONFIRMS: &str = r#"{"visibility":{"profile":"all"}}"#;
 
@@ -245,6 +248,36 @@ async fn a_ryze_that_does_not_answer() {
         .assert_failure(504, "GATEWAY_TIMEOUT");
     // The update and what was to be read back.
     assert_eq!(upstream.seen().len(), 3);
+}
+
+/// Its instance takes a part of the connections, and the others have the rest.
+#[tokio::test]
+async fn a_ryze_that_does_not_answer_for_one_instance() {
+    let upstream = Upstream::script(vec![Step::Hang, confirms(CONFIRMS)]).await;
+    let setup = Setup {
+        server: "max_connections = 20",
+        instance: "[[instances]]\nzapi_instance = \"I2\"\nzapi_token = \"T2\"\n\
+                   ryze_instance = \"other\"\nryze_token = \"t2\"",
+        ..Setup::default()
+    };
+    let gateway = Arc::new(setup.start(&upstream.base_url).await);
+    let mut callers = JoinSet::new();
+    for _ in 0..6 {
+        let gateway = Arc::clone(&gateway);
+        callers.spawn(async move {
+            let mut caller = connect(&gateway).await;
+            caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+            Reply::from(Message::read(&mut caller).await.unwrap())
+        });
+    }
+    let refused = soon(callers.join_next()).await.unwrap().unwrap();
+    refused.assert_failure(503, "SERVICE_UNAVAILABLE");
+    assert!(refused.text("message").contains("nothing was changed"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let other = photo("ALL").replace("/I1/token/T1/", "/I2/token/T2/");
+    assert!(gateway.send(&other).await.is_success());
+    assert_eq!(upstream.seen().len(), 2);
+    assert!(callers.try_join_next().is_none(), "the others wait");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The listener by itself, with one answer for everybody: what it counts, who is still answered when it
-//! stops, and whose certificate it shows. How a whole process stops belongs in `stop.rs`.
+//! The listener with a trivial handler: its counts, its shutdown, its certificates. The shutdown of a
+//! whole process is tested in `stop.rs`.
 
 use std::{
     net::{self, SocketAddr},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
 use tokio::{
@@ -20,9 +20,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use zapi_to_ryze::{
-    alarm::Alarm,
     config::{self, Listen},
-    server::{CallerBody, Handler, Listener, Socket, bind},
+    server::{Handler, Listener, RequestBody, Socket, bind},
 };
 
 use crate::{
@@ -32,36 +31,42 @@ use crate::{
 
 const LIVE: &[u8] = b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Has the same answer for everybody.
-struct Lives;
+/// Responds to each request with 200.
+struct Always200;
 
-impl Handler for Lives {
+impl Handler for Always200 {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn handle(&self, _: Request<RequestBody>) -> Response<Self::Body> {
         Response::new(Full::from("ok\n"))
+    }
+
+    fn overloaded(&self) -> Response<Self::Body> {
+        let mut response = Response::new(Full::from("busy\n"));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response
     }
 }
 
-/// A listener with more lines for its table.
-async fn listener(socket: impl Into<Socket>, server: &'static str) -> Listener<Lives> {
+/// A listener with these lines in its `[server]` table.
+async fn listener(socket: impl Into<Socket>, server: &'static str) -> Listener<Always200> {
     let setup = Setup {
         server,
         ..Setup::default()
     };
     let text = setup.toml("http://127.0.0.1:1");
     let config = config::parse(&text, &|_| None).unwrap().config;
-    Listener::new(socket, Arc::new(Lives), &config.server)
+    Listener::new(socket, Arc::new(Always200), &config.server)
 }
 
-async fn on_any_port(server: &'static str) -> (Listener<Lives>, SocketAddr) {
+async fn on_any_port(server: &'static str) -> (Listener<Always200>, SocketAddr) {
     let socket = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let listener = listener(socket, server).await;
     let address = listener.address().unwrap().tcp().unwrap();
     (listener, address)
 }
 
-/// The answer is the last one of its connection.
+/// The response is a 200 and closes the connection.
 #[track_caller]
 fn assert_last(reply: &Reply) {
     assert_eq!(
@@ -71,7 +76,7 @@ fn assert_last(reply: &Reply) {
 }
 
 #[tokio::test]
-async fn who_waits_in_the_queue_at_the_stop_is_answered() {
+async fn the_backlog_is_served_after_a_stop() {
     let (listener, address) = on_any_port("").await;
     let mut callers = Vec::new();
     for _ in 0..20 {
@@ -79,7 +84,7 @@ async fn who_waits_in_the_queue_at_the_stop_is_answered() {
         caller.write_all(LIVE).await.unwrap();
         callers.push(caller);
     }
-    // Nobody was accepted so far.
+    // No connection is accepted yet.
     let connections = listener.stop();
     assert!(TcpStream::connect(address).await.is_err());
     for caller in &mut callers {
@@ -89,14 +94,17 @@ async fn who_waits_in_the_queue_at_the_stop_is_answered() {
 }
 
 #[tokio::test]
-async fn who_waits_at_a_unix_socket_is_answered_and_nobody_else_comes() {
+async fn the_backlog_of_a_unix_socket_is_served_and_its_file_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.sock");
     let listen = Listen::Unix {
         path: path.clone(),
         mode: 0o600,
     };
+    let server = Arc::new(Authority::new().certify(&certificate(&["localhost"])));
     let listener = listener(Socket::open(&listen).await.unwrap(), "").await;
+    // A Unix socket has no TLS.
+    let listener = listener.with_tls(server);
     let mut caller = UnixStream::connect(&path).await.unwrap();
     caller.write_all(LIVE).await.unwrap();
     let connections = listener.stop();
@@ -106,7 +114,7 @@ async fn who_waits_at_a_unix_socket_is_answered_and_nobody_else_comes() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_on_its_way_to_a_kept_connection_is_answered() {
+async fn a_request_in_transit_on_an_idle_connection_is_answered_after_a_stop() {
     let (listener, address) = on_any_port("").await;
     let [mut asks, mut silent] = [
         TcpStream::connect(address).await.unwrap(),
@@ -133,7 +141,7 @@ async fn a_request_that_was_on_its_way_to_a_kept_connection_is_answered() {
 }
 
 /// Accepts until this many connections are open.
-async fn accept(listener: &Listener<Lives>, count: usize) {
+async fn accept(listener: &Listener<Always200>, count: usize) {
     let occupancy = listener.occupancy();
     let accepted = async {
         while occupancy.open() < count {
@@ -147,7 +155,7 @@ async fn accept(listener: &Listener<Lives>, count: usize) {
 }
 
 #[tokio::test]
-async fn who_has_not_asked_yet_does_not_hold_up_the_stop() {
+async fn connections_without_a_request_do_not_delay_the_stop() {
     let (listener, address) = on_any_port("header_timeout = \"1h\"").await;
     let mut callers = Vec::new();
     for begun in ["", "G", "GET /live HTTP/1.1\r\nHost: a\r\n"] {
@@ -156,7 +164,7 @@ async fn who_has_not_asked_yet_does_not_hold_up_the_stop() {
         callers.push(caller);
     }
     accept(&listener, callers.len()).await;
-    // And one that waits in the queue.
+    // And one in the backlog.
     callers.push(TcpStream::connect(address).await.unwrap());
     let connections = listener.stop();
     for caller in &mut callers {
@@ -166,14 +174,14 @@ async fn who_has_not_asked_yet_does_not_hold_up_the_stop() {
 }
 
 #[tokio::test]
-async fn a_first_request_that_comes_within_the_grace_is_answered() {
+async fn a_first_request_within_the_grace_period_is_answered() {
     for begun in [0, 1, LIVE.len() - 1] {
         let (listener, address) = on_any_port("").await;
         let mut caller = TcpStream::connect(address).await.unwrap();
         caller.write_all(&LIVE[..begun]).await.unwrap();
         accept(&listener, 1).await;
         let connections = listener.stop();
-        // A small part of the grace, in which the connection hears of the stop.
+        // A small part of the grace period, in which the connection sees the stop.
         sleep(Duration::from_millis(10)).await;
         caller.write_all(&LIVE[begun..]).await.unwrap();
         assert_last(&Reply::read(&mut caller).await);
@@ -182,7 +190,7 @@ async fn a_first_request_that_comes_within_the_grace_is_answered() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls_does_not_hold_up_the_stop() {
+async fn a_stalled_handshake_does_not_delay_the_stop() {
     let server = Arc::new(Authority::new().certify(&certificate(&["localhost"])));
     let (listener, address) = on_any_port("header_timeout = \"1h\"").await;
     let listener = listener.with_tls(server);
@@ -199,7 +207,7 @@ async fn a_handshake_that_stalls_does_not_hold_up_the_stop() {
 }
 
 #[tokio::test]
-async fn connections_that_cannot_be_accepted_are_counted() {
+async fn accept_errors_are_counted() {
     // Readable, and not listened on: the system refuses every accept.
     let (no_listener, other_end) = NoListener::pair().unwrap();
     no_listener.set_nonblocking(true).unwrap();
@@ -229,8 +237,10 @@ async fn open_connections_and_those_turned_away_are_counted() {
     let call = async || {
         let mut caller = TcpStream::connect(address).await.unwrap();
         caller.write_all(LIVE).await.unwrap();
-        let status = Reply::read(&mut caller).await.status;
-        (caller, status)
+        let reply = Reply::read(&mut caller).await;
+        let is_last = reply.header("connection") == Some("close");
+        assert_eq!(is_last, reply.status == 503);
+        (caller, reply.status)
     };
     let (first, second) = (call().await, call().await);
     assert_eq!((first.1, second.1, occupancy.open()), (200, 200, 2));
@@ -249,13 +259,13 @@ async fn open_connections_and_those_turned_away_are_counted() {
     assert_eq!(occupancy.turned_away(), 1);
 }
 
-/// The certificate that a caller is shown.
+/// The server's certificate on a connection.
 fn shown(caller: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     caller.get_ref().1.peer_certificates().unwrap()[0].clone()
 }
 
 #[tokio::test]
-async fn another_certificate_is_for_new_connections() {
+async fn a_renewed_certificate_applies_to_new_connections() {
     let authority = Authority::new();
     let certify = || Arc::new(authority.certify(&certificate(&["localhost"])));
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

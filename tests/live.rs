@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use zapi_to_ryze::sandbox::{Options, Sandbox};
 
 use crate::{
-    harness::{Upstream, answers, confirms},
+    harness::{Upstream, answers, confirms, refuses, refusing},
     process::{Ended, Process, file, program},
 };
 
@@ -86,10 +86,8 @@ async fn each_instance_has_a_line_and_one_fault_is_a_failure() {
 
 #[tokio::test]
 async fn a_ryze_that_is_not_there_or_is_none_is_told() {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!("http://{}", socket.local_addr().unwrap());
-    drop(socket);
-    let ended = check(&configuration(&nobody, &[("main", "t")])).await;
+    let (_socket, base_url) = refusing();
+    let ended = check(&configuration(&base_url, &[("main", "t")])).await;
     assert_eq!(ended.code, Some(1));
     let refused = "I0 → main: not known: Ryze could not be reached: connection refused\n";
     assert!(ended.stdout.ends_with(refused), "{ended:?}");
@@ -116,4 +114,13 @@ async fn a_faulty_file_sends_nothing() {
     let ended = check(&text).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""));
     assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn another_instances_token_is_not_shown() {
+    let ryze = Upstream::start(refuses(400, "not the token TbrNeMuYiOpl")).await;
+    let tokens = [("one", "own-token"), ("other", "TbrNeMuYiOpl")];
+    let ended = check(&configuration(&ryze.base_url, &tokens)).await;
+    assert!(ended.stdout.contains("status 400"), "{ended:?}");
+    assert!(!ended.stdout.contains("not the token"), "{ended:?}");
 }

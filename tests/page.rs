@@ -51,6 +51,7 @@ impl Shown {
 }
 
 #[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
 async fn the_page_follows_the_gateway_until_it_is_gone() {
     let upstream = Upstream::start(confirms(CONFIRMED)).await;
     let shown = Shown::start(&Setup::default().toml(&upstream.base_url)).await;
@@ -83,6 +84,7 @@ async fn the_page_follows_the_gateway_until_it_is_gone() {
 }
 
 #[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
 async fn a_denied_instance_is_shown_as_held_whatever_its_name_on_a_phone_too() {
     let name = "<img src=x onerror=alert(1)> of_a_shop_with_a_name_that_is_wider_than_a_phone_is";
     let upstream = Upstream::start(refuses(401, "Invalid token")).await;

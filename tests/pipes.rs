@@ -14,7 +14,7 @@ use tokio::{
 };
 use zapi_to_ryze::{
     budget::{Budget, Terms},
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     ryze::Target,
 };
 
@@ -110,6 +110,13 @@ impl Pipes {
             .collect()
     }
 
+    /// The tokens that requests arrived with.
+    pub fn tokens(&self) -> Vec<String> {
+        let arrivals = self.arrivals.lock().unwrap();
+        let tokens = arrivals.iter().map(|(_, it)| it.header("token"));
+        tokens.map(|token| token.unwrap().to_owned()).collect()
+    }
+
     async fn serve(self, mut stream: DuplexStream) {
         while let Some(request) = Message::read(&mut stream).await {
             let number = self.arrivals.lock().unwrap().len();
@@ -160,9 +167,17 @@ pub fn budget(share: u32, burst: u32, max_wait: Duration) -> Budget {
     })
 }
 
+/// The most calls of one instance that may wait, where a test is not about that.
+pub const MAX_WAITING: usize = 2000;
+
 /// An instance of this name at the upstream.
 pub fn target(name: &str) -> Arc<Target> {
+    target_of(name, name, "token")
+}
+
+/// An instance as an entry of the configuration has it.
+pub fn target_of(entry: &str, name: &str, token: &str) -> Arc<Target> {
     let base_url = "http://ryze.test".parse().unwrap();
-    let token = zapi_to_ryze::config::Secret::new("token");
-    Arc::new(Target::new(&base_url, name, &token).unwrap())
+    let token = zapi_to_ryze::config::Secret::new(token);
+    Arc::new(Target::new(&base_url, entry, name, &token).unwrap())
 }

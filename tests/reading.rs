@@ -3,10 +3,12 @@
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
-use crate::harness::{Message, Reply, Setup, Step, Upstream, answer, answers, confirms, refuses};
+use crate::harness::{
+    Message, Reply, Setup, Step, Upstream, answer, answers, confirms, refuses, refusing,
+};
 
 const PATH: &str = "/instances/I1/token/T1/privacy";
 /// What is shown where Ryze shows nothing that Z-API has a word for.
@@ -343,9 +345,7 @@ async fn an_answer_that_shows_no_settings_is_ryzes_failure() {
 
 #[tokio::test]
 async fn a_ryze_that_cannot_be_reached_is_said_to_be_so() {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}", socket.local_addr().unwrap());
-    drop(socket);
+    let (_socket, base_url) = refusing();
     let gateway = Setup::default().start(&base_url).await;
     let reply = gateway.send(call("GET", PATH)).await;
     reply.assert_failure(502, "BAD_GATEWAY");

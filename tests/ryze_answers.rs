@@ -1,7 +1,7 @@
 //! Every answer that Ryze documents, and those that it should never give: what the caller gets of
 //! each. Connections that fail belong here too; time limits belong in `limits.rs`.
 
-use crate::harness::{Setup, Step, Upstream, answer, answers, confirms, refuses};
+use crate::harness::{Setup, Step, Upstream, answer, answers, confirms, refuses, refusing};
 
 /// What Ryze does, and what is expected of the caller's answer: status, error, part of the message.
 type Case = (Step, u16, &'static str, &'static str);
@@ -228,6 +228,7 @@ async fn every_reason_of_a_field_that_failed() {
 #[tokio::test]
 async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
     let date = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n";
+    let at = "Sat, 21 Nov 2026 20:00:09 GMT";
     let reset = |seconds: i64| format!("{date}X-RateLimit-Reset: {}\r\n", 1_795_291_200 + seconds);
     // Too short for another try.
     let setup = Setup {
@@ -237,10 +238,22 @@ async fn a_429_says_whose_limit_it_is_and_when_it_ends() {
     let cases = [
         (reset(17), "17"),
         (reset(0), "1"),
-        (reset(-5), "1"),
+        // A reset in the past says nothing.
+        (reset(-1), "60"),
         (reset(4000), "61"),
         (format!("{date}X-RateLimit-Reset: soon\r\n"), "60"),
         (String::new(), "60"),
+        ("Retry-After: 7\r\n".into(), "7"),
+        ("Retry-After: 4000\r\n".into(), "61"),
+        ("Retry-After: 0\r\n".into(), "60"),
+        ("Retry-After: soon\r\n".into(), "60"),
+        (format!("Retry-After: {at}\r\n"), "60"),
+        (format!("{date}Retry-After: {at}\r\n"), "9"),
+        (format!("Date: {at}\r\nRetry-After: {at}\r\n"), "60"),
+        // The longer of the two.
+        (reset(17) + "Retry-After: 7\r\n", "17"),
+        (reset(3) + "Retry-After: 7\r\n", "7"),
+        (reset(-5) + "Retry-After: 7\r\n", "7"),
     ];
     let body = r#"{"success":false,"error":{"message":"Rate limit exceeded. Try again later."}}"#;
     for (headers, seconds) in cases {
@@ -300,6 +313,12 @@ async fn answers_that_are_none() {
                 "not HTTP",
             ),
             (Step::SendAndClose(large), 502, GATEWAY, "too large"),
+            (
+                Step::Send("HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n".into()),
+                502,
+                GATEWAY,
+                "too large",
+            ),
             (Step::SendAndClose(endless), 502, GATEWAY, "too large"),
             (Step::SendAndClose(flood), 502, GATEWAY, "not HTTP"),
             (Step::SendAndClose(long), 502, GATEWAY, "not HTTP"),
@@ -329,9 +348,7 @@ async fn answers_that_are_none() {
 
 #[tokio::test]
 async fn a_ryze_that_cannot_be_reached() {
-    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}", socket.local_addr().unwrap());
-    drop(socket);
+    let (_socket, base_url) = refusing();
     let setup = Setup {
         server: "deadline = \"1s\"",
         ..Setup::default()

@@ -6,6 +6,7 @@ use crate::process::without_environment;
 
 /// It stops by itself, and the processes that it starts with it.
 #[test]
+#[ignore = "needs Python 3"]
 fn it_stays_the_size_it_is_and_serves_again_after_a_kill() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/soak/run");
     let mut soak = Command::new("python3");

@@ -1,4 +1,23 @@
-//! Black-box tests, one module a subject. Unit tests stand beside what they test.
+//! Black-box tests, one module a subject. Unit tests stand beside the code they test.
+//!
+//! | Where to add a test | Modules |
+//! |---|---|
+//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `live`, `stop`, `systemd` |
+//! | configuration: sound, broken, reload | `config`, `broken_files`, `operator` |
+//! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
+//! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
+//! | Ryze's responses, connections and TLS | `ryze_answers`, `connections`, `tls` |
+//! | per-instance queues: order, coalescing, retries, suspension | `lanes`, `certainty`, `fairness` |
+//! | the rate limit, alone and shared through Redis | `budget`, `shared_budget` |
+//! | the fallback | `fallback` |
+//! | secrets in responses, logs and errors | `secrets`, `broken_files` |
+//! | metrics, status, log, admin page | `operator`, `observability`, `page` |
+//! | the in-memory Ryze | `sandbox` |
+//! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
+//! | documents, deployment files, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `structure` |
+//!
+//! `harness`, `pipes`, `process`, `webdriver` and `document` are helpers without assertions on
+//! behaviour. Tests that need more than Rust and a C compiler are `#[ignore]`d; `tests/run` includes them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broken_files;
@@ -14,22 +33,23 @@ mod deploy;
 mod document;
 mod explain;
 mod fairness;
-mod fallback;
 mod fuzz;
 mod harness;
 mod healthcheck;
 mod hostile;
 mod https;
-mod lanes;
 mod limits;
 mod listener;
 mod live;
 mod mapping;
+mod net;
 mod observability;
 mod operator;
 mod page;
 mod pipes;
 mod process;
+mod proxy;
+mod queue;
 mod raw;
 mod reading;
 mod readme;
@@ -37,13 +57,13 @@ mod refusals;
 mod ryze_answers;
 mod sandbox;
 mod secrets;
-mod service_manager;
 mod shapes;
 mod shared_budget;
 mod simulation;
 mod soak;
 mod stop;
 mod structure;
+mod systemd;
 mod tls;
 mod unix;
 mod webdriver;

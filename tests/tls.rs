@@ -9,7 +9,7 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use tempfile::NamedTempFile;
 use tokio::{
@@ -50,8 +50,13 @@ impl Authority {
     /// What makes a caller trust it.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
+        roots.add(self.der()).unwrap();
         roots
+    }
+
+    /// Its own certificate.
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
     }
 
     /// A certificate of this authority and its key, as PEM.
@@ -118,7 +123,10 @@ async fn gateway(host: &str, port: u16, ryze: &str) -> Gateway {
 
 /// A call with an id, for one that the gateway makes is new each time.
 async fn call(gateway: &Gateway) -> Reply {
-    let request = photo("CONTACTS").replace("Host", "X-Request-Id: one\r\nHost");
+    let request = photo("CONTACTS").replace(
+        "Host",
+        "X-Request-Id: 0f8fad5b-d9cb-469f-a165-70867728950e\r\nHost",
+    );
     gateway.send(request).await
 }
 

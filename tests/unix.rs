@@ -1,5 +1,5 @@
-//! A Unix socket in place of a port: who may connect, and what becomes of its file. How the key is
-//! written belongs in `config`.
+//! Unix sockets: the permissions of the file, and when it is replaced or removed. The syntax of the key
+//! is tested in `config`.
 
 use std::{
     fs,
@@ -19,21 +19,21 @@ use crate::{
 
 const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
 
-/// A folder, and a path in it.
+/// A temporary folder, and the path of a socket in it.
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.sock");
     (folder, path)
 }
 
-/// A configuration that listens there.
+/// A configuration that listens at the path.
 fn text(path: &Path, more: &str, base_url: &str) -> String {
     let listen = format!("listen = \"unix:{}\"\n{more}", path.display());
     let text = Setup::default().toml(base_url);
     text.replacen("listen = \"127.0.0.1:0\"", &listen, 1)
 }
 
-/// A gateway that listens there, whatever it was started in.
+/// A gateway that listens at the path.
 async fn serve(path: &Path, more: &str, base_url: &str) -> Process {
     let configuration = file(&text(path, more, base_url));
     let mut command = program(["serve", "--config"]);
@@ -62,7 +62,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn a_call_over_a_socket_whose_file_goes_with_the_gateway() {
+async fn a_call_is_served_and_the_file_is_removed_at_the_stop() {
     let (_folder, path) = place();
     let upstream = Upstream::start(confirms(CONFIRMED)).await;
     let gateway = serve(&path, "", &upstream.base_url).await;
@@ -73,7 +73,7 @@ async fn a_call_over_a_socket_whose_file_goes_with_the_gateway() {
 }
 
 #[tokio::test]
-async fn the_mode_is_the_one_that_is_written_whatever_the_umask() {
+async fn the_mode_does_not_depend_on_the_umask() {
     for (umask, written, expected) in [
         ("0", "", 0o660),
         ("777", "", 0o660),
@@ -93,7 +93,7 @@ async fn the_mode_is_the_one_that_is_written_whatever_the_umask() {
 }
 
 #[tokio::test]
-async fn a_file_that_nobody_listens_on_is_replaced() {
+async fn a_stale_file_is_replaced() {
     let (_folder, path) = place();
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
@@ -103,7 +103,7 @@ async fn a_file_that_nobody_listens_on_is_replaced() {
 }
 
 #[tokio::test]
-async fn what_is_in_use_or_no_socket_is_left_alone() {
+async fn a_socket_in_use_and_other_files_are_not_replaced() {
     let (_folder, path) = place();
     let in_use = UnixListener::bind(&path).unwrap();
     in_use.set_nonblocking(true).unwrap();
@@ -111,9 +111,9 @@ async fn what_is_in_use_or_no_socket_is_left_alone() {
     fs::write(&no_socket, "mine").unwrap();
     symlink(&path, &link).unwrap();
     for (path, part) in [
-        (&path, "somebody listens on it"),
-        (&no_socket, "is no socket"),
-        (&link, "is no socket"),
+        (&path, "another process listens on it"),
+        (&no_socket, "is not a socket"),
+        (&link, "is not a socket"),
     ] {
         let before = fs::symlink_metadata(path).unwrap().file_type();
         let ended = run("serve", path).await;
@@ -128,7 +128,7 @@ async fn what_is_in_use_or_no_socket_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_that_took_its_place_is_left_alone() {
+async fn a_file_that_replaced_the_socket_is_not_removed() {
     let (_folder, path) = place();
     let gateway = serve(&path, "", "http://127.0.0.1:1").await;
     fs::remove_file(&path).unwrap();

@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENT_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zapi-client");
 
 #[test]
+#[ignore = "needs Node.js and the packages of tests/zapi-client"]
 fn each_value_of_each_call_is_resolved_and_shows_at_ryze() {
     /// Values of Z-API and of Ryze. The last are what a new account has, so that the others have to
     /// be seen to change it.
@@ -64,6 +65,7 @@ fn each_value_of_each_call_is_resolved_and_shows_at_ryze() {
 }
 
 #[test]
+#[ignore = "needs Node.js and the packages of tests/zapi-client"]
 fn what_cannot_be_done_is_rejected_and_not_tried_again() {
     let mut setup = Setup::start("", "client-token");
     let before = setup.settings();
@@ -118,6 +120,7 @@ fn what_cannot_be_done_is_rejected_and_not_tried_again() {
 }
 
 #[test]
+#[ignore = "needs Node.js and the packages of tests/zapi-client"]
 fn a_wrong_client_token_is_rejected_in_z_apis_words() {
     let mut setup = Setup::start("", "another-token");
     let before = setup.settings();
@@ -131,6 +134,7 @@ fn a_wrong_client_token_is_rejected_in_z_apis_words() {
 }
 
 #[test]
+#[ignore = "needs Node.js and the packages of tests/zapi-client"]
 fn a_429_is_tried_again_until_the_budget_allows_it() {
     // A turn every 3 s, and nobody may wait for it: the client comes again after 1 s and 3 s.
     let budget = "requests_per_minute = 20\nburst = 1\nmax_wait = \"0s\"";

@@ -1,6 +1,10 @@
 //! The operator's listener: whether the process lives, whether it takes requests, and how it is. It
 //! answers nothing about callers, and changes nothing.
 
+mod gauges;
+mod overview;
+mod status;
+
 use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
@@ -8,18 +12,18 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::Full;
 use prometheus_client::{encoding::text, registry::Registry};
 
+use self::gauges::Moment;
+pub use self::{overview::Overview, status::Phase};
 use crate::{
-    alarm::Alarm,
     config,
-    overview::{Overview, Phase},
-    server::{CallerBody, Handler},
+    server::{Handler, RequestBody},
 };
 
 const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-n4nHG/jX4i5vWbwQYlUAdRXSpIAgl74o4UjwEkn7B30='; \
-    script-src 'sha256-4Wf0YT+gW9Vn+14AlA7MjZmCMeT8I4JnokBPuWvVyxA='; \
+    script-src 'sha256-YUY/hjxYUNRgngMqTlXju3EpZYG9M3P/9x2xS8kjZLg='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -39,14 +43,17 @@ impl Admin {
     /// Tells of this gateway, on a listener that only this machine can reach or that others can.
     #[must_use]
     pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
+        let mut registry = overview.metrics().registry();
+        let own = registry.sub_registry_with_prefix("zapi_to_ryze");
+        own.register_collector(Box::new(Moment(Arc::clone(&overview))));
         Self {
-            registry: overview.registry(),
+            registry,
             overview,
             is_local,
         }
     }
 
-    fn answer(&self, request: &Request<CallerBody>) -> (StatusCode, &'static str, Bytes) {
+    fn answer(&self, request: &Request<RequestBody>) -> (StatusCode, &'static str, Bytes) {
         let text = |status, text: &'static str| (status, TEXT, Bytes::from_static(text.as_bytes()));
         if self.is_local && !names_this_machine(request.headers()) {
             let why = "call it by its address or as localhost\n";
@@ -85,7 +92,7 @@ impl Admin {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<Self::Body> {
         let (status, kind, body) = self.answer(&request);
         let mut answer = Response::new(Full::new(body));
         *answer.status_mut() = status;
@@ -101,6 +108,13 @@ impl Handler for Admin {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
+        answer
+    }
+
+    /// Not used: [`Limits::ADMIN`](crate::server::Limits) has connections wait instead.
+    fn overloaded(&self) -> Response<Self::Body> {
+        let mut answer = Response::new(Full::from("too many connections\n"));
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         answer
     }
 }

@@ -5,14 +5,14 @@
 //! read-backs first, else first come first served. `record.rs` keeps what was sent for the operator to
 //! see. What is done with a permit belongs in `lane`.
 
-mod gate;
-mod grant;
-mod pace;
+mod dispatcher;
+mod history;
+mod limiter;
+mod pacer;
 mod permit;
-mod pool;
-mod record;
 pub mod redis;
 mod slots;
+mod upstream_limit;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,8 +22,8 @@ use std::{
 
 use tokio::time::Instant;
 
-pub use self::{gate::Allowance, permit::Permit, record::STEP, slots::Purpose};
-use self::{pool::Pool, record::Record, redis::Shared};
+use self::{history::Record, limiter::Pool, redis::Shared};
+pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
 
 /// What stands for a token here, where nobody needs the token itself.
 pub type TokenDigest = [u8; 32];

@@ -22,11 +22,15 @@ const LIMIT: Duration = Duration::from_secs(2);
 pub(super) async fn healthcheck(command: Healthcheck) -> Result<(), Failed> {
     let file = command.file.path();
     let listen = config::admin_listen(file.as_deref()).map_err(|problem| {
-        let file = file.unwrap_or_default();
+        let file = file.clone().unwrap_or_default();
         tell(format_args!("{}: error: {problem}", file.display()));
         Failed::Told(FAILURE)
     })?;
-    let address = reachable(listen);
+    let address = reachable(listen.address);
+    if let Some(doubt) = listen.doubt {
+        let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+        tell(format_args!("{file}asking {address}: {doubt}"));
+    }
     let path = if command.live { "/live" } else { "/ready" };
     let status = timeout(LIMIT, status(address, path)).await;
     let status = status.unwrap_or_else(|elapsed| Err(elapsed.into()));

@@ -2,6 +2,7 @@
 //! may type is in `arguments.rs`; what a command does belongs in the module that does it.
 
 mod arguments;
+mod check_live;
 mod generated;
 mod healthcheck;
 
@@ -22,13 +23,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
 use crate::{
+    app::{self, LifecycleError, Reload, Stop},
     config::{self, Config, Listen, Problem},
     explain::{
         self,
-        request::{self, TypedError},
+        request::{self, InvalidRequest},
     },
-    lifecycle::{self, LifecycleError, Reload, Stop},
-    live,
     sandbox::{self, Sandbox, Window},
     server::{self, Address},
     telemetry,
@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
-            // With neither stdout nor stderr there is nobody to tell.
+            // It fails only without stdout or stderr.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
@@ -108,7 +108,7 @@ async fn check(check: Check) -> Result<(), Failed> {
     } else {
         answer("the configuration is fine");
     }
-    if check.live && !live::check(&config, answer).await? {
+    if check.live && !check_live::check(&config, answer).await? {
         return Err(Failed::Told(FAILURE));
     }
     Ok(())
@@ -117,11 +117,11 @@ async fn check(check: Check) -> Result<(), Failed> {
 async fn explain(command: Explain) -> Result<(), Failed> {
     let request = request::read(&command.request, &command.headers, io::stdin().lock());
     let request = request.map_err(|error| match error {
-        TypedError::Usage(_) => {
+        InvalidRequest::Usage(_) => {
             tell(format_args!("error: {error}"));
             Failed::Told(USAGE)
         }
-        TypedError::Stdin(_) => error.into(),
+        InvalidRequest::Stdin(_) => error.into(),
     })?;
     if let Some(warning) = request.warning {
         tell(format_args!("warning: {warning}"));
@@ -149,7 +149,7 @@ async fn serve(serve: Serve) -> Result<(), Failed> {
     let config = load(&path)?;
     let (_log, log_level) = telemetry::start(&config.log)?;
     let reload = Reload::new(hangup, Arc::new(move || config::load(&path)), log_level);
-    let gateway = lifecycle::start(&config).await?;
+    let gateway = app::start(&config).await?;
     announce(&gateway.address);
     Ok(gateway.reloading(reload).run().await?)
 }
@@ -160,10 +160,10 @@ async fn serve_sandbox() -> Result<(), Failed> {
     let (_log, _) = telemetry::start(&config.log)?;
     let ryze = Sandbox::new(sandbox::Options::default());
     tokio::spawn(ryze.serve(upstream));
-    let gateway = match lifecycle::start(&config).await {
+    let gateway = match app::start(&config).await {
         Err(LifecycleError::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-            lifecycle::start(&config).await?
+            app::start(&config).await?
         }
         started => started?,
     };

@@ -1,71 +1,59 @@
-//! `[[instances]]`: each with what it has of its own, or of `[zapi]` and `[ryze]`, and the rules between
-//! them.
+//! Rules between the instances, and the tokens that they inherit.
 
 use std::collections::HashMap;
 
-use super::{Instance, Secret, table::Table};
+use super::{Instance, Secret, report::Report};
 
-/// `[[instances]]`, one after the other.
-#[derive(Default)]
-pub(super) struct Instances {
-    client_token: Option<Secret>,
-    ryze_token: Option<Secret>,
-    /// The key under which each id was last written.
-    zapi_seen: HashMap<String, String>,
-    /// The token that each name at the upstream last had.
-    ryze_seen: HashMap<String, Secret>,
-}
-
-impl Instances {
-    /// With the tokens for those that have none of their own: the callers' and the upstream's.
-    pub(super) fn new(client_token: Option<Secret>, ryze_token: Option<Secret>) -> Self {
-        Self {
-            client_token,
-            ryze_token,
-            ..Self::default()
-        }
-    }
-
-    /// The next instance, or none where something in it is wrong.
-    pub(super) fn read(&mut self, table: &mut Table<'_>) -> Option<Instance> {
-        let zapi_key = table.required("zapi_instance");
-        // A legacy caller's path has it as one segment.
-        let zapi_instance = zapi_key.text_without(&['/']);
-        if let Some(id) = &zapi_instance
-            && let Some(other) = self.zapi_seen.insert(id.clone(), zapi_key.path().into())
+/// Fills in the tokens of `[zapi]` and `[ryze]`, and checks the instances against each other.
+pub(super) fn complete(
+    instances: &mut [(String, Instance)],
+    client_token: Option<&Secret>,
+    ryze_token: Option<&Secret>,
+    report: &mut Report,
+) {
+    // The key under which each id was last written, and the last token of each name.
+    let mut zapi_ids: HashMap<&str, String> = HashMap::new();
+    let mut ryze_tokens: HashMap<&str, &Secret> = HashMap::new();
+    for (path, instance) in instances {
+        let key = |name: &str| format!("{path}.{name}");
+        let id_key = key("zapi_instance");
+        if !instance.zapi_instance.is_empty()
+            && let Some(other) = zapi_ids.insert(&instance.zapi_instance, id_key.clone())
         {
-            zapi_key.problem(format!("is {other} too; write each id once"));
+            report.problem(&id_key, format!("is {other} too; write each id once"));
         }
-        let zapi_token = table.required("zapi_token").secret();
-        let client_token = table.key("client_token").header_secret();
-        let ryze_key = table.required("ryze_instance");
-        let ryze_instance = ryze_key.text();
-        if matches!(ryze_instance.as_deref(), Some("." | "..")) {
-            ryze_key.problem("means another path; write the name of the instance");
+        if instance.client_token.is_none() {
+            instance.client_token = client_token.cloned();
         }
-        let token_key = table.key("ryze_token");
-        let ryze_token = token_key.header_secret().or(self.ryze_token.clone());
-        if ryze_token.is_none() {
-            token_key.missing(
-                &["ryze.token"],
-                "there is none; write one here, or `token` in `[ryze]` for all instances",
+        let name_key = key("ryze_instance");
+        if matches!(&*instance.ryze_instance, "." | "..") {
+            report.problem(
+                &name_key,
+                "means another path; write the name of the instance",
             );
         }
-        if let (Some(name), Some(token)) = (&ryze_instance, &ryze_token)
-            && let Some(other) = self.ryze_seen.insert(name.clone(), token.clone())
-            && !other.matches(token.expose().as_bytes())
+        let token_key = key("ryze_token");
+        if !report.is_written(&token_key) {
+            match ryze_token {
+                Some(token) => instance.ryze_token = token.clone(),
+                None => report.conflict(
+                    &token_key,
+                    &["ryze.token"],
+                    "there is none; write one here, or `token` in `[ryze]` for all instances",
+                ),
+            }
+        }
+        if !instance.ryze_instance.is_empty()
+            && !instance.ryze_token.expose().is_empty()
+            && let Some(other) = ryze_tokens.insert(&instance.ryze_instance, &instance.ryze_token)
+            && !other.matches(instance.ryze_token.expose().as_bytes())
         {
-            ryze_key.warn(
-                "has another token than the same name above; names are unique only within one \
-                 Ryze account, so write the same token unless these are two accounts",
+            report.warn(
+                &name_key,
+                "has another token than the same name above; both are taken for one instance, whose \
+                 calls go one after the other. Names are unique only within one Ryze account, so \
+                 write the same token unless these are two accounts",
             );
         }
-        Some(Instance {
-            zapi_instance: zapi_instance?,
-            zapi_token: zapi_token?,
-            client_token: client_token.or(self.client_token.clone()),
-            ryze_instance: ryze_instance?,
-            ryze_token: ryze_token?,
-        })
     }
 }

@@ -1,131 +1,105 @@
-//! What a running gateway takes over from a file that it reads anew, and which keys wait for a restart.
-//! How a reload goes belongs in `lifecycle`.
+//! Merges a configuration that is read anew into the one in force: keys that need a restart keep their
+//! values.
 
-use std::{net::SocketAddr, path::Path};
+use std::collections::HashMap;
 
-use super::{Config, Listen, Log, Problem, Server};
+use super::{
+    Config, Instance, Problem,
+    key::OnReload,
+    keys::{Draft, Owner as _},
+    rules,
+};
 
-/// A full key, and whether it differs between two configurations.
-pub type Key = (&'static str, fn(&Config, &Config) -> bool);
+/// TLS cannot be switched on or off by a reload; other certificates are taken over.
+const TLS: &str = "server.tls";
 
-/// The keys that need a restart. What shows of `requests_per_minute` and `replicas` is the share that
-/// they lead to, so they are told together.
-pub const NEEDS_RESTART: [Key; 20] = [
-    ("server.listen", |a, b| place(a) != place(b)),
-    ("server.socket_mode", |a, b| {
-        place(a) == place(b) && a.server.listen != b.server.listen
-    }),
-    ("server.deadline", |a, b| {
-        a.server.deadline != b.server.deadline
-    }),
-    ("server.max_connections", |a, b| {
-        a.server.max_connections != b.server.max_connections
-    }),
-    ("server.header_timeout", |a, b| {
-        a.server.header_timeout != b.server.header_timeout
-    }),
-    ("server.idle_timeout", |a, b| {
-        a.server.idle_timeout != b.server.idle_timeout
-    }),
-    // Only switching it on or off: other certificates are taken over.
-    ("server.tls", |a, b| {
-        a.server.tls.is_some() != b.server.tls.is_some()
-    }),
-    ("admin.listen", |a, b| a.admin.listen != b.admin.listen),
-    ("admin.allow_remote", |a, b| {
-        a.admin.allow_remote != b.admin.allow_remote
-    }),
-    ("ryze.base_url", |a, b| a.ryze.base_url != b.ryze.base_url),
-    ("ryze.connect_timeout", |a, b| {
-        a.ryze.connect_timeout != b.ryze.connect_timeout
-    }),
-    ("ryze.request_timeout", |a, b| {
-        a.ryze.request_timeout != b.ryze.request_timeout
-    }),
-    ("ryze.ca_file", |a, b| {
-        let path = |config: &Config| config.ryze.ca_file.as_ref().map(|file| file.path.clone());
-        path(a) != path(b)
-    }),
-    ("budget.requests_per_minute", share_differs),
-    ("budget.replicas", share_differs),
-    ("budget.burst", |a, b| a.budget.burst != b.budget.burst),
-    ("budget.max_wait", |a, b| {
-        a.budget.max_wait != b.budget.max_wait
-    }),
-    ("budget.scope", |a, b| a.budget.scope != b.budget.scope),
-    ("budget.redis", |a, b| {
-        let url = |config: &Config| config.budget.redis.as_ref().map(|redis| redis.url.clone());
-        match (url(a), url(b)) {
-            (Some(a), Some(b)) => !a.matches(b.expose().as_bytes()),
-            (a, b) => a.is_some() != b.is_some(),
-        }
-    }),
-    ("log.format", |a, b| a.log.format != b.log.format),
-];
-
-/// What is listened on, whoever may connect to it.
-fn place(config: &Config) -> Result<SocketAddr, &Path> {
-    match &config.server.listen {
-        Listen::Tcp(address) => Ok(*address),
-        Listen::Unix { path, .. } => Err(path),
-    }
-}
-
-fn share_differs(a: &Config, b: &Config) -> bool {
-    let among = |config: &Config| {
-        let redis = config.budget.redis.as_ref();
-        let shared = redis.map(|redis| (redis.limit, redis.replicas));
-        (config.budget.share, shared)
-    };
-    among(a) != among(b)
-}
-
-/// The keys that need a restart and have another meaning in `new` than in `old`.
+/// The keys that need a restart and differ between `old` and `new`.
 #[must_use]
 pub fn restart_pending(old: &Config, new: &Config) -> Vec<&'static str> {
-    let pending = NEEDS_RESTART
+    let is_switched = old.server.tls.is_some() != new.server.tls.is_some();
+    let [old, new] = &mut [old, new].map(|config| Draft::from(config.clone()));
+    Draft::ROWS
         .iter()
-        .filter(|(_, differs)| differs(old, new));
-    pending.map(|(key, _)| *key).collect()
+        .filter(|row| row.on_reload() == OnReload::Restart && !row.is_same(old, new))
+        .map(|row| row.path())
+        .chain(is_switched.then_some(TLS))
+        .collect()
 }
 
-/// `new`, but what needs a restart as it is in `old`.
+/// `new`, with the values of `old` for the keys that need a restart.
 ///
 /// # Errors
-/// What is sound in `new` alone does not go with what stays.
+/// A value of `new` conflicts with one that is kept.
 pub fn take_over(old: &Config, new: &Config) -> Result<Config, Problem> {
-    let old = old.clone();
-    let new = new.clone();
-    if let Some(fallback) = &new.fallback
-        && fallback.leads_to(&old.server.listen)
+    let [old, new] = &mut [old, new].map(|config| Draft::from(config.clone()));
+    for row in Draft::ROWS {
+        if row.on_reload() == OnReload::Restart {
+            row.keep(old, new);
+        }
+    }
+    let mut config = std::mem::take(&mut new.config);
+    let tls = &mut config.server.tls;
+    if tls.is_some() != old.config.server.tls.is_some() {
+        tls.clone_from(&old.config.server.tls);
+    }
+    if let Some(fallback) = &config.fallback
+        && rules::leads_to(fallback, &config.server.listen)
     {
         return Err(Problem {
             line: None,
             key: "fallback.base_url".into(),
-            message:
-                "is the server.listen that is in force until a restart, so it leads back here; \
-                      write the old vendor's, or restart"
-                    .into(),
+            message: "is the server.listen that is in force until a restart, so it leads back \
+                      here; write the URL of Z-API, or restart"
+                .into(),
         });
     }
-    Ok(Config {
-        server: Server {
-            max_body: new.server.max_body,
-            body_timeout: new.server.body_timeout,
-            drain: new.server.drain,
-            tls: match (old.server.tls, new.server.tls) {
-                (Some(_), Some(renewed)) => Some(renewed),
-                (old, _) => old,
-            },
-            ..old.server
-        },
-        policy: new.policy,
-        fallback: new.fallback,
-        log: Log {
-            level: new.log.level,
-            ..old.log
-        },
-        instances: new.instances,
-        ..old
-    })
+    Ok(config)
+}
+
+/// Changes of instances that can be read in two ways, and the reading that is used: an instance is
+/// identified by its `ryze_instance`, whatever else of it changed.
+#[must_use]
+pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
+    let problem = |number: usize, key: &str, message: String| Problem {
+        line: None,
+        key: format!("instances[{number}].{key}"),
+        message,
+    };
+    let mut by_id: HashMap<&str, &Instance> = HashMap::new();
+    let mut by_name: HashMap<&str, Vec<&Instance>> = HashMap::new();
+    for instance in &old.instances {
+        by_id.insert(&instance.zapi_instance, instance);
+        by_name
+            .entry(&instance.ryze_instance)
+            .or_default()
+            .push(instance);
+    }
+    let mut found = Vec::new();
+    for (number, instance) in new.instances.iter().enumerate() {
+        let name = &instance.ryze_instance;
+        let token = instance.ryze_token.expose().as_bytes();
+        let is_known = |before: &&Instance| {
+            before.zapi_instance == instance.zapi_instance || before.ryze_token.matches(token)
+        };
+        if let Some(same_name) = by_name.get(name.as_str())
+            && !same_name.iter().any(is_known)
+        {
+            let message = format!(
+                "and zapi_instance are others than before; {name:?} is taken for the same instance, \
+                 and its waiting calls are sent with the new token"
+            );
+            found.push(problem(number, "ryze_token", message));
+        }
+        if let Some(before) = by_id.get(instance.zapi_instance.as_str())
+            && before.ryze_instance != *name
+        {
+            let message = format!(
+                "is no longer {:?} and is taken for another instance; if it is the same one with \
+                 another name, an older update may take effect after a newer one",
+                before.ryze_instance
+            );
+            found.push(problem(number, "ryze_instance", message));
+        }
+    }
+    found
 }

@@ -1,35 +1,34 @@
-//! A value that must not be seen. Reading one from the configuration belongs in `value.rs`.
+//! Secrets in memory.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A secret: it cannot be printed, is compared in constant time and is wiped when dropped.
-#[derive(Clone)]
+/// A secret. It is not printed by `Debug`, compared in constant time, and zeroed when dropped.
+#[derive(Clone, Default)]
 pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
-    /// Takes the value into keeping.
     #[must_use]
     pub fn new(value: &str) -> Self {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// The value itself, for the one place that sends it.
+    /// The value, for the code that sends or compares it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether `other` is the same value, in a time that tells at most whether the lengths agree.
+    /// Compares in constant time; only the length can be inferred from the duration.
     #[must_use]
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(other).into()
     }
 }
 
-/// For buffers that are to be wiped with it, as `Bytes::from_owner` makes them.
+/// Lets `Bytes::from_owner` zero its buffer when dropped.
 impl AsRef<[u8]> for Secret {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
@@ -50,11 +49,11 @@ mod tests {
 
     use super::*;
 
-    /// Small enough for the thread's own free list: no other thread gets the memory.
+    /// Small enough for the allocator's per-thread free list: no other thread reuses the memory.
     const LENGTH: usize = 600;
 
-    /// Makes a value, drops it, and reads what is left in its memory, by way of a file, for no
-    /// reference may point there any more.
+    /// Makes a value, drops it, and reads the freed memory through a file, because no reference may
+    /// point there.
     fn left<T>(make: impl Fn(&str) -> T, place: impl Fn(&T) -> *const u8) -> Vec<u8> {
         let memory = File::open("/proc/self/mem").unwrap();
         let mut left = vec![0; LENGTH];

@@ -1,5 +1,6 @@
-//! How the configuration file and those that it names are read: as regular files of a limited size, so
-//! that the reading ends whatever is at a path. What a file holds belongs in the modules that ask for it.
+//! Reads the configuration file and the files that it names.
+//!
+//! Only regular files of a limited size are read, so that reading ends whatever is at a path.
 
 use std::{
     fs::{Metadata, OpenOptions},
@@ -16,42 +17,28 @@ use zeroize::Zeroizing;
 
 const KIB: u64 = 1024;
 
-/// KiB that the configuration file, or one as PEM, may have.
-const FILE: u64 = 1024;
-/// KiB that the file of a secret may have.
-const SECRET: u64 = 64;
+/// KiB of the configuration file or a PEM file.
+const MAX_FILE: u64 = 1024;
+/// KiB of the file of a secret.
+const MAX_SECRET: u64 = 64;
 
-/// The text of the configuration file.
-///
-/// # Errors
-/// It cannot be read, is no regular file, is too large or is not UTF-8.
 pub(super) fn configuration(path: &Path) -> io::Result<Zeroizing<String>> {
-    text(path, FILE)
+    text(path, MAX_FILE)
 }
 
-/// The text of a secret's file.
-///
-/// # Errors
-/// As of the configuration file.
 pub(super) fn secret(path: &Path) -> io::Result<Zeroizing<String>> {
-    text(path, SECRET)
+    text(path, MAX_SECRET)
 }
 
-/// The certificates in a PEM file, perhaps none.
-///
-/// # Errors
-/// It cannot be read, is no regular file, is too large or is not PEM.
+/// The certificates in a PEM file, possibly none.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
     let (bytes, _) = pem(path).map_err(pem::Error::Io)?;
     CertificateDer::pem_slice_iter(&bytes).collect()
 }
 
-/// The bytes of a PEM file, and who may do what with it.
-///
-/// # Errors
-/// It cannot be read, is no regular file or is too large.
+/// The bytes of a PEM file and its permissions.
 pub(super) fn pem(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
-    read(path, FILE)
+    read(path, MAX_FILE)
 }
 
 fn text(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
@@ -65,7 +52,7 @@ fn text(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
 /// Reads a file of at most `most` KiB.
 fn read(path: &Path, most: u64) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
     let mut options = OpenOptions::new();
-    // Else the opening of a FIFO waits until somebody writes to it.
+    // Otherwise open() blocks on a FIFO without a writer.
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path)?;
     let metadata = file.metadata()?;
@@ -73,7 +60,7 @@ fn read(path: &Path, most: u64) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let limit = most * KIB;
-    // With room to spare, so that nothing is moved and no secret is left where it was.
+    // With spare capacity: a reallocation would leave a copy of the secret in freed memory.
     let expected = usize::try_from(metadata.len().min(limit)).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 64));
     file.take(limit + 1).read_to_end(&mut bytes)?;

@@ -1,128 +1,187 @@
-//! Tables and keys of the file. A table's known keys are those that its reader takes; what is left
-//! is unknown. What a key's value may look like belongs in `value.rs`.
+//! Reads the tables of a TOML file, row by row.
+
+use std::borrow::Cow;
 
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue},
+    de::{DeTable, DeValue},
 };
 
-use super::file::File;
+use super::{
+    key::{Environment, Row},
+    keys::Owner,
+    report::{Place, Report},
+};
 
-/// A table that is being read.
-pub(super) struct Table<'f> {
-    file: &'f File<'f>,
-    path: String,
-    at: Option<usize>,
-    entries: DeTable<'f>,
-    known: Vec<&'static str>,
+/// Reads tables and reports their problems.
+pub(super) struct Reader<'f> {
+    pub(super) report: Report,
+    pub(super) environment: Environment<'f>,
 }
 
-impl<'f> Table<'f> {
-    /// Reads one table: whatever `read` does not take is reported.
-    pub(super) fn read<T>(
-        file: &'f File<'f>,
-        path: String,
-        at: Option<usize>,
-        entries: DeTable<'f>,
-        read: impl FnOnce(&mut Self) -> T,
-    ) -> T {
-        let mut table = Self {
-            file,
-            path,
-            at,
-            entries,
-            known: Vec::new(),
+/// The table that is being read.
+#[derive(Clone, Copy)]
+struct At<'t> {
+    /// As the user knows it, as in `instances[2]`; empty for the root.
+    path: &'t str,
+    /// The start of its rows' paths, as in `instances[].`.
+    prefix: &'t str,
+    /// The byte offset of its head.
+    at: Option<usize>,
+}
+
+impl Reader<'_> {
+    /// Reads the root. `arrays` are keys that the caller has taken out.
+    pub(super) fn root<O: Owner>(
+        &mut self,
+        entries: DeTable<'_>,
+        arrays: &[&'static str],
+        owner: &mut O,
+    ) {
+        let root = At {
+            path: "",
+            prefix: "",
+            at: None,
         };
-        let value = read(&mut table);
-        table.report_unknown();
-        value
+        self.table(root, entries, arrays, owner);
     }
 
-    /// Takes the key `name`, whether it is written or not.
-    pub(super) fn key(&mut self, name: &'static str) -> Key<'f> {
-        self.known.push(name);
-        let (at, value) = self.entries.remove_entry(name).unzip();
-        Key {
-            file: self.file,
-            path: self.path_of(name),
-            at: at.map(|key| key.span().start).or(self.at),
-            value: value.map(Spanned::into_inner),
-        }
-    }
-
-    /// Takes the key `name`, which must be written.
-    pub(super) fn required(&mut self, name: &'static str) -> Key<'f> {
-        let key = self.key(name);
-        if !key.is_written() {
-            key.missing(&[], "missing; write it");
-        }
-        key
-    }
-
-    /// Reads the table `name`; one that is not written is empty.
-    pub(super) fn table<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let mut key = self.key(name);
-        let entries = match key.value.take() {
-            None => DeTable::new(),
-            Some(DeValue::Table(entries)) => entries,
-            Some(_) => {
-                key.problem(format!("must be a table; write `[{}]`", key.path));
-                DeTable::new()
-            }
-        };
-        Self::read(key.file, key.path, key.at, entries, read)
-    }
-
-    /// Reads the table `name`, if it is written.
-    pub(super) fn optional<T>(
+    /// Reads the array of tables `name`, which must hold at least one, each with its path.
+    pub(super) fn array<O: Owner + Default>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&mut Self) -> T,
-    ) -> Option<T> {
-        let value = self.entries.get(name).map(Spanned::get_ref);
-        if matches!(value, Some(DeValue::Table(_))) {
-            return Some(self.table(name, read));
-        }
-        self.table(name, |_| ());
-        None
-    }
-
-    /// Reads the array of tables `name`, which must hold at least one. `read` gives nothing for a
-    /// table with a problem.
-    pub(super) fn tables<T>(
-        &mut self,
-        name: &'static str,
-        mut read: impl FnMut(&mut Self) -> Option<T>,
-    ) -> Vec<T> {
-        let mut key = self.key(name);
+        value: Option<(Spanned<Cow<'_, str>>, Spanned<DeValue<'_>>)>,
+    ) -> Vec<(String, O)> {
         let hint = format!("write `[[{name}]]` and its keys");
-        let elements = match key.value.take() {
-            None => DeArray::new(),
-            Some(DeValue::Array(elements)) => elements,
+        let (at, value) = value.unzip();
+        let at = at.map(|key| key.span().start);
+        let elements = match value.map(Spanned::into_inner) {
+            None => Vec::new(),
+            Some(DeValue::Array(elements)) => elements.into_iter().collect(),
             Some(_) => {
-                key.problem(format!("must be an array of tables; {hint}"));
+                let message = format!("must be an array of tables; {hint}");
+                self.report.problem_at(at, name, message);
                 return Vec::new();
             }
         };
         if elements.is_empty() {
-            key.missing(&[], format!("there is none; {hint}"));
+            let message = format!("there is none; {hint}");
+            self.report.problem_at(at, name, message);
         }
-        let mut values = Vec::new();
+        let mut owners = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
-            let at = Some(element.span().start);
-            let path = format!("{}[{index}]", key.path);
-            match element.into_inner() {
-                DeValue::Table(entries) => {
-                    values.extend(Self::read(key.file, path, at, entries, &mut read))
-                }
-                _ => key
-                    .file
-                    .report(at, &path, format!("must be a table; {hint}")),
-            }
+            let path = format!("{name}[{index}]");
+            let table = At {
+                path: &path,
+                prefix: &format!("{name}[]."),
+                at: Some(element.span().start),
+            };
+            let DeValue::Table(entries) = element.into_inner() else {
+                let message = format!("must be a table; {hint}");
+                self.report.problem_at(table.at, &path, message);
+                continue;
+            };
+            let mut owner = O::default();
+            self.table(table, entries, &[], &mut owner);
+            owners.push((path, owner));
         }
-        values
+        owners
     }
 
+    fn table<O: Owner>(
+        &mut self,
+        table: At<'_>,
+        mut entries: DeTable<'_>,
+        arrays: &[&'static str],
+        owner: &mut O,
+    ) {
+        let mut known = Vec::new();
+        for row in O::ROWS {
+            let Some(name) = row.path().strip_prefix(table.prefix) else {
+                continue;
+            };
+            let (name, is_key) = name
+                .split_once('.')
+                .map_or((name, true), |(name, _)| (name, false));
+            if known.contains(&name) {
+                continue;
+            }
+            known.push(name);
+            let (key, value) = entries.remove_entry(name).unzip();
+            let place = Place {
+                at: key.map(|key| key.span().start).or(table.at),
+                is_written: value.is_some(),
+            };
+            let path = table.path_of(name);
+            self.report.place(&path, place);
+            let value = value.map(Spanned::into_inner);
+            if is_key {
+                self.key(*row, &path, value, owner);
+            } else {
+                let inner = At {
+                    path: &path,
+                    prefix: &format!("{}{name}.", table.prefix),
+                    at: place.at,
+                };
+                self.inner_table(inner, value, owner);
+            }
+        }
+        known.extend(arrays);
+        self.unknown(table, &entries, &known);
+    }
+
+    fn key<O>(&mut self, row: &dyn Row<O>, path: &str, value: Option<DeValue<'_>>, owner: &mut O) {
+        row.reset(owner);
+        match value {
+            Some(value) => {
+                if let Err(message) = row.read(owner, &value, self.environment) {
+                    self.report.problem(path, message);
+                }
+            }
+            None if row.is_required(owner) => self.report.problem(path, "missing; write it"),
+            None => (),
+        }
+    }
+
+    fn inner_table<O: Owner>(&mut self, table: At<'_>, value: Option<DeValue<'_>>, owner: &mut O) {
+        let entries = match value {
+            None => DeTable::new(),
+            Some(DeValue::Table(entries)) => {
+                owner.add_table(table.path);
+                entries
+            }
+            Some(_) => {
+                let message = format!("must be a table; write `[{}]`", table.path);
+                self.report.problem(table.path, message);
+                DeTable::new()
+            }
+        };
+        self.table(table, entries, &[], owner);
+    }
+
+    fn unknown(&mut self, table: At<'_>, entries: &DeTable<'_>, known: &[&str]) {
+        for key in entries.keys() {
+            let name = key.get_ref().as_ref();
+            let message = match known.iter().find(|known| is_close(known, name)) {
+                Some(known) => format!("unknown key; did you mean `{known}`?"),
+                None => format!(
+                    "unknown key; remove it, or write one of {}",
+                    known.join(", ")
+                ),
+            };
+            let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let path = if !name.is_empty() && name.bytes().all(is_bare) {
+                table.path_of(name)
+            } else {
+                table.path_of(&format!("{name:?}"))
+            };
+            self.report
+                .problem_at(Some(key.span().start), &path, message);
+        }
+    }
+}
+
+impl At<'_> {
     fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() {
             name.to_owned()
@@ -130,96 +189,13 @@ impl<'f> Table<'f> {
             format!("{}.{name}", self.path)
         }
     }
-
-    fn report_unknown(&self) {
-        for key in self.entries.keys() {
-            let name = key.get_ref().as_ref();
-            let message = match self.known.iter().find(|known| is_close(known, name)) {
-                Some(known) => format!("unknown key; did you mean `{known}`?"),
-                // Where the file is broken, what looks like a key may be a piece of a secret.
-                None if !self.file.is_whole => {
-                    let message = format!("unknown key; write one of {}", self.known.join(", "));
-                    let at = Some(key.span().start);
-                    self.file.report(at, &self.path, message);
-                    continue;
-                }
-                None => format!(
-                    "unknown key; remove it, or write one of {}",
-                    self.known.join(", ")
-                ),
-            };
-            let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            let shown = if !name.is_empty() && name.bytes().all(is_bare) {
-                name.to_owned()
-            } else {
-                format!("{name:?}")
-            };
-            self.file
-                .report(Some(key.span().start), &self.path_of(&shown), message);
-        }
-    }
 }
 
 /// Whether two words differ in one stretch of at most two letters.
 fn is_close(one: &str, other: &str) -> bool {
-    let head = one
-        .bytes()
-        .zip(other.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
-    let tail = one
-        .bytes()
-        .rev()
-        .zip(other.bytes().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same = |(a, b): &(u8, u8)| a == b;
+    let head = one.bytes().zip(other.bytes()).take_while(same).count();
+    let backwards = one.bytes().rev().zip(other.bytes().rev());
+    let tail = backwards.take_while(same).count();
     head + tail + 2 >= one.len().max(other.len())
-}
-
-/// A key that was taken, and what is written there.
-pub(super) struct Key<'f> {
-    pub(super) file: &'f File<'f>,
-    path: String,
-    at: Option<usize>,
-    pub(super) value: Option<DeValue<'f>>,
-}
-
-impl Key<'_> {
-    /// The full key.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Whether the user wrote it.
-    pub(super) fn is_written(&self) -> bool {
-        self.value.is_some()
-    }
-
-    /// Reports what is wrong here.
-    pub(super) fn problem(&self, message: impl Into<String>) {
-        self.file.report(self.at, &self.path, message);
-    }
-
-    /// Reports that it does not go with the keys in `others`, unless it or one of them is known to
-    /// be wrong by itself.
-    pub(super) fn conflict(&self, others: &[&str], message: impl Into<String>) {
-        if !self.file.has_problem(&self.path)
-            && !others.iter().any(|key| self.file.has_problem(key))
-        {
-            self.problem(message);
-        }
-    }
-
-    /// Reports that neither it nor one of `others` is there, unless a line that is not TOML may
-    /// have held it.
-    pub(super) fn missing(&self, others: &[&str], message: impl Into<String>) {
-        if self.file.is_whole {
-            self.conflict(others, message);
-        }
-    }
-
-    /// Tells the user what may not be meant.
-    pub(super) fn warn(&self, message: impl Into<String>) {
-        self.file.warn(self.at, &self.path, message);
-    }
 }

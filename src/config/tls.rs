@@ -1,7 +1,13 @@
-//! `[server.tls]`: the certificate and its key are read, and found to belong together, once, so that
-//! what was checked is what is used. Nothing of the key is ever printed.
+//! `[server.tls]`: reads and validates the certificate chain and its key.
+//!
+//! The files are read once, so that what was validated is what is used. No error quotes the key.
 
-use std::{fmt, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     Error, ServerConfig,
@@ -15,24 +21,24 @@ use rustls::{
 use x509_cert::{Certificate, der::Decode as _};
 use zeroize::Zeroize as _;
 
-use super::{
-    source,
-    table::{Key, Table},
-};
+use super::{report::Report, source};
 
-/// What nobody but the owner of a key's file needs; its group may read it.
+const CERT: &str = "server.tls.cert_file";
+const KEY: &str = "server.tls.key_file";
+
+/// Permissions of a key's file that are warned of: its group may read it, others may not.
 const TOO_OPEN: u32 = 0o037;
 
-/// `[server.tls]`: how callers who speak TLS are served.
+/// The server's TLS configuration.
 #[derive(Clone)]
 pub struct Tls {
-    /// The certificate and those between it and its authority, as PEM.
+    /// The certificate and its intermediates, as PEM.
     pub cert_file: PathBuf,
     /// The key of the certificate, as PEM.
     pub key_file: PathBuf,
-    /// What the two files hold, as TLS 1.2 and 1.3 for HTTP/1.1 need it.
+    /// TLS 1.2 and 1.3 with the contents of both files, for HTTP/1.1.
     pub server: Arc<ServerConfig>,
-    /// When the first of the certificates expires, in seconds of Unix time; 0 if before 1970.
+    /// The earliest expiry of the chain, in seconds of Unix time; 0 for a time before 1970.
     pub not_after: u64,
 }
 
@@ -47,28 +53,26 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Reads the table and the files that it names.
-pub(super) fn tls(table: &mut Table<'_>) -> Option<Tls> {
-    let certificate = table.required("cert_file");
-    let key = table.required("key_file");
-    let chain = chain(&certificate);
-    let signer = signer(&key);
-    let (cert_file, chain, not_after) = chain?;
-    let (key_file, signer) = signer?;
+/// Reads the two files, or reports what is wrong with them.
+pub(super) fn read(cert_file: PathBuf, key_file: PathBuf, report: &mut Report) -> Option<Tls> {
+    let chain = chain(&cert_file, report);
+    let signer = signer(&key_file, report);
+    let ((chain, not_after), signer) = (chain?, signer?);
     let certified = CertifiedKey::new(chain, signer);
     match certified.keys_match() {
         Ok(()) => (),
         Err(Error::InconsistentKeys(_)) => {
-            key.problem(format!(
+            report.problem(KEY, format!(
                 "the key does not belong to the first certificate of {}; name the one that does",
-                certificate.path()
+                CERT
             ));
             return None;
         }
         Err(error) => {
-            certificate.problem(format!(
-                "the first certificate cannot be used ({error}); make it an X.509 v3 one"
-            ));
+            report.problem(
+                CERT,
+                format!("the first certificate cannot be used ({error}); make it an X.509 v3 one"),
+            );
             return None;
         }
     }
@@ -79,7 +83,7 @@ pub(super) fn tls(table: &mut Table<'_>) -> Option<Tls> {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))),
         Err(error) => {
-            key.problem(format!("TLS cannot be set up: {error}"));
+            report.problem(KEY, format!("TLS cannot be set up: {error}"));
             return None;
         }
     };
@@ -92,15 +96,18 @@ pub(super) fn tls(table: &mut Table<'_>) -> Option<Tls> {
     })
 }
 
-/// The certificates of a file, and the earliest time at which one of them expires.
-fn chain(key: &Key<'_>) -> Option<(PathBuf, Vec<CertificateDer<'static>>, u64)> {
-    let path = PathBuf::from(key.text()?);
-    let chain = match source::certificates(&path) {
+/// The certificates of a file and their earliest expiry.
+fn chain(path: &Path, report: &mut Report) -> Option<(Vec<CertificateDer<'static>>, u64)> {
+    if !report.is_valid(CERT) {
+        return None;
+    }
+    let chain = match source::certificates(path) {
         Ok(chain) => chain,
         Err(error) => {
-            key.problem(format!(
-                "the file cannot be read ({error}); name a PEM file with the certificate"
-            ));
+            report.problem(
+                CERT,
+                format!("the file cannot be read ({error}); name a PEM file with the certificate"),
+            );
             return None;
         }
     };
@@ -112,7 +119,7 @@ fn chain(key: &Key<'_>) -> Option<(PathBuf, Vec<CertificateDer<'static>>, u64)> 
                 expiries.push((not_after.to_unix_duration().as_secs(), number));
             }
             Err(error) => {
-                key.problem(format!(
+                report.problem(CERT, format!(
                     "certificate {number} of the file is none ({error}); write the chain as X.509 in PEM"
                 ));
                 return None;
@@ -120,39 +127,50 @@ fn chain(key: &Key<'_>) -> Option<(PathBuf, Vec<CertificateDer<'static>>, u64)> 
         }
     }
     let Some((not_after, number)) = expiries.into_iter().min() else {
-        key.problem("the file holds no certificate; name a PEM file that does");
+        report.problem(
+            CERT,
+            "the file holds no certificate; name a PEM file that does",
+        );
         return None;
     };
     if not_after < UnixTime::now().as_secs() {
-        key.warn(format!(
-            "certificate {number} of the file has expired; renew it"
-        ));
+        report.warn(
+            CERT,
+            format!("certificate {number} of the file has expired; renew it"),
+        );
     }
-    Some((path, chain, not_after))
+    Some((chain, not_after))
 }
 
 /// The private key of a file.
-fn signer(key: &Key<'_>) -> Option<(PathBuf, Arc<dyn SigningKey>)> {
-    let path = PathBuf::from(key.text()?);
-    let (text, metadata) = match source::pem(&path) {
+fn signer(path: &Path, report: &mut Report) -> Option<Arc<dyn SigningKey>> {
+    if !report.is_valid(KEY) {
+        return None;
+    }
+    let (text, metadata) = match source::pem(path) {
         Ok(read) => read,
         Err(error) => {
-            key.problem(format!(
-                "the file cannot be read ({error}); name a PEM file with the private key"
-            ));
+            report.problem(
+                KEY,
+                format!("the file cannot be read ({error}); name a PEM file with the private key"),
+            );
             return None;
         }
     };
     let mut der = match PrivateKeyDer::from_pem_slice(&text) {
         Ok(der) => der,
         Err(pem::Error::NoItemsFound) => {
-            key.problem(
+            report.problem(
+                KEY,
                 "the file holds no private key; name a PEM file that does, without a passphrase",
             );
             return None;
         }
         Err(_) => {
-            key.problem("the file is broken; name a PEM file with the private key");
+            report.problem(
+                KEY,
+                "the file is broken; name a PEM file with the private key",
+            );
             return None;
         }
     };
@@ -160,13 +178,17 @@ fn signer(key: &Key<'_>) -> Option<(PathBuf, Arc<dyn SigningKey>)> {
     der.zeroize();
     // The error may quote the key.
     let Ok(signer) = signer else {
-        key.problem(
+        report.problem(
+            KEY,
             "the key cannot be used; make one of RSA (2048 to 4096 bits), P-256, P-384 or Ed25519",
         );
         return None;
     };
     if metadata.permissions().mode() & TOO_OPEN != 0 {
-        key.warn("others may read or change the key; let only its owner and its group: chmod 640");
+        report.warn(
+            KEY,
+            "others may read or change the key; let only its owner and its group: chmod 640",
+        );
     }
-    Some((path, signer))
+    Some(signer)
 }

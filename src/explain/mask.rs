@@ -1,126 +1,71 @@
-//! Hides what must not be seen of a request that goes on to the old vendor. Its body may be anything,
-//! so secrets are looked for in all of it. Requests to Ryze are made with the mask from the start.
+//! Masks the credentials of a request that goes to the fallback: the token in its path and the headers
+//! that authenticate. Requests to Ryze need no masking: the gateway of `explain` has no Ryze token.
 
-use std::{borrow::Cow, cmp::Reverse};
-
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Uri,
+    HeaderMap, HeaderValue, Uri,
     header::{AUTHORIZATION, COOKIE},
+    uri::{InvalidUri, PathAndQuery},
 };
-use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
-use crate::{
-    config::{Instance, Secret},
-    zapi::accounts::CLIENT_TOKEN,
-};
+use crate::zapi::auth::CLIENT_TOKEN;
 
-/// What is seen in place of a secret.
+/// Shown in place of a secret.
 pub(super) const MASK: &str = "********";
-/// Bytes of a secret that does not stand in another word by chance.
-const LONG: usize = 8;
 
-/// Hides the token in the path, the headers that hold credentials, and every secret of the instances
-/// wherever it stands.
+/// Masks the token of the path.
 ///
 /// # Errors
-/// There is none: the mask may stand in a path.
-pub(super) fn mask(
-    request: Request<Bytes>,
-    instances: &[Instance],
-) -> Result<Request<Bytes>, http::Error> {
-    let (mut head, body) = request.into_parts();
-    let in_path = tokens(head.uri.path());
-    let mut secrets: Vec<Cow<'_, [u8]>> = instances.iter().flat_map(of_instance).collect();
-    for token in &in_path {
-        secrets.push(token.as_bytes().into());
-        secrets.push(percent_decode_str(token).into());
-    }
-    secrets.sort_by_key(|secret| Reverse(secret.len()));
-    let hide_all = |text: &[u8]| {
-        let all = secrets.iter();
-        all.fold(text.to_vec(), |text, secret| hide(&text, secret))
-    };
-    let target = in_path.iter().fold(head.uri.to_string(), |target, token| {
-        target.replace(token, MASK)
-    });
-    head.uri = Uri::try_from(hide_all(target.as_bytes()))?;
-    head.headers = mask_headers(&head.headers, hide_all)?;
-    let body = hide_all(&body).into();
-    Ok(Request::from_parts(head, body))
+/// None: the mask is valid in a path.
+pub(super) fn mask_path(uri: &Uri) -> Result<Uri, InvalidUri> {
+    let query = uri.query().map(|query| format!("?{query}"));
+    let target = masked(uri.path()) + &query.unwrap_or_default();
+    PathAndQuery::try_from(target).map(Uri::from)
 }
 
-fn mask_headers(
-    headers: &HeaderMap,
-    hide_all: impl Fn(&[u8]) -> Vec<u8>,
-) -> Result<HeaderMap, http::Error> {
-    let mut masked = HeaderMap::with_capacity(headers.len());
+/// Masks the values of the headers that authenticate.
+pub(super) fn mask_headers(headers: &mut HeaderMap) {
     for (name, value) in headers {
-        let value = if [CLIENT_TOKEN, AUTHORIZATION, COOKIE].contains(name) {
-            HeaderValue::from_static(MASK)
-        } else {
-            HeaderValue::from_bytes(&hide_all(value.as_bytes()))?
-        };
-        masked.append(name, value);
-    }
-    Ok(masked)
-}
-
-fn of_instance(instance: &Instance) -> impl Iterator<Item = Cow<'_, [u8]>> {
-    let secrets = [
-        Some(&instance.zapi_token),
-        Some(&instance.ryze_token),
-        instance.client_token.as_ref(),
-    ];
-    secrets
-        .into_iter()
-        .flatten()
-        .map(Secret::expose)
-        .map(|secret| secret.as_bytes().into())
-}
-
-/// What stands behind `token` in a path, as it was written, the longest first, lest a part of one be
-/// left over. An encoded slash may be part of a token, or the end of it.
-fn tokens(path: &str) -> Vec<String> {
-    let decoded = path.replace("%2F", "/").replace("%2f", "/");
-    let mut tokens = behind_token(path);
-    tokens.append(&mut behind_token(&decoded));
-    tokens.sort_by_key(|token| Reverse(token.len()));
-    tokens.dedup();
-    tokens
-}
-
-/// The path is read as the most lenient server would.
-fn behind_token(path: &str) -> Vec<String> {
-    let mut segments = path.split('/').filter(|it| !matches!(*it, "" | "."));
-    let mut tokens = Vec::new();
-    while let Some(segment) = segments.next() {
-        let decoded: Vec<u8> = percent_decode_str(segment).collect();
-        let word = decoded.split(|byte| *byte == b';').next();
-        if word.is_some_and(|word| word.eq_ignore_ascii_case(b"token")) {
-            tokens.extend(segments.next().map(str::to_owned));
+        if [CLIENT_TOKEN, AUTHORIZATION, COOKIE].contains(name) {
+            *value = HeaderValue::from_static(MASK);
         }
     }
-    tokens
 }
 
-/// Hides one secret. A short one has to stand alone, for it may be a part of any word.
-fn hide(text: &[u8], secret: &[u8]) -> Vec<u8> {
-    let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let mut hidden = Vec::with_capacity(text.len());
-    let mut rest = 0;
-    for begin in memmem::find_iter(text, secret) {
-        let end = begin + secret.len();
-        let is_alone = !is_word(text[..begin].last()) && !is_word(text.get(end));
-        if is_alone || secret.len() >= LONG {
-            hidden.extend_from_slice(&text[rest..begin]);
-            hidden.extend_from_slice(MASK.as_bytes());
-            rest = end;
+/// Replaces the segment behind each `token`. The path is read as a lenient server would: empty and `.`
+/// segments are skipped, and an encoded slash may separate segments or belong to the token.
+fn masked(path: &str) -> String {
+    let mut is_token = false;
+    let segments = path.split('/').map(|segment| {
+        if is_token && !is_skipped(segment) {
+            is_token = false;
+            return MASK.to_owned();
         }
-    }
-    hidden.extend_from_slice(&text[rest..]);
-    hidden
+        let pieces = segment.replace("%2f", "%2F");
+        let pieces = pieces.split("%2F").map(|piece| {
+            if is_skipped(piece) {
+                return piece.to_owned();
+            }
+            let shown = if is_token { MASK } else { piece };
+            is_token = !is_token && is_token_keyword(piece);
+            shown.to_owned()
+        });
+        pieces.collect::<Vec<_>>().join("%2F")
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn is_skipped(segment: &str) -> bool {
+    matches!(segment, "" | ".")
+}
+
+/// Whether the segment is `token`, possibly encoded or with parameters.
+fn is_token_keyword(segment: &str) -> bool {
+    let decoded: Vec<u8> = percent_decode_str(segment).collect();
+    let mut parts = decoded.split(|byte| *byte == b';');
+    parts
+        .next()
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"token"))
 }
 
 #[cfg(test)]
@@ -128,36 +73,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_found_however_the_path_is_written() {
+    fn tokens_are_masked_however_the_path_is_written() {
         let cases = [
-            ("/instances/I/token/SECRET/send-text", "SECRET"),
-            ("/instances/I/token/SECRET", "SECRET"),
-            ("//instances//I//token//SECRET", "SECRET"),
-            ("/x/TOKEN/SECRET", "SECRET"),
-            ("/x/t%6Fken/S%45CRET/y", "S%45CRET"),
-            ("/x%2Ftoken%2fSECRET%2Fy", "SECRET"),
-            ("/x/token;a=b/./SECRET;c", "SECRET;c"),
+            (
+                "/instances/I/token/SECRET/x",
+                "/instances/I/token/********/x",
+            ),
+            ("/instances/I/token/SECRET", "/instances/I/token/********"),
+            (
+                "//instances//I//token//SECRET",
+                "//instances//I//token//********",
+            ),
+            ("/x/TOKEN/SECRET", "/x/TOKEN/********"),
+            ("/x/t%6Fken/S%45CRET/y", "/x/t%6Fken/********/y"),
+            ("/x%2Ftoken%2fSECRET%2Fy", "/x%2Ftoken%2F********%2Fy"),
+            ("/x%2Ftoken/SECRET/y", "/x%2Ftoken/********/y"),
+            ("/x/token;a=b/./SECRET;c", "/x/token;a=b/./********"),
+            ("/token/S%2FECRET/y", "/token/********/y"),
+            (
+                "/token/SECRET/token/SECRET",
+                "/token/********/token/********",
+            ),
+            ("/", "/"),
+            ("/token", "/token"),
+            ("/tokens/x", "/tokens/x"),
         ];
-        for (path, token) in cases {
-            assert_eq!(tokens(path), [token], "{path}");
-        }
-        assert_eq!(tokens("/token/S%2FECRET/y"), ["S%2FECRET", "S"]);
-        for path in ["/", "/token", "/tokens/SECRET", "/x?token/SECRET"] {
-            assert_eq!(tokens(path), [""; 0], "{path}");
-        }
-    }
-
-    #[test]
-    fn a_short_secret_is_hidden_where_it_stands_alone() {
-        let cases = [
-            ("t", "a t, at", "a ********, at"),
-            ("t", "t", "********"),
-            ("t1", "\"t1\":\"t12\"", "\"********\":\"t12\""),
-            ("long-secret", "xlong-secretx", "x********x"),
-            ("long-secret", "long-secrelong-secret", "long-secre********"),
-        ];
-        for (secret, text, hidden) in cases {
-            assert_eq!(hide(text.as_bytes(), secret.as_bytes()), hidden.as_bytes());
+        for (path, expected) in cases {
+            assert_eq!(masked(path), expected, "{path}");
         }
     }
 }

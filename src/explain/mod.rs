@@ -1,16 +1,22 @@
-//! What becomes of a request, told without any network: the gateway itself answers it, over pipes in
-//! place of sockets, and both vendors are stand-ins that remember what they were asked. So nothing of
-//! what the gateway does is said a second time here.
+//! Explains how the gateway handles a request, without a network.
 //!
-//! What the user typed is read in `request.rs`, the vendors are in `vendor.rs`, what must not be seen
-//! is hidden in `mask.rs`, and people read what `print.rs` writes.
+//! The gateway itself answers the request, over in-memory pipes in place of sockets, and stubs in place
+//! of Ryze and the fallback record what they receive (`stub.rs`). So no rule of the gateway is repeated
+//! here. `request.rs` builds the request, `mask.rs` masks credentials, and `print.rs` writes the result.
 
 mod mask;
 mod print;
 pub mod request;
-mod vendor;
+mod stub;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
@@ -23,75 +29,80 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{mask::MASK, vendor::Vendor};
+use self::{mask::MASK, stub::Stub};
 use crate::{
     budget::{Budget, Terms},
-    config::{Config, ContactsBlacklist, Secret},
-    fallback::Fallback,
-    gateway::Gateway,
-    lane::Lanes,
+    config::{Config, Secret},
+    gateway::{AnswerBody, ContactsDropped, Gateway},
+    proxy::Fallback,
+    queue::Lanes,
     ryze::Client,
-    server::{self, Timeouts},
-    trace::X_REQUEST_ID,
+    server::{self, Admission, Handler, RequestBody, Timeouts},
+    telemetry::X_REQUEST_ID,
 };
 
-/// Longer than anything takes that waits for nothing. Then the caller hangs up: the rest of its
-/// request will not come. It is waited for in steps, of which a process that is held up loses one.
+/// How long to wait before half-closing the connection, so that an incomplete request ends. Split into
+/// steps so that one scheduling stall costs only one.
 const PATIENCE: [Duration; 10] = [Duration::from_millis(100); 10];
-/// In place of the configured time limits, none of which is to end before [`PATIENCE`] does.
+/// Replaces the configured time limits: none may expire before [`PATIENCE`].
 const NO_LIMIT: Duration = Duration::from_secs(3600);
 
-/// Who answers a request, and with what. No secret and no token is in it.
+/// Who answers a request, and with what. It contains no credentials.
 #[derive(Debug)]
 pub enum Explanation {
-    /// Ryze does the work, and confirms it.
+    /// Ryze performs the call and confirms it.
     Ryze {
-        /// The one request that Ryze gets, with its whole URL.
+        /// The one request to Ryze, with its whole URL.
         request: Request<Bytes>,
-        /// What the caller gets then; `None` where it hung up too early.
+        /// The response to the client; `None` if it disconnected too early.
         answer: Option<Response<Bytes>>,
-        /// Requests that the budget has, of which this is one.
+        /// The budget, of which this call costs one request.
         requests_per_minute: u32,
-        /// Whether it came with a list of contacts that goes nowhere.
+        /// Whether its list of contacts is dropped.
         drops_contacts: bool,
     },
-    /// The old vendor answers it.
+    /// The fallback answers the request.
     Fallback {
-        /// The request as it goes on, with its whole URL.
+        /// The request to the fallback, with its whole URL.
         request: Request<Bytes>,
     },
-    /// The gateway answers it, and sends nothing.
+    /// The gateway rejects the request and sends nothing.
     Refused {
-        /// What the caller gets; `None` where its connection is closed without a word.
+        /// The response to the client; `None` if its connection is closed without one.
         answer: Option<Response<Bytes>>,
     },
 }
 
-/// Tells what becomes of the bytes of a request with this configuration. Bytes behind the first
-/// request are passed over. It takes about a second where the request is not complete.
+/// Explains the first request in `bytes`. It takes about a second for an incomplete one.
 ///
 /// # Errors
-/// The configuration's hosts, names or tokens cannot stand in a request.
+/// A host, name or token of the configuration is not valid in a request.
 pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http::Error> {
-    let (ryze, old_vendor) = (Vendor::ryze(), Vendor::old());
-    let gateway = gateway(config, &ryze, &old_vendor)?;
-    let mut answer = answer(gateway, bytes).await;
+    let (ryze, fallback) = (Stub::ryze(), Stub::fallback());
+    let observer = Arc::new(Observer {
+        gateway: gateway(config, &ryze, &fallback)?,
+        drops_contacts: AtomicBool::new(false),
+    });
+    let mut answer = answer(Arc::clone(&observer), bytes).await;
     if let Some(answer) = &mut answer {
         name_made_id(answer.headers_mut(), bytes);
     }
-    if let Some(mut request) = ryze.asked() {
+    if let Some(mut request) = ryze.received() {
         name_made_id(request.headers_mut(), bytes);
         let budget = &config.budget;
-        let shared = budget.redis.as_ref().map(|redis| redis.limit);
         return Ok(Explanation::Ryze {
             request: with_whole_url(request, &config.ryze.base_url)?,
             answer,
-            requests_per_minute: shared.unwrap_or(budget.share),
-            drops_contacts: drops_contacts(config, bytes).await?,
+            requests_per_minute: match budget.redis {
+                Some(_) => budget.requests_per_minute,
+                None => budget.share(),
+            },
+            drops_contacts: observer.drops_contacts.load(Ordering::Relaxed),
         });
     }
-    if let (Some(request), Some(fallback)) = (old_vendor.asked(), &config.fallback) {
-        let request = mask::mask(request, &config.instances)?;
+    if let (Some(mut request), Some(fallback)) = (fallback.received(), &config.fallback) {
+        *request.uri_mut() = mask::mask_path(request.uri())?;
+        mask::mask_headers(request.headers_mut());
         return Ok(Explanation::Fallback {
             request: with_whole_url(request, &fallback.base_url)?,
         });
@@ -99,7 +110,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     Ok(Explanation::Refused { answer })
 }
 
-/// Puts words in place of an id that is not the caller's: that of the next request is another.
+/// Replaces a generated request id, which would be another for the next request.
 fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     if let Some(id) = headers.get_mut(X_REQUEST_ID)
         && memmem::find(callers, id.as_bytes()).is_none()
@@ -108,26 +119,31 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     }
 }
 
-/// Whether a request that is carried out would be refused for its list of contacts under the other
-/// policy.
-async fn drops_contacts(config: &Config, bytes: &[u8]) -> Result<bool, http::Error> {
-    if config.policy.contacts_blacklist == ContactsBlacklist::Refuse {
-        return Ok(false);
-    }
-    let mut config = config.clone();
-    config.policy.contacts_blacklist = ContactsBlacklist::Refuse;
-    let ryze = Vendor::ryze();
-    answer(gateway(&config, &ryze, &Vendor::old())?, bytes).await;
-    Ok(ryze.asked().is_none())
+/// The gateway, which also records whether it drops a list of contacts.
+struct Observer {
+    gateway: Gateway<Stub>,
+    drops_contacts: AtomicBool,
 }
 
-/// The gateway of the configuration, but without what depends on time, and with the mask for a token:
-/// then the token itself cannot get anywhere.
-fn gateway(
-    config: &Config,
-    ryze: &Vendor,
-    old_vendor: &Vendor,
-) -> Result<Gateway<Vendor>, http::Error> {
+impl Handler for Observer {
+    type Body = AnswerBody;
+
+    async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        let response = self.gateway.handle(request).await;
+        if response.extensions().get::<ContactsDropped>().is_some() {
+            self.drops_contacts.store(true, Ordering::Relaxed);
+        }
+        response
+    }
+
+    fn overloaded(&self) -> Response<AnswerBody> {
+        self.gateway.overloaded()
+    }
+}
+
+/// The gateway of the configuration, without its time limits, and with the mask for the tokens of Ryze,
+/// so that no token can be printed.
+fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub>, http::Error> {
     let mut config = config.clone();
     config.server.deadline = NO_LIMIT;
     config.server.body_timeout = NO_LIMIT;
@@ -143,29 +159,29 @@ fn gateway(
         max_wait: Duration::ZERO,
     });
     let client = Client::new(ryze.clone(), NO_LIMIT);
-    let lanes = Lanes::new(budget, client, NO_LIMIT);
-    let fallback = config.fallback.as_ref();
-    let fallback = fallback.map(|it| Fallback::new(it, old_vendor.clone()).map(Arc::new));
+    let lanes = Lanes::new(budget, client, NO_LIMIT, 1);
+    let configured = config.fallback.as_ref();
+    let fallback = configured.map(|it| Fallback::new(it, fallback.clone()).map(Arc::new));
     Gateway::new(&config, lanes, fallback.transpose()?)
 }
 
-/// What a caller who sends these bytes gets.
-async fn answer(gateway: Gateway<Vendor>, request: &[u8]) -> Option<Response<Bytes>> {
-    // With room for all of the request; an answer that is larger waits for its reader.
-    let (caller, callers_end) = duplex(request.len().max(1024));
-    let (mut reader, mut writer) = split(caller);
+/// The response to a client that sends these bytes.
+async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Bytes>> {
+    // Holds the whole request; a larger response is read while it is written.
+    let (client, server_end) = duplex(request.len().max(1024));
+    let (mut reader, mut writer) = split(client);
     writer.write_all(request).await.ok()?;
     let timeouts = Timeouts {
-        // Whatever is to come is there.
+        // The whole request is there already.
         header: Duration::ZERO,
         idle: NO_LIMIT,
     };
     let mut answer = Vec::new();
     {
-        // Told to stop from the start, the connection ends with its first answer.
+        // A server that shuts down closes the connection after the first response.
         let stop = CancellationToken::new();
         stop.cancel();
-        let served = server::serve(callers_end, Arc::new(gateway), timeouts, &stop);
+        let served = server::serve(server_end, observer, Admission::Granted, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {
@@ -185,7 +201,7 @@ async fn answer(gateway: Gateway<Vendor>, request: &[u8]) -> Option<Response<Byt
     read(&answer)
 }
 
-/// Reads an answer, as the gateway writes it: in UTF-8, and with an interim one before it at most.
+/// Parses a response of the gateway: UTF-8, possibly behind one interim response.
 fn read(bytes: &[u8]) -> Option<Response<Bytes>> {
     let text = str::from_utf8(bytes).ok()?;
     let (mut head, mut body) = text.split_once("\r\n\r\n")?;
@@ -198,7 +214,7 @@ fn read(bytes: &[u8]) -> Option<Response<Bytes>> {
         let (name, value) = line.split_once(':')?;
         answer = answer.header(name, value.trim());
     }
-    // What is behind it is the answer to what was behind the request.
+    // Behind the body is the response to a pipelined request.
     let length = answer.headers_ref()?.get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = body.get(..length.unwrap_or(body.len())).unwrap_or(body);

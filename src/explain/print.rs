@@ -1,4 +1,4 @@
-//! An explanation as people read it. What it says is found out in `mod.rs`.
+//! Writes an explanation as text.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -10,8 +10,8 @@ use http::{
 
 use super::Explanation;
 
-/// Headers of an answer that say nothing about the call.
-const OF_THE_CONNECTION: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, DATE];
+/// Headers of a response that are about the connection and not the call.
+const CONNECTION_HEADERS: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, DATE];
 
 impl Display for Explanation {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
@@ -28,7 +28,7 @@ impl Display for Explanation {
                 if *drops_contacts {
                     out.write_str(
                         "\nIts list of contacts is dropped (policy.contacts_blacklist = \
-                         \"mode_only\"): nobody is put on the list or taken from it.\n",
+                         \"mode_only\"): no contact is added to the list or removed from it.\n",
                     )?;
                 }
                 writeln!(
@@ -75,17 +75,17 @@ fn write_answer(out: &mut Formatter<'_>, answer: Option<&Response<Bytes>>) -> fm
         return out.write_str("  nothing; its connection is closed\n");
     };
     writeln!(out, "  {}", answer.status())?;
-    write_rest(out, answer.headers(), &OF_THE_CONNECTION, answer.body())
+    write_rest(out, answer.headers(), &CONNECTION_HEADERS, answer.body())
 }
 
 fn write_rest(
     out: &mut Formatter<'_>,
     headers: &HeaderMap,
-    left_out: &[HeaderName],
+    omitted: &[HeaderName],
     body: &[u8],
 ) -> fmt::Result {
     for (name, value) in headers {
-        if !left_out.contains(name) {
+        if !omitted.contains(name) {
             let value = String::from_utf8_lossy(value.as_bytes());
             writeln!(out, "  {name}: {value}")?;
         }

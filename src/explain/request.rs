@@ -1,49 +1,51 @@
-//! What the user typed as the bytes of an HTTP request: a method, a target, a body and headers, or the
-//! request itself on stdin. Whether the gateway takes it is not asked here.
+//! Builds the bytes of an HTTP request from the command line, or reads them from stdin.
+//!
+//! The request need not be valid: the gateway decides that.
 
 use std::io::{self, Read};
 
 use http::{HeaderName, HeaderValue, Method};
 
-/// Bytes that are read from stdin at most.
-const LARGEST: u64 = 1024 * 1024;
+/// Bytes of a request on stdin.
+const MAX_STDIN: u64 = 1024 * 1024;
 const NOT_ANNOUNCED: &str = "what follows the head is not part of the request, for it has neither \
      Content-Length nor Transfer-Encoding";
 
-/// A request, ready to be sent.
+/// A request in HTTP/1.1.
 #[derive(Debug)]
-pub struct Typed {
-    /// As it goes over a connection.
+pub struct RawRequest {
+    /// As sent over a connection.
     pub bytes: Vec<u8>,
-    /// What the user may not have meant.
+    /// Something that is probably not intended.
     pub warning: Option<&'static str>,
 }
 
-/// Why there is no request. What the user typed may be secret and is not repeated.
+/// Why there is no request. The message does not quote the input, which may be secret.
 #[derive(Debug, thiserror::Error)]
-pub enum TypedError {
-    /// It is not one; says what to type.
+pub enum InvalidRequest {
+    /// The input is not a request; the message says what to write.
     #[error("{0}")]
     Usage(&'static str),
-    /// Nothing comes from stdin.
+    /// Stdin failed.
     #[error("stdin cannot be read: {0}")]
     Stdin(#[from] io::Error),
 }
 
-/// Makes a request of method, target and perhaps body, with more headers, or reads one from `stdin`
-/// where there are no words.
-///
-/// # Errors
-/// It cannot be one.
-pub fn read(words: &[String], headers: &[String], stdin: impl Read) -> Result<Typed, TypedError> {
+/// Builds a request from method, target, an optional body and headers, or reads one from `stdin` if there
+/// are no words.
+pub fn read(
+    words: &[String],
+    headers: &[String],
+    stdin: impl Read,
+) -> Result<RawRequest, InvalidRequest> {
     let bytes = match words {
         [] if headers.is_empty() => return from_stdin(stdin),
         [method, target] => from_words(method, target, None, headers),
         [method, target, body] => from_words(method, target, Some(body), headers),
         _ => Err("give METHOD and TARGET, and perhaps BODY, or a request on stdin and no headers"),
     };
-    let bytes = bytes.map_err(TypedError::Usage)?;
-    Ok(Typed {
+    let bytes = bytes.map_err(InvalidRequest::Usage)?;
+    Ok(RawRequest {
         bytes,
         warning: None,
     })
@@ -77,8 +79,8 @@ fn from_words(
     let has = |name: &str| headers.iter().any(|(given, _)| given == name);
     let mut request = format!("{method} {root}{target} HTTP/1.1\r\n");
     for (name, value, is_wanted) in implied {
-        let is_in_the_way = name == "content-length" && has("transfer-encoding");
-        if is_wanted && !has(name) && !is_in_the_way {
+        let is_excluded = name == "content-length" && has("transfer-encoding");
+        if is_wanted && !has(name) && !is_excluded {
             request += &format!("{name}: {value}\r\n");
         }
     }
@@ -90,7 +92,7 @@ fn from_words(
     Ok(request.into())
 }
 
-/// Host and path of a URL, or of a path alone.
+/// The host and the path of a URL or a path.
 fn split(target: &str) -> Option<(&str, &str)> {
     if target.starts_with('/') {
         return Some(("localhost", target));
@@ -102,7 +104,7 @@ fn split(target: &str) -> Option<(&str, &str)> {
     {
         return None;
     }
-    // The fragment is the caller's own affair.
+    // A client does not send the fragment.
     let rest = rest.split('#').next()?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let host = authority.rsplit('@').next()?;
@@ -116,17 +118,17 @@ fn parse(header: &str) -> Option<(HeaderName, &str)> {
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
 }
 
-fn from_stdin(stdin: impl Read) -> Result<Typed, TypedError> {
+fn from_stdin(stdin: impl Read) -> Result<RawRequest, InvalidRequest> {
     let mut bytes = Vec::new();
-    stdin.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(TypedError::Usage(
+    stdin.take(MAX_STDIN + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_STDIN {
+        return Err(InvalidRequest::Usage(
             "the request on stdin is larger than 1 MiB",
         ));
     }
     let is_content = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let Some(begin) = bytes.iter().position(is_content) else {
-        return Err(TypedError::Usage(
+        return Err(InvalidRequest::Usage(
             "there is no request on stdin; give METHOD and TARGET, or a request on stdin",
         ));
     };
@@ -145,10 +147,10 @@ fn from_stdin(stdin: impl Read) -> Result<Typed, TypedError> {
         None if bytes.ends_with(b"\n") => bytes.extend_from_slice(b"\r\n"),
         None => bytes.extend_from_slice(b"\r\n\r\n"),
     }
-    Ok(Typed { bytes, warning })
+    Ok(RawRequest { bytes, warning })
 }
 
-/// Where the empty line after a head ends.
+/// The offset behind the empty line that ends the head.
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     ends.map(|(at, _)| at + 1)
@@ -165,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn words(words: &[&str], headers: &[&str]) -> Result<String, TypedError> {
+    fn words(words: &[&str], headers: &[&str]) -> Result<String, InvalidRequest> {
         let strings = |it: &[&str]| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
         let typed = read(&strings(words), &strings(headers), io::empty())?;
         Ok(String::from_utf8(typed.bytes).unwrap())
@@ -247,7 +249,7 @@ mod tests {
         for (given, headers) in cases {
             let error = words(given, headers).unwrap_err();
             assert!(
-                matches!(error, TypedError::Usage(_)),
+                matches!(error, InvalidRequest::Usage(_)),
                 "{given:?} {headers:?}"
             );
         }
@@ -278,11 +280,11 @@ mod tests {
 
     #[test]
     fn stdin_is_bounded_and_not_empty() {
-        let largest = usize::try_from(LARGEST).unwrap();
+        let largest = usize::try_from(MAX_STDIN).unwrap();
         assert!(read(&[], &[], vec![b'a'; largest].as_slice()).is_ok());
         for bytes in [vec![], b"\r\n\n".to_vec(), vec![b'a'; largest + 1]] {
             let error = read(&[], &[], bytes.as_slice()).unwrap_err();
-            assert!(matches!(error, TypedError::Usage(_)), "{}", bytes.len());
+            assert!(matches!(error, InvalidRequest::Usage(_)), "{}", bytes.len());
         }
     }
 }

@@ -2,8 +2,8 @@
 //! the README promises. Each step is a module of its own; this one only joins them and tells the
 //! log how it went.
 
+mod access_log;
 mod rules;
-mod targets;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,23 +13,23 @@ use http::{Request, Response, request::Parts};
 use http_body_util::{Either, Full};
 use tokio::time::Instant;
 
+use self::access_log::{Line, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
-    access_log::{Line, Logged},
-    alarm::Alarm,
     config::Config,
-    fallback::{Download, Fallback},
-    lane::Lanes,
-    metrics::Called,
-    network::Connect,
+    net::Connect,
     privacy::{Failure, Operation, Outcome},
-    server::{CallerBody, Handler},
-    trace::{Trace, X_REQUEST_ID},
+    proxy::{self, Download, Fallback},
+    queue::Lanes,
+    server::{Handler, RequestBody},
+    telemetry::{Called, Trace, X_REQUEST_ID},
     zapi::{
-        accounts, request,
-        response::{self, Answer, Refusal},
-        route::Route,
+        auth,
+        rejection::{Rejection, Unavailable},
+        request::{self, ReadCall},
+        response::{self, Answer},
         router::Destination,
+        routes::Route,
     },
 };
 
@@ -39,6 +39,10 @@ pub struct Gateway<C> {
     lanes: Arc<Lanes<C>>,
     deadline: Duration,
 }
+
+/// An extension of the response to a call whose list of contacts was dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct ContactsDropped;
 
 /// The body of an answer: the gateway's own, or the old vendor's as it comes.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
@@ -53,8 +57,11 @@ impl<C: Connect> Gateway<C> {
         lanes: Arc<Lanes<C>>,
         fallback: Option<Arc<Fallback<C>>>,
     ) -> Result<Self, http::Error> {
+        let rules = Rules::new(config, fallback)?;
+        lanes.serve(&rules.targets());
+        lanes.redact(Arc::clone(&rules.secrets));
         Ok(Self {
-            rules: ArcSwap::from_pointee(Rules::new(config, fallback)?),
+            rules: ArcSwap::from_pointee(rules),
             lanes,
             deadline: config.server.deadline,
         })
@@ -69,15 +76,14 @@ impl<C: Connect> Gateway<C> {
         config: &Config,
         fallback: Option<Arc<Fallback<C>>>,
     ) -> Result<Rules<C>, http::Error> {
-        let in_use = self.lanes.targets();
-        Rules::following(config, fallback, self.rules.load().instances(), &in_use)
+        Rules::following(config, fallback, self.rules.load().instances())
     }
 
-    /// Goes by these rules from the next request on; those that are under way end by the old ones.
-    pub fn replace(&self, mut rules: Rules<C>) {
-        rules.renew_tokens();
-        let targets = rules.instances().iter().map(Instance::target);
-        self.lanes.serve(&targets.cloned().collect());
+    /// Goes by these rules from the next request on. Requests in progress keep the rules that they
+    /// began with, but for the tokens: what was not sent yet is sent with the new one.
+    pub fn replace(&self, rules: Rules<C>) {
+        self.lanes.redact(Arc::clone(&rules.secrets));
+        self.lanes.serve(&rules.targets());
         self.rules.store(Arc::new(rules));
     }
 
@@ -91,25 +97,27 @@ impl<C: Connect> Gateway<C> {
         (route, instance): (&'static Route, &Instance),
         rules: &Rules<C>,
         parts: &Parts,
-        body: CallerBody,
+        body: RequestBody,
         line: &mut Line,
-        alarm: &mut Alarm,
     ) -> Answer {
         let deadline = line.started + self.deadline;
-        let operation = request::operation(route, parts, body, &rules.limits, deadline);
-        let operation = tokio::select! {
+        let call = request::operation(route, parts, body, &rules.limits, deadline);
+        let call = tokio::select! {
             biased;
-            operation = operation => operation,
+            call = call => call,
             () = self.lanes.until_cut() => {
                 line.ended_by = "gateway";
-                Err(Refusal::Unavailable("the gateway is stopping; nothing was changed"))
+                Err(Unavailable::Stopping.into())
             }
         };
-        let answer = match operation {
-            Ok(operation) => {
+        let answer = match call {
+            Ok(ReadCall {
+                operation,
+                drops_contacts,
+            }) => {
                 let (lanes, target) = (&self.lanes, &instance.target);
                 line.operation = Some((operation, Instant::now()));
-                let outcome = lanes.carry_out(target, operation, deadline, alarm, &line.trace);
+                let outcome = lanes.carry_out(target, operation, deadline, &line.trace);
                 let outcome = outcome.await;
                 line.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
@@ -117,9 +125,13 @@ impl<C: Connect> Gateway<C> {
                     (Ok(_), Operation::Change(_)) => line.succeeded("confirmed"),
                     (Ok(_), Operation::Read) => line.succeeded("read"),
                 }
-                response::outcome(&operation, &outcome)
+                let mut answer = response::outcome(&operation, &outcome);
+                if drops_contacts {
+                    answer.extensions_mut().insert(ContactsDropped);
+                }
+                answer
             }
-            Err(refusal) => self.refuse(&refusal, line),
+            Err(rejection) => self.reject(&rejection, line),
         };
         instance.note(line.outcome);
         answer
@@ -128,9 +140,12 @@ impl<C: Connect> Gateway<C> {
     /// Whose doing an outcome is.
     fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> &'static str {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::BudgetUnavailable { .. } | Failure::NotSent) => {
-                "gateway"
-            }
+            Err(
+                Failure::Budget { .. }
+                | Failure::BudgetUnavailable { .. }
+                | Failure::NotSent
+                | Failure::QueueFull,
+            ) => "gateway",
             // It was given up here, and may be answered still.
             Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => "gateway",
             Ok(_)
@@ -145,33 +160,30 @@ impl<C: Connect> Gateway<C> {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, line: &mut Line) -> Answer {
-        line.failed(refusal.kind());
-        if refusal.is_unsupported() {
-            self.lanes.metrics().unsupported(refusal.kind());
+    fn reject(&self, rejection: &Rejection, line: &mut Line) -> Answer {
+        line.failed(rejection.kind());
+        if rejection.is_unsupported() {
+            self.lanes.metrics().unsupported(rejection.kind());
         }
-        response::refusal(refusal)
+        response::rejection(rejection)
     }
 
     async fn forward(
         &self,
         fallback: &Fallback<C>,
-        request: Request<CallerBody>,
-    ) -> Result<Response<Download>, Refusal> {
+        request: Request<RequestBody>,
+    ) -> Result<Response<Download>, proxy::Error> {
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
             biased;
             answer = fallback.forward(request) => answer,
-            () = self.lanes.until_cut() => Err(Refusal::GatewayTimeout(
-                "the gateway is stopping and the fallback has not answered; it may have carried \
-                 the call out",
-            )),
+            () = self.lanes.until_cut() => Err(proxy::Error::Stopping),
         };
         self.lanes.metrics().called(Called {
             upstream: "fallback",
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
-            error: answer.as_ref().err().map_or("", Refusal::kind),
+            error: answer.as_ref().err().map_or("", |error| error.kind()),
             duration: begun.elapsed(),
         });
         answer
@@ -181,20 +193,16 @@ impl<C: Connect> Gateway<C> {
 impl<C: Connect> Handler for Gateway<C> {
     type Body = AnswerBody;
 
-    async fn answer(
-        &self,
-        request: Request<CallerBody>,
-        alarm: &mut Alarm,
-    ) -> Response<AnswerBody> {
+    async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
-        let trace = Arc::new(Trace::of(&parts, accounts::tells));
+        let trace = Arc::new(Trace::of(&parts, auth::contains_credentials));
         let metrics = Arc::clone(self.lanes.metrics());
         let mut line = Line::begin(parts.method.clone(), Arc::clone(&trace), metrics);
         let answer = match route(&rules, &parts, &mut line) {
             Ok(Destination::Ryze { route, instance }) => {
                 let call = (route, &rules.instances()[instance]);
-                let answer = self.carry_out(call, &rules, &parts, body, &mut line, alarm);
+                let answer = self.carry_out(call, &rules, &parts, body, &mut line);
                 answer.await
             }
             Ok(Destination::Fallback(fallback)) => {
@@ -207,15 +215,15 @@ impl<C: Connect> Handler for Gateway<C> {
                         id.or_insert_with(|| trace.id().clone());
                         return answer.map(|body| Either::Right(Logged::new(body, line)));
                     }
-                    Err(refusal) => {
-                        if let Refusal::BadGateway(_) | Refusal::GatewayTimeout(_) = refusal {
+                    Err(error) => {
+                        if error.is_of_fallback() {
                             line.ended_by = "fallback";
                         }
-                        self.refuse(&refusal, &mut line)
+                        self.reject(&error.into(), &mut line)
                     }
                 }
             }
-            Err(refusal) => self.refuse(&refusal, &mut line),
+            Err(rejection) => self.reject(&rejection, &mut line),
         };
         line.status = Some(answer.status());
         let mut answer = answer.map(Either::Left);
@@ -224,6 +232,10 @@ impl<C: Connect> Handler for Gateway<C> {
             .insert(X_REQUEST_ID, trace.id().clone());
         answer
     }
+
+    fn overloaded(&self) -> Response<AnswerBody> {
+        response::rejection(&Unavailable::TooManyConnections.into()).map(Either::Left)
+    }
 }
 
 /// Who answers a call, if its head is sound.
@@ -231,7 +243,7 @@ fn route<'r, C: Connect>(
     rules: &'r Rules<C>,
     parts: &Parts,
     line: &mut Line,
-) -> Result<Destination<'r, Arc<Fallback<C>>>, Refusal> {
+) -> Result<Destination<'r, Arc<Fallback<C>>>, Rejection> {
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => line.route = route.template,

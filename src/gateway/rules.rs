@@ -10,17 +10,17 @@ use std::{
 use http::request::Parts;
 use tokio::time::Instant;
 
-use super::targets::Targets;
 use crate::{
     config::Config,
-    fallback::Fallback,
-    network::Connect,
-    ryze::{Credentials, Target},
-    server::head,
+    net::Connect,
+    proxy::Fallback,
+    redact::SecretIndex,
+    ryze::Target,
+    server::validate,
     zapi::{
-        accounts::{Accounts, CLIENT_TOKEN},
+        auth::{Accounts, CLIENT_TOKEN},
+        rejection::{BadRequest, Rejection},
         request::Limits,
-        response::Refusal,
         router::{Routed, Router},
     },
 };
@@ -31,15 +31,13 @@ pub struct Rules<C> {
     /// In the order of the configuration, which is that of [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
-    /// Tokens that some instances get with these rules.
-    renewals: Vec<(Arc<Target>, Credentials)>,
+    /// Of all instances.
+    pub(super) secrets: Arc<SecretIndex>,
 }
 
 /// An instance, and how its calls went.
 #[derive(Debug)]
 pub struct Instance {
-    /// As callers know it.
-    pub(super) id: String,
     pub(super) target: Arc<Target>,
     /// The same from one set of rules to the next.
     last: Arc<Mutex<Option<Last>>>,
@@ -60,10 +58,10 @@ impl<C: Connect> Rules<C> {
     /// # Errors
     /// An instance's name or token cannot stand in a request.
     pub fn new(config: &Config, fallback: Option<Arc<Fallback<C>>>) -> Result<Self, http::Error> {
-        Self::following(config, fallback, &[], &[])
+        Self::following(config, fallback, &[])
     }
 
-    /// The rules of a configuration that comes after these instances, while these targets are in use.
+    /// The rules of a configuration that comes after these instances.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -71,27 +69,28 @@ impl<C: Connect> Rules<C> {
         config: &Config,
         fallback: Option<Arc<Fallback<C>>>,
         before: &[Instance],
-        in_use: &[Arc<Target>],
     ) -> Result<Self, http::Error> {
-        let Targets {
-            of_instances,
-            renewals,
-        } = Targets::new(config, before, in_use)?;
-        let by_id: HashMap<_, _> = before.iter().map(|it| (it.id.as_str(), it)).collect();
-        let instances = config.instances.iter().zip(of_instances);
-        let instances = instances.map(|(instance, target)| {
-            let id = instance.zapi_instance.clone();
-            let same = by_id.get(id.as_str()).filter(|it| it.target == target);
-            let last = same.map(|before| Arc::clone(&before.last));
-            Instance {
-                id,
-                target,
+        let key = |target: &Target| (Arc::clone(target.entry()), Arc::clone(target.name()));
+        let before: HashMap<_, _> = before
+            .iter()
+            .map(|it| (key(&it.target), &it.last))
+            .collect();
+        let instances = config.instances.iter().map(|instance| {
+            let target = Target::new(
+                &config.ryze.base_url,
+                &instance.zapi_instance,
+                &instance.ryze_instance,
+                &instance.ryze_token,
+            )?;
+            let last = before.get(&key(&target)).map(|last| Arc::clone(last));
+            Ok(Instance {
+                target: Arc::new(target),
                 last: last.unwrap_or_default(),
-            }
+            })
         });
         Ok(Self {
-            instances: instances.collect(),
-            renewals,
+            instances: instances.collect::<Result<_, http::Error>>()?,
+            secrets: Arc::new(SecretIndex::of(&config.instances)),
             router: Router::new(Accounts::new(&config.instances), fallback),
             limits: Limits {
                 max_body: config.server.max_body,
@@ -102,8 +101,8 @@ impl<C: Connect> Rules<C> {
     }
 
     /// Who answers a call, if its head is sound.
-    pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Refusal> {
-        head::check(parts, &CLIENT_TOKEN).map_err(Refusal::BadRequest)?;
+    pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Rejection> {
+        validate::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
         Ok(self.router.route(parts))
     }
 
@@ -117,11 +116,10 @@ impl<C: Connect> Rules<C> {
         &self.instances
     }
 
-    /// The rules are in force: the instances get their new tokens.
-    pub(super) fn renew_tokens(&mut self) {
-        for (target, credentials) in self.renewals.drain(..) {
-            target.renew(credentials);
-        }
+    /// Those of the instances.
+    pub(super) fn targets(&self) -> Vec<Arc<Target>> {
+        let targets = self.instances.iter().map(Instance::target);
+        targets.cloned().collect()
     }
 }
 

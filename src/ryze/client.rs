@@ -2,10 +2,11 @@
 //! answer. When a call is made, and whether it is made again, belongs in `lane`.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, StatusCode, response::Parts};
 use http_body_util::Full;
@@ -13,15 +14,16 @@ use http_body_util::Full;
 use super::{
     connection::{Connection, Unanswered},
     error::{self, Error},
-    limit::{self, RateLimit},
-    target::{Credentials, Target},
+    instance::Target,
+    rate_limit::{self, RateLimit},
 };
-use crate::{network::Connect, privacy::Settings, trace::Trace};
+use crate::{net::Connect, privacy::Settings, redact::SecretIndex, telemetry::Trace};
 
 /// Connections kept open while nothing is in flight on them.
 const MOST_IDLE: usize = 64;
 /// A connection that was idle for longer may be about to be closed by the other side.
 const LONGEST_IDLE: Duration = Duration::from_secs(15);
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -38,6 +40,7 @@ pub struct Client<C> {
     connector: C,
     request_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
+    secrets: ArcSwap<SecretIndex>,
 }
 
 impl<C: Connect> Client<C> {
@@ -47,7 +50,13 @@ impl<C: Connect> Client<C> {
             connector,
             request_timeout,
             idle: Mutex::default(),
+            secrets: ArcSwap::default(),
         }
+    }
+
+    /// From now on no reason that is read from an answer shows one of these secrets.
+    pub fn redact(&self, secrets: Arc<SecretIndex>) {
+        self.secrets.store(secrets);
     }
 
     /// Has an instance's settings changed, and returns what they are now; of a trace the ids are told
@@ -59,24 +68,21 @@ impl<C: Connect> Client<C> {
         settings: &Settings,
         trace: Option<&Trace>,
     ) -> Reply {
-        let credentials = target.credentials();
-        let request = target.update(&credentials, settings);
         let limit = self.request_timeout;
-        self.call(&credentials, request, limit, trace).await
+        self.call(target, target.update(settings), limit, trace)
+            .await
     }
 
     /// Reads an instance's settings, which may take `longest` at most, otherwise as
     /// [`update`](Self::update).
     pub async fn read(&self, target: &Target, longest: Duration, trace: Option<&Trace>) -> Reply {
-        let credentials = target.credentials();
-        let request = target.read(&credentials);
         let limit = longest.min(self.request_timeout);
-        self.call(&credentials, request, limit, trace).await
+        self.call(target, target.read(), limit, trace).await
     }
 
     async fn call(
         &self,
-        credentials: &Credentials,
+        target: &Target,
         mut request: Request<Full<Bytes>>,
         limit: Duration,
         trace: Option<&Trace>,
@@ -91,9 +97,9 @@ impl<C: Connect> Client<C> {
                 limit: None,
             },
             Ok((parts, body)) => Reply {
-                result: error::read(&parts, &body, &credentials.token),
+                result: error::read(&parts, &body, target.token(), &self.secrets.load()),
                 status: Some(parts.status),
-                limit: limit::read(&parts.headers),
+                limit: rate_limit::read(&parts.headers),
             },
         }
     }

@@ -1,14 +1,14 @@
 //! Connections to Ryze: what can be said of a request on one. How a stream is opened belongs in
-//! `network.rs`, which request is sent in `client.rs`.
+//! `net`, which request is sent in `client.rs`.
 //!
 //! They are kept by hand, not by a pooling client, because two things must be known exactly:
 //! whether a request was sent, and when its connection was closed. The budget rests on both.
 
 use std::{future::poll_fn, io, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, response::Parts};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     body::{Body as _, Incoming},
     client::conn::http1::{self, SendRequest},
@@ -17,7 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
-use crate::{alarm::Alarm, network::Connect};
+use crate::{
+    net::{Connect, MAX_CONNECTION_AGE},
+    timer::Timer,
+};
 
 /// Bytes that the head and the body of an answer may have, each.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -26,7 +29,8 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
-    alarm: Alarm,
+    timer: Timer,
+    opened: Instant,
     last_used: Instant,
 }
 
@@ -74,14 +78,17 @@ impl Connection {
         Ok(Self {
             sender,
             driver: Driver(driver),
-            alarm: Alarm::default(),
+            timer: Timer::default(),
+            opened: Instant::now(),
             last_used: Instant::now(),
         })
     }
 
     /// Whether it can be used again after a pause of at most `longest`.
     pub(super) fn is_fresh(&self, longest: Duration) -> bool {
-        !self.sender.is_closed() && self.last_used.elapsed() < longest
+        !self.sender.is_closed()
+            && self.last_used.elapsed() < longest
+            && self.opened.elapsed() < MAX_CONNECTION_AGE
     }
 
     /// Sends a request and gathers its answer within `limit`. Gives the connection back if another
@@ -110,10 +117,10 @@ impl Connection {
                     });
                 }
             };
-            Ok((parts, gather(body).await.map_err(Unanswered::Failed)?))
+            Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
         };
         let late = || Unanswered::Failed(Error::Unknown("no answer in time"));
-        let result = self.alarm.limit(deadline, answer).await;
+        let result = self.timer.timeout_at(deadline, answer).await;
         let result = result.unwrap_or_else(|| Err(late()));
         if result.is_ok() {
             self.last_used = Instant::now();
@@ -134,33 +141,14 @@ fn broken(error: &hyper::Error) -> Error {
     }
 }
 
-async fn gather(mut body: Incoming) -> Result<Bytes, Error> {
+async fn collect(body: Incoming) -> Result<Bytes, Error> {
     let too_large = || Error::malformed("Ryze's answer is too large");
     if body.size_hint().lower() > LARGEST_ANSWER as u64 {
         return Err(too_large());
     }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::malformed("Ryze's answer is cut short"))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-            continue;
-        }
-        if rest.is_empty() {
-            rest.extend_from_slice(&first);
-        }
-        rest.extend_from_slice(&data);
-        if rest.len() > LARGEST_ANSWER {
-            return Err(too_large());
-        }
+    match Limited::new(body, LARGEST_ANSWER).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Error::malformed("Ryze's answer is cut short")),
     }
-    Ok(if rest.is_empty() {
-        first
-    } else {
-        rest.freeze()
-    })
 }

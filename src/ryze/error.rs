@@ -6,25 +6,28 @@ use std::time::Duration;
 
 use http::{StatusCode, header, response::Parts};
 
-use super::{limit, wire};
+use super::{rate_limit, wire};
 use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
+    redact::SecretIndex,
     telltale::has_piece,
 };
 
-/// Where Ryze's 429 does not say when its counter is reset: the length of its window.
-const WINDOW: Duration = Duration::from_secs(60);
-/// Where it is about to be reset.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Characters of Ryze's message that a caller gets to see.
 const LONGEST_REASON: usize = 200;
+/// Characters of it that are read for that.
+const LONGEST_MESSAGE: usize = 1000;
 /// Digits in a row that may be a phone number.
 const PHONE_DIGITS: usize = 7;
 /// Bytes of a word that may be six of a token in hexadecimal.
 const LONG_WORD: usize = 12;
 /// WhatsApp's word for too many requests, wherever it stands.
 const OVER_LIMIT: &str = "rate-overlimit";
+/// In every text of WhatsApp's library: a message with one of them comes after Ryze asked WhatsApp.
+const WHATSAPPS_WORDS: [&str; 3] = ["info query", "websocket ", OVER_LIMIT];
+/// How Ryze begins when it refuses the body of an update.
+const INVALID: [&str; 2] = ["Invalid ", "At least one privacy setting "];
 /// It does not say for how long.
 const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
     by: Limiter::WhatsApp,
@@ -48,24 +51,38 @@ pub enum Error {
     Answered {
         /// What its answer means for the setting that failed.
         failure: Failure,
-        /// The setting that the answer names; with none it speaks of the whole update.
+        /// The setting that the answer names.
         setting: Option<Setting>,
+        /// How much of an update may have been applied before it failed.
+        progress: Progress,
     },
 }
 
+/// How much of an update Ryze may have applied before it answered with a failure. It applies the
+/// fields one by one and keeps those that it has applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing: Ryze refused the update before it asked WhatsApp.
+    NotStarted,
+    /// The fields before the one that failed.
+    UpToFailedField,
+    /// Any of the fields, or all of them.
+    Unknown,
+}
+
 impl Error {
-    fn whole(failure: Failure) -> Self {
+    fn unnamed(progress: Progress, failure: Failure) -> Self {
         Self::Answered {
             failure,
             setting: None,
+            progress,
         }
     }
 
     /// An answer that is no answer.
     pub(super) fn malformed(reason: &str) -> Self {
-        Self::whole(Failure::Upstream {
-            reason: reason.into(),
-        })
+        let reason = reason.into();
+        Self::unnamed(Progress::Unknown, Failure::Upstream { reason })
     }
 
     /// What it is, in one of a few words.
@@ -83,6 +100,29 @@ impl Error {
     #[must_use]
     pub fn was_sent(&self) -> bool {
         !matches!(self, Self::Unreachable(_) | Self::Untrusted)
+    }
+
+    /// Whether it stays open what became of `setting` in an update of so many fields: it may have been
+    /// applied, or was not tried because of another one.
+    #[must_use]
+    pub fn leaves_open(&self, setting: Setting, fields: usize) -> bool {
+        let (failure, failed, progress) = match self {
+            Self::Unreachable(_) | Self::Untrusted => return false,
+            Self::Unknown(_) => return true,
+            Self::Answered {
+                failure,
+                setting,
+                progress,
+            } => (failure, *setting, *progress),
+        };
+        match progress {
+            Progress::NotStarted => false,
+            Progress::UpToFailedField => {
+                let is_failed_field = failed.map_or(fields == 1, |failed| failed == setting);
+                !is_failed_field || failure.leaves_open()
+            }
+            Progress::Unknown => true,
+        }
     }
 
     /// What it means for a caller who asked for `setting`, or with none for all of them.
@@ -104,8 +144,14 @@ impl Error {
     }
 }
 
-/// Reads an answer to either privacy call; `token` is what must not be in any reason.
-pub(super) fn read(parts: &Parts, body: &[u8], token: &Secret) -> Result<Settings, Error> {
+/// Reads an answer to either privacy call. No reason shows a piece of `token`, which the request was
+/// sent with, or one of the `secrets`.
+pub(super) fn read(
+    parts: &Parts,
+    body: &[u8],
+    token: &Secret,
+    secrets: &SecretIndex,
+) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
         if parts.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(Error::malformed("Ryze's answer is encoded"));
@@ -115,41 +161,60 @@ pub(super) fn read(parts: &Parts, body: &[u8], token: &Secret) -> Result<Setting
         });
     }
     let message = wire::message(body).unwrap_or_default();
-    let reason = safe(&message, parts.status, token);
+    let reason = safe(&message, parts.status, token, secrets);
     Err(classify(parts, &message, reason))
 }
 
+/// Only messages that are known to come before Ryze asks WhatsApp prove that no field was applied.
 fn classify(parts: &Parts, message: &str, reason: String) -> Error {
     // Ryze gives this message with 400 on some pages and 503 on others.
     if message == "Instance is not connected to WhatsApp" {
-        return Error::whole(Failure::NotConnected);
+        return Error::unnamed(Progress::NotStarted, Failure::NotConnected);
     }
-    let may_name_a_field = parts.status.is_server_error() || message.contains(OVER_LIMIT);
-    if let (true, Some((setting, cause))) = (may_name_a_field, wire::failed_field(message)) {
-        return whatsapp(setting, cause, reason);
+    if let Some((setting, cause)) = wire::failed_field(message) {
+        return Error::Answered {
+            failure: from_whatsapp(cause, reason),
+            setting: Some(setting),
+            progress: Progress::UpToFailedField,
+        };
     }
-    Error::whole(match parts.status.as_u16() {
-        429 if message.contains(OVER_LIMIT) => WHATSAPP_THROTTLES,
-        429 => Failure::Throttled {
-            by: Limiter::Upstream,
-            retry_after: limit::reset(&parts.headers)
-                .unwrap_or(WINDOW)
-                .max(SHORTEST_PAUSE),
-        },
-        401 | 403 | 404 => Failure::Denied { reason },
-        400 | 405 | 413 | 415 | 501 => Failure::Refused { reason },
-        _ => Failure::Upstream { reason },
-    })
+    let status = parts.status;
+    let is_fault = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+    // A step that failed, and not one that any of the fields is known to be.
+    if is_fault || message.starts_with("failed to ") {
+        let failure = if message.contains(OVER_LIMIT) {
+            WHATSAPP_THROTTLES
+        } else {
+            Failure::Upstream { reason }
+        };
+        return Error::unnamed(Progress::Unknown, failure);
+    }
+    if WHATSAPPS_WORDS.iter().any(|it| message.contains(it)) {
+        let failure = from_whatsapp(message, reason);
+        return Error::unnamed(Progress::UpToFailedField, failure);
+    }
+    let (progress, failure) = match status.as_u16() {
+        429 => {
+            let retry_after = rate_limit::pause(&parts.headers);
+            let by = Limiter::Upstream;
+            (Progress::NotStarted, Failure::Throttled { by, retry_after })
+        }
+        401 | 403 | 404 => (Progress::NotStarted, Failure::Denied { reason }),
+        405 | 413 | 415 => (Progress::NotStarted, Failure::Refused { reason }),
+        400 if INVALID.iter().any(|it| message.starts_with(it)) => {
+            (Progress::NotStarted, Failure::Refused { reason })
+        }
+        400 | 501 => (Progress::UpToFailedField, Failure::Refused { reason }),
+        _ => (Progress::Unknown, Failure::Upstream { reason }),
+    };
+    Error::unnamed(progress, failure)
 }
 
-/// The causes that WhatsApp's library gives for a field that failed.
-fn whatsapp(setting: Option<Setting>, cause: &str, reason: String) -> Error {
+/// What a text of WhatsApp's library means for the field that it is about.
+fn from_whatsapp(cause: &str, reason: String) -> Failure {
     let begins = |words: &[&str]| words.iter().any(|word| cause.starts_with(word));
     let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-    let failure = if setting.is_none() {
-        // A field that nobody asked for: what became of the others cannot be told.
-        Failure::Upstream { reason }
-    } else if has(&[OVER_LIMIT]) {
+    if has(&[OVER_LIMIT]) {
         WHATSAPP_THROTTLES
     } else if begins(&["info query timed out", "websocket disconnected"]) {
         Failure::Unknown
@@ -164,19 +229,20 @@ fn whatsapp(setting: Option<Setting>, cause: &str, reason: String) -> Error {
         Failure::Refused { reason }
     } else {
         Failure::Upstream { reason }
-    };
-    Error::Answered { failure, setting }
+    }
 }
 
 /// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it
-/// that may be a phone number or an encoded token. With a piece of the token in it, nothing.
-fn safe(message: &str, status: StatusCode, token: &Secret) -> String {
-    let printed: String = message.chars().filter(|char| !char.is_control()).collect();
+/// that may be a phone number or an encoded token. With a secret in it, nothing.
+fn safe(message: &str, status: StatusCode, token: &Secret, secrets: &SecretIndex) -> String {
+    let printed = message.chars().take(LONGEST_MESSAGE);
+    let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
     let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(LONGEST_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    if reason.is_empty() || has_piece(&printed, token.expose().as_bytes()) {
+    let tells = has_piece(&printed, token.expose().as_bytes()) || secrets.is_in(&printed);
+    if reason.is_empty() || tells {
         return format!("Ryze answered with status {}", status.as_u16());
     }
     reason

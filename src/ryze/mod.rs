@@ -4,11 +4,11 @@
 mod client;
 mod connection;
 mod error;
-mod limit;
-mod target;
+mod instance;
+mod rate_limit;
 pub mod wire;
 
 pub use client::{Client, Reply};
-pub use error::Error;
-pub use limit::RateLimit;
-pub use target::{Credentials, Target, digest_of};
+pub use error::{Error, Progress};
+pub use instance::Target;
+pub use rate_limit::RateLimit;

@@ -4,11 +4,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::de::{Error as _, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::{
-    json::{self, Fields},
+    json,
     privacy::{Audience, Setting, Settings},
 };
 
@@ -49,6 +48,13 @@ fn word(audience: Audience) -> &'static str {
         .unwrap_or_default()
 }
 
+/// Whether Ryze applies `one` before `other`: where it fails at `one`, it does not try `other`.
+#[must_use]
+pub fn comes_before(one: Setting, other: Setting) -> bool {
+    let place = |setting| FIELDS.iter().position(|(known, ..)| *known == setting);
+    place(one) < place(other)
+}
+
 /// The body of an update: exactly the fields that have a value.
 #[must_use]
 pub fn update(settings: &Settings) -> Bytes {
@@ -86,70 +92,26 @@ pub fn confirmation(settings: &[u8]) -> Bytes {
 /// not in the vendor's list is left out: unknown, not wrong.
 #[must_use]
 pub fn settings(body: &[u8]) -> Option<Settings> {
-    let mut answer = Answer::default();
-    json::read(body, &mut answer).ok()?;
-    answer.settings.filter(|_| answer.success)
-}
-
-#[derive(Default)]
-struct Answer {
-    success: bool,
-    settings: Option<Settings>,
-}
-
-impl<'text> Fields<'text> for Answer {
-    fn keys(&self) -> &[&str] {
-        &["success", "settings"]
+    let [success, sections] = json::object(body, ["success", "settings"]).ok()?;
+    if success?.get() != "true" {
+        return None;
     }
-
-    fn read<A: MapAccess<'text>>(&mut self, index: usize, values: &mut A) -> Result<(), A::Error> {
-        if index == 0 {
-            self.success = values.next_value::<&RawValue>()?.get() == "true";
-            return Ok(());
-        }
-        let settings = self.settings.get_or_insert_default();
-        values.next_value_seed(json::Object(&mut Sections(settings)))
-    }
-}
-
-struct Sections<'settings>(&'settings mut Settings);
-
-impl<'text> Fields<'text> for Sections<'_> {
-    fn keys(&self) -> &[&str] {
-        &SECTIONS
-    }
-
-    fn read<A: MapAccess<'text>>(&mut self, index: usize, values: &mut A) -> Result<(), A::Error> {
-        let section: &RawValue = values.next_value()?;
-        if !section.get().starts_with('{') {
-            return Ok(());
-        }
-        let fields = &mut Section {
-            name: SECTIONS[index],
-            settings: self.0,
+    let mut settings = Settings::default();
+    let sections = json::object(sections?.get().as_bytes(), SECTIONS).ok()?;
+    for (name, section) in SECTIONS.into_iter().zip(sections) {
+        let Some(section) = section.filter(|section| section.get().starts_with('{')) else {
+            continue;
         };
-        json::read(section.get().as_bytes(), fields).map_err(A::Error::custom)
-    }
-}
-
-struct Section<'settings> {
-    name: &'static str,
-    settings: &'settings mut Settings,
-}
-
-impl<'text> Fields<'text> for Section<'_> {
-    fn keys(&self) -> &[&str] {
-        &NAMES
-    }
-
-    fn read<A: MapAccess<'text>>(&mut self, index: usize, values: &mut A) -> Result<(), A::Error> {
-        let (setting, section, _) = FIELDS[index];
-        let value = values.next_value()?;
-        if let Some(audience) = audience(value).filter(|_| section == self.name) {
-            self.settings.set(setting, audience);
+        let values = json::object(section.get().as_bytes(), NAMES).ok()?;
+        for ((setting, section, _), value) in FIELDS.into_iter().zip(values) {
+            if section == name
+                && let Some(audience) = value.and_then(audience)
+            {
+                settings.set(setting, audience);
+            }
         }
-        Ok(())
     }
+    Some(settings)
 }
 
 fn audience(value: &RawValue) -> Option<Audience> {
@@ -167,14 +129,12 @@ pub(super) fn message(body: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// The setting that a message of the form `failed to update <field> privacy: <reason>` names, and
-/// the reason.
-pub(super) fn failed_field(message: &str) -> Option<(Option<Setting>, &str)> {
+/// the reason. None where the field is not one of [`FIELDS`].
+pub(super) fn failed_field(message: &str) -> Option<(Setting, &str)> {
     let rest = message.strip_prefix("failed to update ")?;
     let (field, reason) = rest.split_once(" privacy: ")?;
-    let setting = FIELDS
-        .iter()
-        .find_map(|(setting, _, known)| (*known == field).then_some(*setting));
-    Some((setting, reason))
+    let (setting, ..) = FIELDS.iter().find(|(.., known)| *known == field)?;
+    Some((*setting, reason))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What Ryze keeps: one account, its tokens, and its instances with their settings.
+//! An account of Ryze: its tokens, and its instances with their settings.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{http::Reply, privacy};
 
 pub(super) struct Account {
-    /// Good for every instance.
+    /// Valid for every instance.
     token: String,
     /// By name.
     pub(super) instances: HashMap<String, Instance>,
@@ -16,10 +16,10 @@ pub(super) struct Account {
 
 pub(super) struct Instance {
     token: String,
-    /// Whether its telephone is connected to WhatsApp.
+    /// Whether the instance is connected to WhatsApp.
     pub(super) connected: bool,
     pub(super) settings: Value,
-    /// The settings before the last update: what a stale answer shows.
+    /// The settings before the last update, for a stale answer.
     pub(super) previous: Value,
 }
 
@@ -31,7 +31,7 @@ impl Account {
         }
     }
 
-    /// Adds an instance, or changes one and keeps its settings.
+    /// Adds an instance, or changes one without its settings.
     pub(super) fn put(&mut self, name: &str, token: &str, connected: bool) {
         let instance = self.instances.entry(name.to_owned());
         let instance = instance.or_insert_with(|| Instance {
@@ -44,12 +44,12 @@ impl Account {
         instance.connected = connected;
     }
 
-    /// Whether the token is anybody's.
+    /// Whether the token is one of the account or of an instance.
     pub(super) fn knows(&self, token: &str) -> bool {
         token == self.token || self.instances.values().any(|known| token == known.token)
     }
 
-    /// The instance, if the token may use it.
+    /// The instance, if the token is valid for it.
     pub(super) fn open(&self, name: &str, token: &str) -> Result<&Instance, Reply> {
         let not_found = || Reply::refusal(StatusCode::NOT_FOUND, "Instance not found");
         let instance = self.instances.get(name).ok_or_else(not_found)?;

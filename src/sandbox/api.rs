@@ -1,4 +1,4 @@
-//! The calls of Ryze's API: who may make them, what they do and how a fault bends them.
+//! Ryze's API: authenticates, validates and performs the calls, and applies faults.
 
 use std::{future::pending, time::Duration};
 
@@ -22,7 +22,7 @@ use super::{
     privacy::{self, Change},
 };
 
-/// A call with a token that is known, and has been counted.
+/// A call with a known token, counted against the limit.
 struct KnownCall<'a> {
     call: Call,
     instance: String,
@@ -30,146 +30,156 @@ struct KnownCall<'a> {
     quota: Quota,
 }
 
-impl Sandbox {
-    /// Takes the request down and counts it before anything is waited for.
-    pub(super) async fn api(&self, head: &Parts, body: Incoming) -> Result<Reply, Closed> {
-        let now = Instant::now();
-        let number = self.state().arrivals.push(Arrival {
-            at: now,
-            method: head.method.clone(),
-            path: head.uri.path().to_owned(),
-            body: String::new(),
-            status: None,
-        });
-        let known = self.count(head, now);
-        let quota = known.as_ref().ok().map(|known| known.quota);
+/// Answers a request. It is recorded and counted before its body is awaited.
+pub(super) async fn answer(
+    sandbox: &Sandbox,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Reply, Closed> {
+    let now = Instant::now();
+    let number = sandbox.state().arrivals.push(Arrival {
+        at: now,
+        method: head.method.clone(),
+        path: head.uri.path().to_owned(),
+        body: String::new(),
+        status: None,
+    });
+    let known = count(sandbox, head, now);
+    let quota = known.as_ref().ok().map(|known| known.quota);
 
-        let body = read(body).await;
-        if let (Ok(body), Some(arrival)) = (&body, self.state().arrivals.get_mut(number)) {
-            arrival.body = String::from_utf8_lossy(body).into_owned();
-        }
-
-        let accepted = known.and_then(|known| {
-            let changes = self.check(head, &known, body)?;
-            Ok((known, changes))
-        });
-        let mut reply = match accepted {
-            Ok((known, changes)) => self.perform(known, changes).await?,
-            Err(reply) => reply,
-        };
-        reply.quota = quota;
-        if let Some(arrival) = self.state().arrivals.get_mut(number) {
-            arrival.status = Some(reply.status);
-        }
-        Ok(reply)
+    let body = read(body).await;
+    if let (Ok(body), Some(arrival)) = (&body, sandbox.state().arrivals.get_mut(number)) {
+        arrival.body = String::from_utf8_lossy(body).into_owned();
     }
 
-    /// Finds the call and its token, and counts it.
-    fn count<'a>(&self, head: &'a Parts, now: Instant) -> Result<KnownCall<'a>, Reply> {
-        let (call, instance) = route(&head.method, head.uri.path())?;
-        let unauthorized = |message| Reply::refusal(StatusCode::UNAUTHORIZED, message);
-        let token = token(&head.headers).ok_or_else(|| unauthorized("Missing token header"))?;
-        let mut state = self.state();
-        if !state.account.knows(token) {
-            return Err(unauthorized("Invalid token"));
-        }
-        Ok(KnownCall {
-            call,
-            instance,
-            token,
-            quota: state.limit.take(token, now),
-        })
+    let accepted = known.and_then(|known| {
+        let changes = check(sandbox, head, &known, body)?;
+        Ok((known, changes))
+    });
+    let mut reply = match accepted {
+        Ok((known, changes)) => perform(sandbox, known, changes).await?,
+        Err(reply) => reply,
+    };
+    reply.quota = quota;
+    if let Some(arrival) = sandbox.state().arrivals.get_mut(number) {
+        arrival.status = Some(reply.status);
     }
+    Ok(reply)
+}
 
-    /// The changes that the call asks for, none for a read, or why it is refused.
-    fn check(
-        &self,
-        head: &Parts,
-        known: &KnownCall<'_>,
-        body: Result<Bytes, Reply>,
-    ) -> Result<Vec<Change>, Reply> {
-        let bad_request = |message: &str| Reply::refusal(StatusCode::BAD_REQUEST, message);
-        if !known.quota.admitted {
-            let message = "Rate limit exceeded. Try again later.";
-            return Err(Reply::refusal(StatusCode::TOO_MANY_REQUESTS, message));
+/// Routes and authenticates the call, and counts it against the limit.
+fn count<'a>(sandbox: &Sandbox, head: &'a Parts, now: Instant) -> Result<KnownCall<'a>, Reply> {
+    let (call, instance) = route(&head.method, head.uri.path())?;
+    let unauthorized = |message| Reply::refusal(StatusCode::UNAUTHORIZED, message);
+    let token = token(&head.headers).ok_or_else(|| unauthorized("Missing token header"))?;
+    let mut state = sandbox.state();
+    if !state.account.knows(token) {
+        return Err(unauthorized("Invalid token"));
+    }
+    Ok(KnownCall {
+        call,
+        instance,
+        token,
+        quota: state.limit.take(token, now),
+    })
+}
+
+/// Validates the call. Returns its changes, none for a read.
+fn check(
+    sandbox: &Sandbox,
+    head: &Parts,
+    known: &KnownCall<'_>,
+    body: Result<Bytes, Reply>,
+) -> Result<Vec<Change>, Reply> {
+    let bad_request = |message: &str| Reply::refusal(StatusCode::BAD_REQUEST, message);
+    if !known.quota.admitted {
+        let message = "Rate limit exceeded. Try again later.";
+        return Err(Reply::refusal(StatusCode::TOO_MANY_REQUESTS, message));
+    }
+    let state = sandbox.state();
+    let instance = state.account.open(&known.instance, known.token)?;
+    let changes = match known.call {
+        Call::Read => Vec::new(),
+        Call::Update if !is_json(&head.headers) => {
+            let message = "Content-Type must be application/json";
+            return Err(Reply::refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
-        let state = self.state();
-        let instance = state.account.open(&known.instance, known.token)?;
-        let changes = match known.call {
-            Call::Read => Vec::new(),
-            Call::Update if !is_json(&head.headers) => {
-                let message = "Content-Type must be application/json";
-                return Err(Reply::refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        Call::Update => privacy::changes(&body?).map_err(|message| bad_request(&message))?,
+    };
+    if !instance.connected {
+        return Err(bad_request("Instance is not connected to WhatsApp"));
+    }
+    Ok(changes)
+}
+
+/// Performs the call in a task of its own, which a client that disconnects does not cancel.
+async fn perform(
+    sandbox: &Sandbox,
+    known: KnownCall<'_>,
+    mut changes: Vec<Change>,
+) -> Result<Reply, Closed> {
+    let KnownCall { call, instance, .. } = known;
+    let fault = Fault::take(&mut sandbox.state().faults, &instance, call, &changes)
+        .unwrap_or_else(|| Fault::new(Answer::Normal));
+    if !fault.apply {
+        changes.clear();
+    }
+    let work = tokio::spawn(apply(
+        sandbox.clone(),
+        instance,
+        call,
+        changes,
+        fault.clone(),
+    ));
+    pause(fault.answer_after).await;
+    match fault.answer {
+        Answer::Normal | Answer::Stale | Answer::FieldFailure { .. } => Ok(work.await?),
+        Answer::Status { status, message } => Ok(Reply::refusal(status, &message)),
+        Answer::Raw { status, body } => Ok(Reply::new(status, body)),
+        Answer::Close => Err("a fault closes the connection".into()),
+        Answer::Never => pending().await,
+    }
+}
+
+/// Sends one stanza a change, in sequence, and one that reads the settings.
+async fn apply(
+    sandbox: Sandbox,
+    name: String,
+    call: Call,
+    changes: Vec<Change>,
+    fault: Fault,
+) -> Reply {
+    pause(fault.apply_after).await;
+    for (position, change) in changes.iter().enumerate() {
+        pause(sandbox.0.latency).await;
+        if let Answer::FieldFailure {
+            field,
+            status,
+            message,
+        } = &fault.answer
+            && field == change.field.name
+        {
+            return Reply::refusal(*status, message);
+        }
+        if let Some(instance) = sandbox.state().account.instances.get_mut(&name) {
+            if position == 0 {
+                instance.previous = instance.settings.clone();
             }
-            Call::Update => privacy::changes(&body?).map_err(|message| bad_request(&message))?,
-        };
-        if !instance.connected {
-            return Err(bad_request("Instance is not connected to WhatsApp"));
-        }
-        Ok(changes)
-    }
-
-    /// Carries the call out, in a task of its own: a caller that hangs up does not stop it.
-    async fn perform(
-        &self,
-        known: KnownCall<'_>,
-        mut changes: Vec<Change>,
-    ) -> Result<Reply, Closed> {
-        let KnownCall { call, instance, .. } = known;
-        let fault = Fault::take(&mut self.state().faults, &instance, call, &changes)
-            .unwrap_or_else(|| Fault::new(Answer::Normal));
-        if !fault.apply {
-            changes.clear();
-        }
-        let sandbox = self.clone();
-        let work = tokio::spawn(sandbox.carry_out(instance, call, changes, fault.clone()));
-        pause(fault.answer_after).await;
-        match fault.answer {
-            Answer::Normal | Answer::Stale | Answer::FieldFailure { .. } => Ok(work.await?),
-            Answer::Status { status, message } => Ok(Reply::refusal(status, &message)),
-            Answer::Raw { status, body } => Ok(Reply::new(status, body)),
-            Answer::Close => Err("a fault closes the connection".into()),
-            Answer::Never => pending().await,
+            change.apply(&mut instance.settings);
         }
     }
-
-    /// One stanza a change, in sequence, and one that reads the settings.
-    async fn carry_out(
-        self,
-        name: String,
-        call: Call,
-        changes: Vec<Change>,
-        fault: Fault,
-    ) -> Reply {
-        pause(fault.apply_after).await;
-        for (position, change) in changes.iter().enumerate() {
-            pause(self.0.latency).await;
-            if let Answer::FieldFailure { field, reason } = &fault.answer
-                && field == change.field.name
-            {
-                let message = format!("failed to update {field} privacy: {reason}");
-                return Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, &message);
-            }
-            if let Some(instance) = self.state().account.instances.get_mut(&name) {
-                if position == 0 {
-                    instance.previous = instance.settings.clone();
-                }
-                change.apply(&mut instance.settings);
-            }
-        }
-        pause(self.0.latency).await;
-        let message = match call {
-            Call::Update => "Privacy settings updated successfully",
-            Call::Read => "Privacy settings retrieved successfully",
-        };
-        let state = self.state();
-        let instance = state.account.instances.get(&name);
-        let settings = instance.map(|instance| match fault.answer {
-            Answer::Stale => &instance.previous,
-            _ => &instance.settings,
-        });
-        Reply::ok(&json!({"success": true, "message": message, "settings": settings}))
-    }
+    pause(sandbox.0.latency).await;
+    let message = match call {
+        Call::Update => "Privacy settings updated successfully",
+        Call::Read => "Privacy settings retrieved successfully",
+    };
+    let state = sandbox.state();
+    let instance = state.account.instances.get(&name);
+    let settings = instance.map(|instance| match fault.answer {
+        Answer::Stale => &instance.previous,
+        _ => &instance.settings,
+    });
+    Reply::ok(&json!({"success": true, "message": message, "settings": settings}))
 }
 
 /// The call and the name of its instance.
@@ -207,7 +217,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|it| it.eq_ignore_ascii_case("application/json"))
 }
 
-/// A sleep that costs nothing when there is nothing to wait for.
+/// Sleeps, without a timer for a time of zero.
 async fn pause(time: Duration) {
     if !time.is_zero() {
         sleep(time).await;

@@ -1,40 +1,38 @@
-//! The record of the requests that arrived. Headers, and with them tokens, are not part of it.
+//! The record of requests, without headers, which hold tokens.
 
 use std::collections::VecDeque;
 
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-/// How many arrivals are kept.
-const KEPT: usize = 1000;
+const MAX_KEPT: usize = 1000;
 
-/// A request to Ryze's API, be it counted against the limit or not.
+/// A request to Ryze's API, counted against the limit or not.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// When its head had arrived.
+    /// The time of its head.
     pub at: Instant,
-    /// Its method.
     pub method: Method,
-    /// Its path as received, without the query.
+    /// The raw path, without the query.
     pub path: String,
-    /// Its body as received; empty until it is complete, and if it is too large.
+    /// Empty until the body is complete, and if it is too large.
     pub body: String,
-    /// The status of the answer; `None` as long as there is none.
+    /// The status of the response, once there is one.
     pub status: Option<StatusCode>,
 }
 
 /// The last arrivals, the oldest first.
 #[derive(Default)]
 pub(super) struct Arrivals {
-    /// How many were dropped from the front, so that an arrival keeps its number.
+    /// How many were dropped from the front. An arrival's number counts them.
     dropped: usize,
     kept: VecDeque<Arrival>,
 }
 
 impl Arrivals {
-    /// Keeps an arrival and gives it a number.
+    /// Records an arrival and returns its number.
     pub(super) fn push(&mut self, arrival: Arrival) -> usize {
-        if self.kept.len() == KEPT {
+        if self.kept.len() == MAX_KEPT {
             self.kept.pop_front();
             self.dropped += 1;
         }
@@ -42,7 +40,7 @@ impl Arrivals {
         self.dropped + self.kept.len() - 1
     }
 
-    /// The arrival of that number, if it is still kept.
+    /// The arrival with this number, unless it was dropped.
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Arrival> {
         self.kept.get_mut(number.checked_sub(self.dropped)?)
     }

@@ -1,34 +1,34 @@
-//! Faults on request: what a test wants to go wrong, and the queue of what is still to come. How
-//! they are asked for over HTTP is in `control.rs`.
+//! Faults that a test injects, and the queue of pending ones.
 
 use std::{collections::VecDeque, time::Duration};
 
 use http::StatusCode;
+use serde::Deserialize;
 
 use super::privacy::Change;
 
-/// Something that goes wrong with a request that would have succeeded otherwise: a refused request
-/// meets no fault. Such a request meets the first fault in the queue that is meant for it.
+/// A fault of a request that would have succeeded: a rejected request does not consume one. Each such
+/// request takes the first fault in the queue that matches it.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Only requests of this instance meet it.
+    /// Matches only requests of this instance.
     pub instance: Option<String>,
-    /// Only calls of this kind meet it.
+    /// Matches only calls of this kind.
     pub call: Option<Call>,
-    /// How many requests meet it, at least 1.
+    /// How many requests it applies to, at least 1.
     pub times: u32,
-    /// Whether the update is carried out.
+    /// Whether the update is applied.
     pub apply: bool,
-    /// How long after the request, even if the connection is gone by then.
+    /// Delay from the request to the update, even if the connection is closed by then.
     pub apply_after: Duration,
-    /// What the caller gets.
     pub answer: Answer,
-    /// How long after the request the caller gets it, at the earliest.
+    /// Minimum delay from the request to the answer.
     pub answer_after: Duration,
 }
 
-/// The calls that have to do with privacy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The calls of the privacy API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Call {
     /// `POST /api/profile/privacy/:instance`
     Update,
@@ -36,20 +36,23 @@ pub enum Call {
     Read,
 }
 
-/// What the caller gets. The first three wait until the update is carried out, the others do not.
+/// The answer to a request with a fault. The first three wait until the update is applied, the others
+/// do not.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// The usual answer, with the settings as they are then.
     Normal,
     /// The usual answer, with the settings from before the instance's last update.
     Stale,
-    /// 500 once the update comes to this field: the earlier ones stay applied. Only updates of the
-    /// field meet the fault.
+    /// A failure when the update reaches this field; earlier fields stay applied. Matches only updates
+    /// of the field.
     FieldFailure {
         /// The last part of the field's name, such as `lastSeen`.
         field: String,
-        /// What WhatsApp's library said, such as `info query timed out`.
-        reason: String,
+        /// 400 to 599.
+        status: StatusCode,
+        /// The envelope's `error.message`.
+        message: String,
     },
     /// A message in the usual envelope.
     Status {
@@ -58,7 +61,7 @@ pub enum Answer {
         /// The envelope's `error.message`.
         message: String,
     },
-    /// A body as it is, be it JSON or not.
+    /// Any body, JSON or not.
     Raw {
         /// 200 to 599.
         status: StatusCode,
@@ -67,12 +70,25 @@ pub enum Answer {
     },
     /// The connection is closed instead.
     Close,
-    /// Nothing, until the caller hangs up.
+    /// Nothing until the client disconnects.
     Never,
 }
 
+impl Answer {
+    /// A field's failure as Ryze documents it: a 500 that names the field, and what WhatsApp's library
+    /// said, such as `info query timed out`.
+    #[must_use]
+    pub fn field_failure(field: &str, reason: &str) -> Self {
+        Self::FieldFailure {
+            field: field.into(),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: format!("failed to update {field} privacy: {reason}"),
+        }
+    }
+}
+
 impl Fault {
-    /// A fault that one request meets at once. The update is carried out if the answer speaks of it.
+    /// A fault of one request, without delays. The update is applied if the answer reports it.
     #[must_use]
     pub fn new(answer: Answer) -> Self {
         Self {
@@ -89,7 +105,7 @@ impl Fault {
         }
     }
 
-    fn is_for(&self, instance: &str, call: Call, changes: &[Change]) -> bool {
+    fn matches(&self, instance: &str, call: Call, changes: &[Change]) -> bool {
         let reached = match &self.answer {
             Answer::FieldFailure { field, .. } => changes.iter().any(|it| it.field.name == field),
             _ => true,
@@ -99,7 +115,7 @@ impl Fault {
             && self.call.is_none_or(|it| it == call)
     }
 
-    /// Takes the fault that a request meets from the queue.
+    /// Takes the fault for a request from the queue.
     pub(super) fn take(
         queue: &mut VecDeque<Self>,
         instance: &str,
@@ -107,7 +123,7 @@ impl Fault {
         changes: &[Change],
     ) -> Option<Self> {
         let mut faults = queue.iter();
-        let position = faults.position(|fault| fault.is_for(instance, call, changes))?;
+        let position = faults.position(|fault| fault.matches(instance, call, changes))?;
         let fault = queue.get_mut(position)?;
         if fault.times <= 1 {
             return queue.remove(position);

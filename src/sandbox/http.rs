@@ -1,5 +1,5 @@
-//! The way in and out: accepts connections, hands each request to the API or to the control plane
-//! and writes the answer.
+//! HTTP: accepts connections, routes each request to the API or the control API and writes the
+//! response.
 
 use std::{
     error::Error,
@@ -21,86 +21,87 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Sandbox, limit::Quota};
+use super::{Sandbox, api, control, limit::Quota};
 
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_BODY: usize = 16 * 1024;
-/// Also how long a connection may be idle between requests.
+/// Also the keep-alive time of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// What a failure to accept, such as a lack of descriptors, is given to pass.
+/// Pause after a failed accept, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why a connection is closed without an answer.
+/// Why a connection is closed without a response.
 pub(super) type Closed = Box<dyn Error + Send + Sync>;
 
-impl Sandbox {
-    /// Serves connections from a listener, without an end. Dropping the future closes them all.
-    pub async fn serve(self, listener: TcpListener) {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
-                    if let Ok((stream, _)) = accepted {
-                        let sandbox = self.clone();
-                        let io = TokioIo::new(stream);
-                        connections.spawn(async move { sandbox.serve_connection(io).await });
-                    } else {
-                        sleep(ACCEPT_PAUSE).await;
-                    }
+/// Accepts and serves connections forever. Dropping the future closes them all.
+pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
+                if let Ok((stream, _)) = accepted {
+                    let sandbox = sandbox.clone();
+                    let io = TokioIo::new(stream);
+                    connections.spawn(async move { serve_connection(&sandbox, io).await });
+                } else {
+                    sleep(ACCEPT_PAUSE).await;
                 }
-                Some(_) = connections.join_next() => {}
             }
+            Some(_) = connections.join_next() => {}
         }
-    }
-
-    /// Serves one connection until either side closes it.
-    pub async fn serve_connection<I>(&self, io: I)
-    where
-        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(io, service_fn(|request| self.answer(request)));
-        // An error says that the caller is gone or that a fault closes the connection.
-        let _ = connection.await;
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
-        let (head, body) = request.into_parts();
-        let path = head.uri.path();
-        let reply = if path == "/health" {
-            Reply::ok(&json!({"status": "ok"}))
-        } else if path.starts_with("/sandbox/") {
-            match read(body).await {
-                Ok(body) => self.control(&head.method, path, &body),
-                Err(reply) => reply,
-            }
-        } else {
-            self.api(&head, body).await?
-        };
-        // Written here and not by hyper, so that it keeps to the clock of the limit.
-        let date = httpdate::fmt_http_date(UNIX_EPOCH + self.unix(Instant::now()));
-        let mut response = Response::builder()
-            .status(reply.status)
-            .header(CONTENT_TYPE, "application/json")
-            .header(DATE, date)
-            .body(Full::from(reply.body))?;
-        if let Some(quota) = reply.quota {
-            quota.write(response.headers_mut(), |instant| self.unix(instant));
-        }
-        Ok(response)
     }
 }
 
-/// An answer before it is written to a connection.
+/// Serves one connection until either side closes it.
+pub(super) async fn serve_connection<I>(sandbox: &Sandbox, io: I)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(io, service_fn(|request| answer(sandbox, request)));
+    // It fails if the client disconnects or a fault closes the connection.
+    let _ = connection.await;
+}
+
+async fn answer(
+    sandbox: &Sandbox,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Closed> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let reply = if path == "/health" {
+        Reply::ok(&json!({"status": "ok"}))
+    } else if path.starts_with("/sandbox/") {
+        match read(body).await {
+            Ok(body) => control::answer(sandbox, &head.method, path, &body),
+            Err(reply) => reply,
+        }
+    } else {
+        api::answer(sandbox, &head, body).await?
+    };
+    // hyper's own date would not follow tokio's clock, which the limit uses.
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + sandbox.unix(Instant::now()));
+    let mut response = Response::builder()
+        .status(reply.status)
+        .header(CONTENT_TYPE, "application/json")
+        .header(DATE, date)
+        .body(Full::from(reply.body))?;
+    if let Some(quota) = reply.quota {
+        quota.write(response.headers_mut(), |instant| sandbox.unix(instant));
+    }
+    Ok(response)
+}
+
+/// A response before it is written to a connection.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: String,
-    /// What the limit said, where the request had a token that Ryze knows.
+    /// The state of the limit, for a request with a known token.
     pub(super) quota: Option<Quota>,
 }
 
@@ -117,14 +118,14 @@ impl Reply {
         Self::new(StatusCode::OK, body.to_string())
     }
 
-    /// Ryze's envelope of every error.
+    /// An error in Ryze's envelope.
     pub(super) fn refusal(status: StatusCode, message: &str) -> Self {
         let body = json!({"success": false, "error": {"message": message}});
         Self::new(status, body.to_string())
     }
 }
 
-/// A whole body.
+/// Reads a whole body.
 pub(super) async fn read(body: Incoming) -> Result<Bytes, Reply> {
     let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
     let (status, message) = match body.await {

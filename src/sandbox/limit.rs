@@ -1,4 +1,4 @@
-//! Ryze's limit on requests, counted per token, and the headers that tell of it.
+//! Ryze's rate limit, per token, and its headers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,29 +10,29 @@ use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a minute of the limit is. Ryze's documentation leaves it open.
+/// How the limit counts a minute. Ryze's documentation leaves it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// It starts with a request of the token, and the next one with the first request after it.
+    /// A window starts with the first request after the previous window.
     Fixed,
-    /// The minute before each request.
+    /// The window is the minute before each request.
     Sliding,
 }
 
-/// Counts the requests of each token; those over the limit do not count.
+/// Counts the admitted requests of each token.
 pub(super) struct Limit {
     per_minute: u32,
     window: Window,
     admitted: HashMap<String, VecDeque<Instant>>,
 }
 
-/// What the limit says to one request.
+/// The state of the limit after a request.
 #[derive(Clone, Copy)]
 pub(super) struct Quota {
     pub(super) admitted: bool,
     limit: u32,
     remaining: usize,
-    /// When the window ends or, of a sliding one, when its oldest request leaves it.
+    /// The end of a fixed window; when the oldest request leaves a sliding one.
     reset: Instant,
 }
 
@@ -45,7 +45,7 @@ impl Limit {
         }
     }
 
-    /// Counts one request of a token that is known.
+    /// Counts a request of a known token.
     pub(super) fn take(&mut self, token: &str, now: Instant) -> Quota {
         let admitted = self.admitted.entry(token.to_owned()).or_default();
         while admitted.front().is_some_and(|&first| first + MINUTE <= now) {
@@ -67,14 +67,14 @@ impl Limit {
         }
     }
 
-    /// Forgets the counts of all other tokens.
+    /// Removes the counts of all other tokens.
     pub(super) fn retain(&mut self, known: impl Fn(&str) -> bool) {
         self.admitted.retain(|token, _| known(token));
     }
 }
 
 impl Quota {
-    /// Writes the headers that every answer carries. `unix` tells the Unix time of an instant.
+    /// Writes the headers of a response. `unix` converts an instant to Unix time.
     pub(super) fn write(&self, headers: &mut HeaderMap, unix: impl Fn(Instant) -> Duration) {
         let reset = unix(self.reset);
         let reset = reset.as_secs() + u64::from(reset.subsec_nanos() > 0);

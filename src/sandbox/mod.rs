@@ -1,8 +1,11 @@
-//! An in-memory Ryze, for tests and for people who try their own integration: both privacy calls,
-//! `/health`, tokens, the limit on requests with its headers, and faults on request.
+//! An in-memory Ryze, for tests and for trying an integration: both privacy calls, `/health`, tokens,
+//! the rate limit with its headers, and faults on request.
 //!
-//! It is the vendor's side alone, built from the vendor's documentation: nothing of the gateway
-//! belongs here. What the documentation leaves open is answered in the usual envelope.
+//! It is built from Ryze's documentation and shares no code with the gateway, so that tests compare two
+//! independent readings of it. What the documentation leaves open is answered in the usual envelope.
+
+// Most names say all there is to say.
+#![allow(missing_docs)]
 
 mod account;
 mod api;
@@ -21,7 +24,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{net::TcpListener, time::Instant};
 
 use self::{account::Account, arrivals::Arrivals, limit::Limit};
 pub use self::{
@@ -34,17 +37,17 @@ const INSTANCE: &str = "main";
 const INSTANCE_TOKEN: &str = "sandbox-token";
 const ACCOUNT_TOKEN: &str = "sandbox-account";
 
-/// What a new sandbox is like.
+/// The settings of a sandbox.
 pub struct Options {
-    /// How many requests of one token are admitted in a minute.
+    /// The rate limit of each token.
     pub requests_per_minute: u32,
-    /// What a minute is.
+    /// How the limit counts a minute.
     pub window: Window,
-    /// How long WhatsApp takes for each stanza: one a changed field, and one to read the settings.
+    /// WhatsApp's latency for each stanza: one a changed field, and one to read the settings.
     pub latency: Duration,
-    /// The token that is good for every instance.
+    /// Valid for every instance.
     pub account_token: String,
-    /// Name and token of each instance. Instances may share a token, and with it its limit.
+    /// Name and token of each instance. Instances with the same token share its limit.
     pub instances: Vec<(String, String)>,
 }
 
@@ -60,14 +63,14 @@ impl Default for Options {
     }
 }
 
-/// The in-memory Ryze. A clone is the same sandbox.
+/// The in-memory Ryze. A clone shares its state.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Shared>);
 
 struct Shared {
     latency: Duration,
     start: Instant,
-    /// The Unix time of `start`: from there on the clock is tokio's alone.
+    /// The Unix time of `start`; from then on only tokio's clock is used.
     unix_start: Duration,
     state: Mutex<State>,
 }
@@ -75,13 +78,13 @@ struct Shared {
 struct State {
     account: Account,
     limit: Limit,
-    /// Those still to come, in the order in which they were asked for.
+    /// Pending faults, the oldest first.
     faults: VecDeque<Fault>,
     arrivals: Arrivals,
 }
 
 impl Sandbox {
-    /// A sandbox in which every setting is `all`.
+    /// Every setting is `all`.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let mut account = Account::new(options.account_token);
@@ -101,7 +104,20 @@ impl Sandbox {
         }))
     }
 
-    /// Adds a connected instance, or gives one another token.
+    /// Accepts and serves connections forever. Dropping the future closes them all.
+    pub async fn serve(self, listener: TcpListener) {
+        http::serve(self, listener).await;
+    }
+
+    /// Serves one connection until either side closes it.
+    pub async fn serve_connection<I>(&self, io: I)
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        http::serve_connection(self, io).await;
+    }
+
+    /// Adds a connected instance, or replaces the token of one.
     pub fn add_instance(&self, name: &str, token: &str) {
         self.state().account.put(name, token, true);
     }
@@ -113,7 +129,7 @@ impl Sandbox {
         }
     }
 
-    /// Puts a fault at the end of the queue.
+    /// Appends a fault to the queue.
     pub fn push_fault(&self, fault: Fault) {
         self.state().faults.push_back(fault);
     }
@@ -124,12 +140,12 @@ impl Sandbox {
         self.state().arrivals.iter().cloned().collect()
     }
 
-    /// Forgets the requests that arrived.
+    /// Clears the record of requests.
     pub fn clear_arrivals(&self) {
         self.state().arrivals.clear();
     }
 
-    /// The settings of an instance as they are, in the shape of Ryze's `settings`.
+    /// The settings of an instance, in the shape of Ryze's `settings`.
     #[must_use]
     pub fn settings(&self, instance: &str) -> Option<Value> {
         let state = self.state();
@@ -141,18 +157,18 @@ impl Sandbox {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock panics half-way through a change.
+        // No code that holds the lock panics within a change.
         let state = self.0.state.lock();
         state.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The Unix time of an instant after the sandbox was made.
+    /// The Unix time of an instant after `start`.
     fn unix(&self, instant: Instant) -> Duration {
         self.0.unix_start + (instant - self.0.start)
     }
 }
 
-/// How to use the sandbox that listens on `address` and was made with the default [`Options`].
+/// Usage of a sandbox with the default [`Options`], listening on `address`.
 #[must_use]
 pub fn usage(address: SocketAddr) -> String {
     let base = format!("http://{address}");

@@ -1,5 +1,4 @@
-//! Ryze's privacy settings: the table of fields, what an update may say and in which words it is
-//! refused. Who may send one, and when it is carried out, does not belong here.
+//! Ryze's privacy settings: the fields, and the validation of an update with Ryze's messages.
 
 use serde_json::{Map, Value, json};
 
@@ -46,7 +45,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Gives the field its value in `settings`, which have the shape of [`initial`].
+    /// Sets the field in `settings`, which have the shape of [`initial`].
     pub(super) fn apply(&self, settings: &mut Value) {
         let section = settings.get_mut(self.field.section);
         if let Some(value) = section.and_then(|section| section.get_mut(self.field.name)) {
@@ -55,7 +54,7 @@ impl Change {
     }
 }
 
-/// The settings of a new instance, in the shape in which Ryze answers them.
+/// The settings of a new instance, in the shape of Ryze's `settings`.
 pub(super) fn initial() -> Value {
     json!({
         "visibility": {"lastSeen": "all", "status": "all", "profile": "all", "online": "all"},
@@ -64,7 +63,7 @@ pub(super) fn initial() -> Value {
     })
 }
 
-/// What an update's body asks for, at least one change, or the message that refuses it.
+/// The changes of an update's body, at least one, or Ryze's error message.
 pub(super) fn changes(body: &[u8]) -> Result<Vec<Change>, String> {
     let given = given(body).ok_or("Invalid request body")?;
     if given.is_empty() {
@@ -82,8 +81,8 @@ pub(super) fn changes(body: &[u8]) -> Result<Vec<Change>, String> {
         .collect()
 }
 
-/// The fields that have a value, or `None` where the body has not the documented shape. Other keys
-/// are ignored and `null` counts as absent, as Go's decoder has it.
+/// The fields with a value, or `None` if the body does not have the documented shape. As in Go's
+/// decoder, unknown keys are ignored and `null` counts as absent.
 fn given(body: &[u8]) -> Option<Vec<(&'static Field, String)>> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let value_of = |field: &'static Field| {

@@ -1,190 +1,83 @@
-//! One caller's connection: hyper reads its requests and a [`Handler`] answers them. Accepting
-//! connections belongs in `listener.rs`.
+//! One client connection: hyper reads requests from its stream and a [`Handler`] responds.
 
-use std::{
-    convert::Infallible,
-    error::Error,
-    future::Future,
-    mem,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
-};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
-use hyper::{
-    body::{Body, Frame, Incoming, SizeHint},
-    server::conn::http1,
-    service::service_fn,
-};
+use http::{HeaderValue, Request, header};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    head::AmbiguousLength,
-    progress::{Half, Progress},
-    stream::{Timeouts, Watched},
+    body::{RequestBody, ResponseBody},
+    connection_state::ConnectionState,
+    handler::Handler,
+    limits::Timeouts,
+    timeout_stream::TimeoutStream,
 };
-use crate::alarm::Alarm;
 
-/// Bytes of a request's head; hyper answers a longer one with 431. Also the most that is read ahead of
-/// a body.
-const LARGEST_HEAD: usize = 32 * 1024;
+/// Size of the read buffer: the longest request head, beyond which hyper responds with 431, and the most
+/// of a body that is read ahead.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Answers the requests of callers.
-pub trait Handler: Send + Sync + 'static {
-    /// What its answers carry.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
-
-    /// Answers one. Its body is read only if the handler reads it, which may go on after the answer
-    /// has begun. The alarm is for the time limits of this request, and stays with its connection.
-    fn answer(
-        &self,
-        request: Request<CallerBody>,
-        alarm: &mut Alarm,
-    ) -> impl Future<Output = Response<Self::Body>> + Send;
+/// Whether a connection is within the limit. One that is not gets [`Handler::overloaded`] and is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Granted,
+    Refused,
 }
 
-/// The body of a request. Dropping it ends the reading of it.
-#[derive(Debug)]
-pub struct CallerBody {
-    incoming: Incoming,
-    has_ended: bool,
-    half: Half,
-}
-
-impl Body for CallerBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        // Nothing comes after trailers.
-        let is_trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
-        self.has_ended |= is_trailers || frame.is_none();
-        if is_trailers {
-            // hyper is not strict about where they end: they may have a request in them.
-            self.half.leaves_unread();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.has_ended || self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl Drop for CallerBody {
-    fn drop(&mut self) {
-        if !self.is_end_stream() {
-            self.half.leaves_unread();
-        }
-    }
-}
-
-pin_project! {
-    /// The body of an answer.
-    struct AnswerBody<B> {
-        #[pin]
-        body: B,
-        half: Half,
-    }
-}
-
-impl<B: Body> Body for AnswerBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// Serves a connection until the caller or a time limit ends it. From `stop` on its next answer is the
-/// last one, and without a request it is closed after a grace.
+/// Serves a connection until the client closes it or a timeout expires. After `stop`, the next response
+/// is the last, and a connection without a request is closed after a grace period.
 pub(crate) async fn serve<S, H>(
     stream: S,
     handler: Arc<H>,
+    admission: Admission,
     timeouts: Timeouts,
     stop: &CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handler,
 {
-    let progress = Progress::new();
-    let alarm = Arc::new(Mutex::new(Alarm::default()));
-    let io = TokioIo::new(Watched::new(stream, progress.clone(), timeouts));
-    let watched = progress.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let state = ConnectionState::new();
+    let io = TokioIo::new(TimeoutStream::new(stream, state.clone(), timeouts));
+    let shared_state = state.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
-        let progress = watched.clone();
-        let shared_alarm = Arc::clone(&alarm);
+        let state = shared_state.clone();
         async move {
-            let (is_ambiguous, [of_request, of_answer]) = progress.begin();
-            if is_ambiguous {
-                request.extensions_mut().insert(AmbiguousLength);
+            let [request_guard, response_guard] = state.begin_request();
+            let request = request.map(|body| RequestBody::new(body, request_guard));
+            let mut response = match admission {
+                Admission::Granted => handler.handle(request).await,
+                Admission::Refused => {
+                    drop(request);
+                    handler.overloaded()
+                }
+            };
+            let is_last = admission == Admission::Refused || stop.is_cancelled();
+            if is_last || state.has_unread_body() {
+                // hyper closes the connection after this response.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
             }
-            let request = request.map(|incoming| CallerBody {
-                incoming,
-                has_ended: false,
-                half: of_request,
-            });
-            let mut alarm = mem::take(&mut *lock(&shared_alarm));
-            let mut answer = handler.answer(request, &mut alarm).await;
-            *lock(&shared_alarm) = alarm;
-            if progress.has_unread() || stop.is_cancelled() {
-                close(&mut answer);
-            }
-            Ok::<_, Infallible>(answer.map(|body| AnswerBody {
-                body,
-                half: of_answer,
-            }))
+            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, response_guard)))
         }
     });
     let mut connection = pin!(
         http1::Builder::new()
+            // TimeoutStream has the timeouts.
             .header_read_timeout(None)
-            .max_buf_size(LARGEST_HEAD)
-            // Answers are small: one copy costs less than a gathering write.
+            .max_buf_size(MAX_HEAD_BYTES)
+            // Responses are small: one copy is cheaper than a vectored write.
             .writev(false)
             .serve_connection(io, service)
     );
-    // How a connection ends is the caller's affair: what it asked for is logged by the handler.
+    // Errors are those of the client or the network; the handler logs the requests.
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
-        () = stop.cancelled() => progress.stop(),
+        () = stop.cancelled() => state.stop(),
     }
     let _ = connection.await;
-}
-
-fn lock(alarm: &Mutex<Alarm>) -> MutexGuard<'_, Alarm> {
-    alarm.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells the caller, and hyper, that this was the last answer of the connection.
-pub(super) fn close<B>(answer: &mut Response<B>) {
-    let close = HeaderValue::from_static("close");
-    answer.headers_mut().insert(header::CONNECTION, close);
 }

@@ -1,5 +1,5 @@
-//! Accepts connections, within their limit, and stops in order: no new ones, and what is under way
-//! is answered. What is answered belongs in `gateway`.
+//! Accepts connections within their limit, and shuts down in order: no new connections, then the
+//! responses to the requests in flight.
 
 use std::{
     io,
@@ -8,9 +8,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
 use rustls::ServerConfig;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,44 +16,41 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{self, CallerBody, Handler, close},
-    occupancy::{Limits, Occupancy},
+    connection::{self, Admission},
+    handler::Handler,
+    limits::{Limits, Occupancy, Timeouts},
     socket::{Address, Socket},
-    stream::Timeouts,
-    transport::Transport,
+    tls,
 };
-use crate::{
-    alarm::Alarm,
-    zapi::response::{self, Refusal},
-};
+use crate::net::Stream;
 
-/// How long those who are turned away may take over their handshake, and over their request.
-const TURNED_AWAY: Timeouts = Timeouts {
+/// Timeouts of connections over the limit.
+const OVERLOAD_TIMEOUTS: Timeouts = Timeouts {
     header: Duration::from_secs(1),
     idle: Duration::from_secs(1),
 };
-/// The pause after an accept that failed, usually for want of file descriptors.
+/// The pause after a failed accept, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener and the connections that it accepted.
+/// A listening socket and the connections that it accepted.
 pub struct Listener<H> {
     socket: Socket,
     connections: Connections<H>,
 }
 
-/// What becomes of those who are accepted.
+/// What a connection needs to be served, and its limits.
 struct Connections<H> {
     handler: Arc<H>,
     tls: Option<ArcSwap<ServerConfig>>,
     limits: Limits,
     occupancy: Occupancy,
-    turning_away: Arc<Semaphore>,
+    overload_permits: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl<H: Handler> Listener<H> {
-    /// Serves the socket's callers with the handler.
+    /// Serves the socket's clients with the handler, once it [accepts](Self::accept).
     pub fn new(socket: impl Into<Socket>, handler: Arc<H>, limits: impl Into<Limits>) -> Self {
         let limits = limits.into();
         let connections = Connections {
@@ -64,7 +58,7 @@ impl<H: Handler> Listener<H> {
             tls: None,
             limits,
             occupancy: Occupancy::new(limits.connections),
-            turning_away: Arc::new(Semaphore::new(limits.turned_away)),
+            overload_permits: Arc::new(Semaphore::new(limits.turned_away)),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
@@ -74,42 +68,43 @@ impl<H: Handler> Listener<H> {
         }
     }
 
-    /// Speaks TLS with its callers, but not over a Unix socket.
+    /// Serves TLS on a TCP socket. A Unix socket stays plain: it does not leave the machine.
     #[must_use]
     pub fn with_tls(mut self, config: Arc<ServerConfig>) -> Self {
-        self.connections.tls = Some(ArcSwap::new(config));
+        if let Socket::Tcp(_) = self.socket {
+            self.connections.tls = Some(ArcSwap::new(config));
+        }
         self
     }
 
-    /// Has new connections use another certificate. Those that are open go on, and so does a listener
-    /// without TLS.
+    /// Replaces the certificate for new connections. Does nothing without TLS.
     pub fn renew_tls(&self, config: Arc<ServerConfig>) {
         if let Some(tls) = &self.connections.tls {
             tls.store(config);
         }
     }
 
-    /// Where it is found.
+    /// The address that clients connect to.
     ///
     /// # Errors
-    /// The system does not tell.
+    /// The system does not know the socket's address.
     pub fn address(&self) -> io::Result<Address> {
         self.socket.address(self.connections.tls.is_some())
     }
 
-    /// How busy it is, now and later.
+    /// The use of the listener, updated as connections come and go.
     #[must_use]
     pub fn occupancy(&self) -> Occupancy {
         self.connections.occupancy.clone()
     }
 
-    /// Accepts connections until the future is dropped, which loses none. Connections that were
-    /// accepted go on.
+    /// Accepts connections until the future is dropped, which loses no connection and does not end
+    /// those that are open.
     pub async fn accept(&self) {
         loop {
-            self.connections.room().await;
+            self.connections.wait_for_capacity().await;
             match self.socket.accept().await {
-                Ok(stream) => self.connections.welcome(stream),
+                Ok(stream) => self.connections.admit(stream),
                 Err(error) => {
                     let Connections {
                         limits, occupancy, ..
@@ -122,9 +117,8 @@ impl<H: Handler> Listener<H> {
         }
     }
 
-    /// Closes the socket, behind those who wait in the system's queue, and has every connection end
-    /// with its next answer, or after a grace if nothing is asked. Waiting for what is returned waits
-    /// for the last of them.
+    /// Closes the socket after its backlog is accepted. Each connection ends with its next response, or
+    /// after a grace period if there is no request. The returned tracker waits for the last of them.
     pub fn stop(self) -> TaskTracker {
         let Self {
             socket,
@@ -133,11 +127,11 @@ impl<H: Handler> Listener<H> {
         connections.stop.cancel();
         let tasks = connections.tasks.clone();
         tasks.close();
-        let waiting = socket.close();
+        let backlog = socket.close();
         tasks.spawn(async move {
-            for stream in waiting {
-                connections.room().await;
-                connections.welcome(stream);
+            for stream in backlog {
+                connections.wait_for_capacity().await;
+                connections.admit(stream);
             }
         });
         tasks
@@ -145,64 +139,53 @@ impl<H: Handler> Listener<H> {
 }
 
 impl<H: Handler> Connections<H> {
-    /// Waits until one more can be served, or at least turned away.
-    async fn room(&self) {
+    /// Waits until one more connection can be served or turned away.
+    async fn wait_for_capacity(&self) {
         // Neither semaphore is ever closed.
         tokio::select! {
             biased;
-            _ = self.occupancy.places.acquire() => (),
-            _ = self.turning_away.acquire() => (),
+            _ = self.occupancy.permits.acquire() => (),
+            _ = self.overload_permits.acquire() => (),
         }
     }
 
-    /// Takes one more, for whom there is room.
-    fn welcome(&self, stream: Transport) {
-        if let Ok(place) = Arc::clone(&self.occupancy.places).try_acquire_owned() {
-            let handler = Arc::clone(&self.handler);
-            self.serve(stream, handler, self.limits.timeouts, place);
-        } else if let Ok(place) = Arc::clone(&self.turning_away).try_acquire_owned() {
+    /// Serves a connection, or turns it away. Dropped if [`Self::wait_for_capacity`] was not awaited.
+    fn admit(&self, stream: Box<dyn Stream>) {
+        if let Ok(permit) = Arc::clone(&self.occupancy.permits).try_acquire_owned() {
+            self.serve(stream, Admission::Granted, self.limits.timeouts, permit);
+        } else if let Ok(permit) = Arc::clone(&self.overload_permits).try_acquire_owned() {
             tracing::warn!(
                 listener = self.limits.name,
                 "max_connections is reached; a connection is turned away"
             );
             self.occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
-            self.serve(stream, Arc::new(TurnedAway), TURNED_AWAY, place);
+            self.serve(stream, Admission::Refused, OVERLOAD_TIMEOUTS, permit);
         }
     }
 
     fn serve(
         &self,
-        stream: Transport,
-        handler: Arc<impl Handler>,
+        stream: Box<dyn Stream>,
+        admission: Admission,
         timeouts: Timeouts,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) {
+        let handler = Arc::clone(&self.handler);
         let stop = self.stop.clone();
-        let tls = self.tls.as_ref().map(ArcSwap::load_full);
+        let config = self.tls.as_ref().map(ArcSwap::load_full);
         self.tasks.spawn(async move {
-            let stream = match tls {
-                Some(tls) => stream.secure(tls, timeouts.header, &stop).await,
+            let stream = match config {
+                // Boxed, so that connections without TLS do not have space for a handshake.
+                Some(config) => {
+                    Box::pin(tls::handshake(stream, config, timeouts.header, &stop)).await
+                }
                 None => Ok(stream),
             };
             match stream {
-                Ok(stream) => connection::serve(stream, handler, timeouts, &stop).await,
+                Ok(stream) => connection::serve(stream, handler, admission, timeouts, &stop).await,
                 Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
             }
-            drop(place);
+            drop(permit);
         });
-    }
-}
-
-/// Answers whoever came over the limit.
-struct TurnedAway;
-
-impl Handler for TurnedAway {
-    type Body = Full<Bytes>;
-
-    async fn answer(&self, _: Request<CallerBody>, _: &mut Alarm) -> Response<Self::Body> {
-        let message = "the gateway has too many connections";
-        let mut answer = response::refusal(&Refusal::Unavailable(message));
-        close(&mut answer);
-        answer
     }
 }

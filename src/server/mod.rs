@@ -1,20 +1,28 @@
-//! The listener that legacy callers see: sockets, connections, time limits and the order in which
-//! it stops. It knows the shape of an answer and nothing of what is asked.
+//! The HTTP server: sockets, TLS, connections, their limits and timeouts, and the order of a shutdown.
+//!
+//! A [`Listener`] accepts connections within [`Limits`] and runs each in a task. hyper reads the requests
+//! and a [`Handler`] responds to them. The server knows nothing of what is asked.
 
+mod body;
 mod connection;
-mod framing;
-pub(crate) mod head;
+mod connection_state;
+mod handler;
+mod limits;
 mod listener;
-mod occupancy;
-mod progress;
 mod socket;
 mod socket_file;
-mod stream;
-mod transport;
+mod timeout_stream;
+mod tls;
+pub(crate) mod validate;
 
-pub use connection::{CallerBody, Handler};
+pub use body::RequestBody;
+pub use handler::Handler;
+pub use limits::{Limits, Occupancy};
 pub use listener::Listener;
-pub use occupancy::{Limits, Occupancy};
 pub use socket::{Address, Socket, bind};
 pub use socket_file::SocketFile;
-pub(crate) use {connection::serve, stream::Timeouts};
+pub use validate::InvalidHead;
+pub(crate) use {
+    connection::{Admission, serve},
+    limits::Timeouts,
+};

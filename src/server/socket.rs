@@ -1,26 +1,25 @@
-//! What is listened on: a TCP port or a Unix socket, from its opening to the last caller that waits
-//! in the system's queue. What becomes of a caller belongs in `listener.rs`.
+//! Listening sockets: a TCP port or a Unix socket, from binding it to draining its backlog.
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::{socket_file::SocketFile, transport::Transport};
-use crate::config::Listen;
+use super::socket_file::SocketFile;
+use crate::{config::Listen, net::Stream};
 
-/// How many callers may wait in the system's queue.
-pub(super) const BACKLOG: u32 = 1024;
+/// Connections that the system queues until they are accepted.
+const BACKLOG: u32 = 1024;
 
-/// A socket that is listened on.
+/// A listening socket.
 #[derive(Debug)]
 pub enum Socket {
-    /// At an address.
+    /// A TCP port.
     Tcp(TcpListener),
-    /// At a file, which goes when it is dropped.
+    /// A Unix socket. Dropping the file removes it.
     Unix(UnixListener, SocketFile),
 }
 
-/// Where a listener is found.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// TCP, without TLS.
@@ -32,7 +31,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// The address and the port; none for a Unix socket.
+    /// The TCP address; `None` for a Unix socket.
     #[must_use]
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
@@ -52,10 +51,10 @@ impl fmt::Display for Address {
     }
 }
 
-/// Binds an address, with the address in the error.
+/// Binds a TCP address; an error names it.
 ///
 /// # Errors
-/// The system refuses it.
+/// The address cannot be bound.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
@@ -69,14 +68,14 @@ impl From<TcpListener> for Socket {
 }
 
 impl Socket {
-    /// Opens what the configuration names, which is part of the error.
+    /// Binds the configured address; an error names it.
     ///
     /// # Errors
-    /// The system refuses it, or what is at the path of a Unix socket must not be replaced.
+    /// The address cannot be bound, or the file at the path of a Unix socket must not be replaced.
     pub async fn open(listen: &Listen) -> io::Result<Self> {
         match listen {
             Listen::Tcp(address) => bind(*address).await.map(Self::Tcp),
-            Listen::Unix { path, mode } => match SocketFile::open(path, *mode).await {
+            Listen::Unix { path, mode } => match SocketFile::listen(path, *mode, BACKLOG).await {
                 Ok((socket, file)) => Ok(Self::Unix(socket, file)),
                 Err(error) => {
                     let message = format!("cannot listen on unix:{}: {error}", path.display());
@@ -86,10 +85,10 @@ impl Socket {
         }
     }
 
-    /// Where it is found, by callers who speak TLS or who do not.
+    /// The address, for clients with or without TLS.
     ///
     /// # Errors
-    /// The system does not tell.
+    /// The system does not know the socket's address.
     pub(super) fn address(&self, has_tls: bool) -> io::Result<Address> {
         Ok(match self {
             Self::Tcp(socket) if has_tls => Address::Https(socket.local_addr()?),
@@ -98,51 +97,51 @@ impl Socket {
         })
     }
 
-    /// The next caller. Dropping the future loses none.
-    pub(super) async fn accept(&self) -> io::Result<Transport> {
+    /// Accepts one connection. Cancel safe: dropping the future loses none.
+    pub(super) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Tcp(socket) => socket.accept().await.map(|(stream, _)| tcp(stream)),
-            Self::Unix(socket, _) => Ok(Transport::Unix(socket.accept().await?.0)),
+            Self::Unix(socket, _) => Ok(Box::new(socket.accept().await?.0)),
         }
     }
 
-    /// Closes it. Those who waited in the system's queue are accepted before: the system is asked for
-    /// them, and not the runtime, which may not have heard of them yet.
-    pub(super) fn close(self) -> Vec<Transport> {
-        let waiting = match self {
+    /// Closes the socket and returns the connections of its backlog. They are accepted by system calls,
+    /// because the runtime may not have seen their readiness yet.
+    pub(super) fn close(self) -> Vec<Box<dyn Stream>> {
+        let backlog = match self {
             Self::Tcp(socket) => socket.into_std().map(|socket| {
-                waiting(|| {
+                accept_backlog(|| {
                     let (stream, _) = socket.accept()?;
                     stream.set_nonblocking(true)?;
                     TcpStream::from_std(stream).map(tcp)
                 })
             }),
             Self::Unix(socket, file) => {
-                // From now on nobody finds it, so those who wait are all there are.
+                // Without its file the socket gets no new connections.
                 drop(file);
                 socket.into_std().map(|socket| {
-                    waiting(|| {
+                    accept_backlog(|| {
                         let (stream, _) = socket.accept()?;
                         stream.set_nonblocking(true)?;
-                        UnixStream::from_std(stream).map(Transport::Unix)
+                        Ok(Box::new(UnixStream::from_std(stream)?) as Box<dyn Stream>)
                     })
                 })
             }
         };
-        // It fails only where the system knows nothing of the socket, and then of no caller either.
-        waiting.unwrap_or_default()
+        // It fails only if the descriptor cannot be deregistered; then the backlog is lost with it.
+        backlog.unwrap_or_default()
     }
 }
 
-/// Accepts until nobody waits, or as many as could have waited when it began.
-fn waiting(mut accept: impl FnMut() -> io::Result<Transport>) -> Vec<Transport> {
+/// Accepts until the backlog is empty, at most as many connections as it holds.
+fn accept_backlog(mut accept: impl FnMut() -> io::Result<Box<dyn Stream>>) -> Vec<Box<dyn Stream>> {
     let mut accepted = Vec::new();
     for _ in 0..=BACKLOG {
         match accept() {
             Ok(stream) => accepted.push(stream),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) => {
-                tracing::warn!(%error, "those who wait could not be accepted");
+                tracing::warn!(%error, "a connection in the backlog could not be accepted");
                 break;
             }
         }
@@ -150,9 +149,9 @@ fn waiting(mut accept: impl FnMut() -> io::Result<Transport>) -> Vec<Transport> 
     accepted
 }
 
-fn tcp(stream: TcpStream) -> Transport {
-    // Answers are small and written at once; waiting to fill a packet only delays them. It fails only
-    // for a caller who is gone.
+fn tcp(stream: TcpStream) -> Box<dyn Stream> {
+    // Responses are small and written at once; Nagle's algorithm would only delay them. Fails only if
+    // the client has disconnected.
     let _ = stream.set_nodelay(true);
-    Transport::Tcp(stream)
+    Box::new(stream)
 }

@@ -1,5 +1,5 @@
-//! The file of a Unix socket: made with its mode before anybody can connect, in place of one that
-//! nobody listens on any more, and removed at the end.
+//! The file of a Unix socket: created with its mode before clients can connect, in place of a stale
+//! one, and removed at the end.
 
 use std::{
     fs, io,
@@ -9,33 +9,35 @@ use std::{
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::socket::BACKLOG;
-
-/// The file, which is removed when this is dropped, unless another has taken its place.
+/// Removes the file when dropped, unless another file has replaced it.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// The device and the file's number on it.
+    /// Device and inode.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Makes it, with these permission bits, and listens on it.
+    /// Creates the socket with these permission bits and listens on it.
     ///
     /// # Errors
-    /// Somebody listens there, the file is no socket, or the system refuses it.
-    pub(super) async fn open(path: &Path, mode: u32) -> io::Result<(UnixListener, Self)> {
-        clear(path).await?;
+    /// A process listens at the path, the file there is not a socket, or the system refuses.
+    pub(super) async fn listen(
+        path: &Path,
+        mode: u32,
+        backlog: u32,
+    ) -> io::Result<(UnixListener, Self)> {
+        remove_stale(path).await?;
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
         let file = Self {
             path: path.to_owned(),
             identity: identity(path)?,
         };
-        // Until it is listened on nobody can connect, so the mode that the file was made with, which
-        // depends on the umask, lets nobody in.
+        // Clients cannot connect before `listen`, so the mode that the umask gave the file is never in
+        // effect.
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        Ok((socket.listen(BACKLOG)?, file))
+        Ok((socket.listen(backlog)?, file))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -46,20 +48,20 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
-            // Where this fails, the next start finds that nobody listens on it.
+            // If this fails, the next start removes the file as stale.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Makes room at the path: a socket that nobody listens on was left behind. Or another gateway is just
-/// about to listen on it: nothing keeps two that start in the same moment apart.
-async fn clear(path: &Path) -> io::Result<()> {
+/// Removes a socket file without a listener. Two gateways that start at the same moment are not told
+/// apart: the file may belong to one that has not called `listen` yet.
+async fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
         Ok(found) if !found.file_type().is_socket() => {
-            let message = "what is there is no socket; remove it, or name another path";
+            let message = "the file there is not a socket; remove it, or name another path";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         Ok(_) => (),
@@ -67,12 +69,12 @@ async fn clear(path: &Path) -> io::Result<()> {
     match UnixStream::connect(path).await {
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            "somebody listens on it",
+            "another process listens on it",
         )),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) => Err(io::Error::new(
             error.kind(),
-            format!("there is a socket, and whether somebody listens on it is unknown: {error}"),
+            format!("there is a socket, and whether a process listens on it is unknown: {error}"),
         )),
     }
 }

@@ -1,58 +1,25 @@
-//! Logs: where tracing's events go and how they look. What is logged is up to each module, and is
-//! never a path, a token or a phone number.
+//! What the gateway records about itself: the log, the metrics and the ids of requests.
 //!
-//! How lines reach stderr is in `sink.rs`, how they look as JSON in `json_line.rs`, and what is told of a
-//! panic in `panic.rs`.
+//! Below everything else: it knows no vendor, no queue and no budget. What the operator sees of the
+//! running gateway is in `admin`, the log line of a request in `gateway/access_log.rs`.
 
 mod json_line;
+mod labels;
+mod log;
+mod metrics;
 mod panic;
-mod sink;
+mod request_id;
+mod trace;
+mod writer;
 
-use std::{io, thread};
-
-use tracing::{level_filters::LevelFilter, subscriber::set_global_default};
-use tracing_subscriber::{Registry, layer::SubscriberExt as _, reload};
-
-use self::{json_line::JsonLine, sink::Sink};
-use crate::config::{Log, LogFormat};
-
-pub use self::{
-    panic::hide_panic_messages,
-    sink::{LogWriter, dropped_lines},
+pub(crate) use self::{
+    labels::{Label, method},
+    metrics::{Called, Reloaded, Served},
 };
-
-/// The least severe level that is written, which can be changed.
-#[derive(Clone)]
-pub struct LogLevel(reload::Handle<LevelFilter, Registry>);
-
-impl LogLevel {
-    /// Writes what is at least as severe as this from now on.
-    pub fn set(&self, level: LevelFilter) {
-        // It fails only where nothing is logged any more.
-        let _ = self.0.reload(level);
-    }
-}
-
-/// Sends all events of the process to stderr.
-///
-/// # Errors
-/// The system has no thread for it, or it was done before.
-pub fn start(log: &Log) -> io::Result<(LogWriter, LogLevel)> {
-    let sink = Sink::new(log.format);
-    let (level, handle) = reload::Layer::new(log.level);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(sink.clone());
-    let all = tracing_subscriber::registry().with(level);
-    match log.format {
-        LogFormat::Json => set_global_default(all.with(lines.event_format(JsonLine))),
-        LogFormat::Text => set_global_default(all.with(lines)),
-    }
-    .map_err(io::Error::other)?;
-    let writing = sink.clone();
-    thread::Builder::new()
-        .name("log".into())
-        .spawn(move || writing.write_until_closed(&mut io::stderr()))?;
-    Ok((LogWriter::new(sink), LogLevel(handle)))
-}
+pub use self::{
+    log::{LogLevel, start},
+    metrics::Metrics,
+    panic::hide_panic_messages,
+    trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
+    writer::{LogWriter, dropped_lines},
+};

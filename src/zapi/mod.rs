@@ -1,8 +1,9 @@
-//! The old vendor's language: what its callers send and what they read back. It knows the domain,
+//! Z-API's language: the calls of legacy clients and the responses that they read. Knows the domain,
 //! and neither Ryze nor sockets.
 
-pub mod accounts;
+pub mod auth;
+pub mod rejection;
 pub mod request;
 pub mod response;
-pub mod route;
 pub mod router;
+pub mod routes;

@@ -1,5 +1,4 @@
-//! Reads what a Z-API call wants done, once its caller is known. Which calls there are is in
-//! `route.rs`, who may make them in `accounts.rs`.
+//! Reads the operation of an authenticated Z-API call from its query or body.
 
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    response::Refusal,
-    route::{Call, Input, Route, Words},
+    rejection::{BadRequest, Rejection, UnsupportedMediaType},
+    routes::{Call, Input, Route, Values},
 };
 use crate::{
     config::ContactsBlacklist,
@@ -20,34 +19,52 @@ use crate::{
     privacy::{Audience, Change, Operation},
 };
 
-/// What a body may take, and what becomes of a list of contacts.
+/// Limits of a request body, and the policy on lists of contacts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a body.
+    /// `server.max_body`, in bytes.
     pub max_body: usize,
-    /// Time for a whole body.
+    /// `server.body_timeout`, for a whole body.
     pub body_timeout: Duration,
-    /// What becomes of a list of contacts.
+    /// `policy.contacts_blacklist`.
     pub contacts_blacklist: ContactsBlacklist,
 }
 
-/// Reads the operation that a call asks for, by `deadline`. A body is read where the call has one, and
-/// not before its content type is right.
+/// A call that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadCall {
+    /// What to do on Ryze.
+    pub operation: Operation,
+    /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
+    pub drops_contacts: bool,
+}
+
+impl From<Operation> for ReadCall {
+    fn from(operation: Operation) -> Self {
+        Self {
+            operation,
+            drops_contacts: false,
+        }
+    }
+}
+
+/// Reads the operation that a call asks for, by `deadline`. The body of a call that takes one is read
+/// only after its content type was checked.
 ///
 /// # Errors
-/// What the caller has to mend.
+/// A rejection that says what the client has to change.
 pub async fn operation<B>(
     route: &Route,
     parts: &Parts,
     body: B,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Operation, Refusal>
+) -> Result<ReadCall, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (setting, audience) = match route.call {
+    match route.call {
         Call::Change {
             setting,
             values,
@@ -56,8 +73,12 @@ where
         } => {
             check_content_type(&parts.headers)?;
             let body = read_body(body, limits, deadline).await?;
-            let audience = read_object(&body, field, values, limits.contacts_blacklist)?;
-            (setting, audience)
+            let (audience, drops_contacts) =
+                read_object(&body, field, values, limits.contacts_blacklist)?;
+            Ok(ReadCall {
+                operation: Operation::Change(Change { setting, audience }),
+                drops_contacts,
+            })
         }
         Call::Change {
             setting,
@@ -67,39 +88,34 @@ where
         } => {
             let query = parts.uri.query().unwrap_or_default();
             let audience = read_query(query, parameter, values)?;
-            pass_over(body, limits, deadline).await?;
-            (setting, audience)
+            discard(body, limits, deadline).await?;
+            Ok(Operation::Change(Change { setting, audience }).into())
         }
         Call::Read => {
-            pass_over(body, limits, deadline).await?;
-            return Ok(Operation::Read);
+            discard(body, limits, deadline).await?;
+            Ok(Operation::Read.into())
         }
-        Call::Untranslatable { what } => {
-            return Err(Refusal::NoCounterpart(format!(
-                "Ryze has no call to {what}. Nothing was changed."
-            )));
-        }
-    };
-    Ok(Operation::Change(Change { setting, audience }))
+        Call::Untranslatable { what } => Err(Rejection::NoCounterpart(what)),
+    }
 }
 
-/// Takes a body that means nothing, so that the connection can be used again. A request that broke off
-/// is none all the same.
-async fn pass_over<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Refusal>
+/// Reads and discards a body, so that the connection can be reused. A body that ends early is an error
+/// here too.
+async fn discard<B>(body: B, limits: &Limits, deadline: Instant) -> Result<(), Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     match read_body(body, limits, deadline).await {
-        Ok(_) | Err(Refusal::BodyTooLarge { .. }) => Ok(()),
-        Err(refusal) => Err(refusal),
+        Ok(_) | Err(Rejection::BodyTooLarge { .. }) => Ok(()),
+        Err(rejection) => Err(rejection),
     }
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::UnsupportedMediaType(
-            "send the body without a Content-Encoding",
+        return Err(Rejection::UnsupportedMediaType(
+            UnsupportedMediaType::Encoded,
         ));
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
@@ -111,18 +127,18 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     if is_json && types.next().is_none() {
         Ok(())
     } else {
-        Err(Refusal::UnsupportedMediaType(
-            "send a JSON body with the header Content-Type: application/json",
+        Err(Rejection::UnsupportedMediaType(
+            UnsupportedMediaType::NotJson,
         ))
     }
 }
 
-async fn read_body<B>(body: B, limits: &Limits, deadline: Instant) -> Result<Bytes, Refusal>
+async fn read_body<B>(body: B, limits: &Limits, deadline: Instant) -> Result<Bytes, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let too_large = Refusal::BodyTooLarge {
+    let too_large = Rejection::BodyTooLarge {
         limit: limits.max_body,
     };
     if body.size_hint().lower() > limits.max_body as u64 {
@@ -131,54 +147,47 @@ where
     let whole = Limited::new(body, limits.max_body).collect();
     let deadline = deadline.min(Instant::now() + limits.body_timeout);
     match timeout_at(deadline, whole).await {
-        Err(_) => Err(Refusal::BodyTooSlow),
+        Err(_) => Err(Rejection::BodyTooSlow),
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
-        Ok(Err(_)) => Err(Refusal::BadRequest(
-            "the body ended before it was complete".into(),
-        )),
+        Ok(Err(_)) => Err(BadRequest::IncompleteBody.into()),
     }
 }
 
+/// The value of `field`, and whether a list of contacts is dropped.
 fn read_object(
     body: &[u8],
-    field: &str,
-    values: Words,
+    field: &'static str,
+    values: Values,
     policy: ContactsBlacklist,
-) -> Result<Audience, Refusal> {
-    let malformed = |error| {
-        Refusal::BadRequest(format!(
-            "the body is not the JSON object of this call: {error}"
-        ))
+) -> Result<(Audience, bool), Rejection> {
+    let [value, contacts] = json::object(body, [field, "contactsBlacklist"])
+        .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
+    let expected = |sent_instead| BadRequest::Value {
+        name: field,
+        in_query: false,
+        values,
+        sent_instead,
     };
-    let [value, contacts] = json::object(body, [field, "contactsBlacklist"]).map_err(malformed)?;
     let Some(value) = value else {
         let other = other_field(field);
-        let hint = match json::object(body, [other]) {
-            Ok([Some(_)]) => format!(", not {other} as in other privacy calls"),
-            _ => String::new(),
-        };
-        let expected = expected(field, values);
-        return Err(Refusal::BadRequest(format!("{expected}{hint}")));
+        let has_other = matches!(json::object(body, [other]), Ok([Some(_)]));
+        return Err(expected(has_other.then_some(other)).into());
     };
     let audience = json::string(value)
         .and_then(|word| find(values, &word))
-        .ok_or_else(|| Refusal::BadRequest(expected(field, values)))?;
-    if audience == Audience::ContactsExcept
-        && let Some(contacts) = contacts
-        && has_contacts(contacts)?
-        && policy == ContactsBlacklist::Refuse
-    {
-        return Err(Refusal::ContactsList(
-            "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
-             the mode switched and the list dropped, the operator of the gateway sets \
-             policy.contacts_blacklist to \"mode_only\".",
-        ));
+        .ok_or_else(|| expected(None))?;
+    let has_contacts = match contacts {
+        Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
+        _ => false,
+    };
+    if has_contacts && policy == ContactsBlacklist::Refuse {
+        return Err(Rejection::ContactsList);
     }
-    Ok(audience)
+    Ok((audience, has_contacts))
 }
 
-/// The field that callers take for the right one, because other privacy calls have it.
+/// The field that clients confuse with this one, because other privacy calls have it.
 fn other_field(field: &str) -> &'static str {
     if field == "type" {
         "visualizationType"
@@ -187,53 +196,47 @@ fn other_field(field: &str) -> &'static str {
     }
 }
 
-fn read_query(query: &str, parameter: &str, values: Words) -> Result<Audience, Refusal> {
+fn read_query(query: &str, parameter: &'static str, values: Values) -> Result<Audience, Rejection> {
     let mut sent = form_urlencoded::parse(query.as_bytes())
         .filter_map(|(name, value)| (name == parameter).then_some(value));
     match (sent.next(), sent.next()) {
         (Some(word), None) => find(values, &word),
         _ => None,
     }
-    .ok_or_else(|| Refusal::BadRequest(expected(&format!("the query's {parameter}"), values)))
+    .ok_or(Rejection::BadRequest(BadRequest::Value {
+        name: parameter,
+        in_query: true,
+        values,
+        sent_instead: None,
+    }))
 }
 
-fn find(values: Words, word: &str) -> Option<Audience> {
+fn find(values: Values, word: &str) -> Option<Audience> {
     values
         .iter()
         .find_map(|(known, audience)| (*known == word).then_some(*audience))
 }
 
-fn expected(field: &str, values: Words) -> String {
-    let words: Vec<_> = values.iter().map(|(word, _)| *word).collect();
-    format!("{field} must be one of {}", words.join(", "))
-}
-
-/// Whether a list of contacts has any. None, `null` and an empty list mean "switch the mode, change
-/// nobody".
-fn has_contacts(list: &RawValue) -> Result<bool, Refusal> {
-    let malformed = || {
-        Refusal::BadRequest(
-            "contactsBlacklist must be a list of {\"action\":\"add\" or \"remove\",\"phone\":\"digits\"}"
-                .into(),
-        )
-    };
+/// Whether a list has contacts. An absent list, `null` and `[]` mean "switch the mode, change no
+/// contact".
+fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
     let contacts: Option<Vec<&RawValue>> =
-        serde_json::from_str(list.get()).map_err(|_| malformed())?;
+        serde_json::from_str(list.get()).map_err(|_| BadRequest::ContactsList)?;
     let contacts = contacts.unwrap_or_default();
     for contact in &contacts {
         let fields = json::object(contact.get().as_bytes(), ["action", "phone"]);
         let [action, phone] = fields
-            .map_err(|_| malformed())?
+            .map_err(|_| BadRequest::ContactsList)?
             .map(|value| value.and_then(json::string).unwrap_or_default());
         if !matches!(&*action, "add" | "remove") || !is_phone(&phone) {
-            return Err(malformed());
+            return Err(BadRequest::ContactsList);
         }
     }
     Ok(!contacts.is_empty())
 }
 
-/// Digits, as the documentation asks for, also as callers write them: with a `+`, or with the
-/// `@lid` of an id.
+/// Accepts digits, as documented, and the forms that clients send: a leading `+`, or the `@lid` of an
+/// id.
 fn is_phone(phone: &str) -> bool {
     let digits = phone.strip_prefix('+').unwrap_or(phone);
     let digits = digits.strip_suffix("@lid").unwrap_or(digits);

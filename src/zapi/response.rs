@@ -1,6 +1,7 @@
-//! Every answer in Z-API's words: the one place that turns what happened into status, headers and
-//! body. Callers match on substrings of the sentences, so those stay exact. Why a thing happened
-//! does not belong here.
+//! Responses in Z-API's words: the one place that maps outcomes and rejections to status, headers and
+//! body, and the home of every sentence that a client reads.
+//!
+//! Clients match on substrings of the sentences, so those stay exact.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -9,91 +10,25 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::route::{self, Call, ROUTES};
-use crate::privacy::{Failure, Limiter, Operation, Outcome, Settings};
+use super::{
+    rejection::{BadRequest, Rejection, Unavailable, UnsupportedMediaType},
+    routes::{self, Call, ROUTES},
+};
+use crate::{
+    privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    proxy,
+    server::InvalidHead,
+};
 
-/// An answer, ready to be sent.
+/// A complete response.
 pub type Answer = Response<Full<Bytes>>;
 
-/// When somebody who found the instance busy, or the gateway full or stopping, may try again.
+/// `Retry-After` of a 503.
 const SOON: Duration = Duration::from_secs(1);
+const INCOMPLETE_BODY: &str = "the body ended before it was complete";
 
-/// Why a request was not tried on Ryze, and has no answer of the fallback either.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Something is wrong with it; says what.
-    BadRequest(String),
-    /// No such call.
-    UnknownPath {
-        /// The path below the instance that the caller probably meant.
-        instead: Option<&'static str>,
-    },
-    /// The call takes another method.
-    WrongMethod {
-        /// That method.
-        allow: &'static str,
-    },
-    /// Id and token are not a configured pair.
-    UnknownInstance,
-    /// A `Client-Token` is asked for, and none was sent.
-    ClientTokenMissing,
-    /// Another `Client-Token` is asked for.
-    ClientTokenWrong,
-    /// The body is not announced as plain JSON; says what to send.
-    UnsupportedMediaType(&'static str),
-    /// The body has more bytes than the limit.
-    BodyTooLarge {
-        /// In bytes.
-        limit: usize,
-    },
-    /// The body did not come in time.
-    BodyTooSlow,
-    /// Understood, but Ryze has no such call; says so and that nothing was changed.
-    NoCounterpart(String),
-    /// Understood, but Ryze cannot change a list of contacts; says so and that nothing was changed.
-    ContactsList(&'static str),
-    /// The gateway is full or stopping; says which.
-    Unavailable(&'static str),
-    /// The fallback cannot be reached or its answer is broken; says which.
-    BadGateway(&'static str),
-    /// The fallback does not answer; says so.
-    GatewayTimeout(&'static str),
-}
-
-impl Refusal {
-    /// Whether the call asked for what Ryze cannot do.
-    #[must_use]
-    pub fn is_unsupported(&self) -> bool {
-        matches!(
-            self,
-            Self::UnknownPath { .. } | Self::NoCounterpart(_) | Self::ContactsList(_)
-        )
-    }
-
-    /// What it is, in one of a few words.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::BadRequest(_) => "bad_request",
-            Self::UnknownPath { .. } => "unknown_path",
-            Self::WrongMethod { .. } => "wrong_method",
-            Self::UnknownInstance => "unknown_instance",
-            Self::ClientTokenMissing => "client_token_missing",
-            Self::ClientTokenWrong => "client_token_wrong",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::NoCounterpart(_) => "no_counterpart",
-            Self::ContactsList(_) => "contacts_list",
-            Self::Unavailable(_) => "unavailable",
-            Self::BadGateway(_) => "fallback_failed",
-            Self::GatewayTimeout(_) => "fallback_timeout",
-        }
-    }
-}
-
-/// The body of every answer that is not a success: Z-API's two shapes, and `success` for the
-/// callers that look at nothing else.
+/// The body of every response that is not a success: Z-API's two shapes, plus `success` for clients
+/// that look at nothing else.
 #[derive(Serialize)]
 struct Body<'text> {
     success: bool,
@@ -102,7 +37,7 @@ struct Body<'text> {
     message: Option<&'text str>,
 }
 
-/// The answer to an operation.
+/// The response to an operation.
 #[must_use]
 pub fn outcome(operation: &Operation, outcome: &Outcome) -> Answer {
     match (operation, outcome) {
@@ -119,8 +54,8 @@ pub fn outcome(operation: &Operation, outcome: &Outcome) -> Answer {
     }
 }
 
-/// The settings in Z-API's words, `null` for a value that it has no word for. Z-API has no such call;
-/// the keys are its own.
+/// The settings in Z-API's words, `null` for a value that Z-API has no word for. The keys are the
+/// gateway's own, because Z-API has no such call.
 fn shown(settings: &Settings) -> String {
     let mut fields = Vec::with_capacity(ROUTES.len());
     for route in &ROUTES {
@@ -132,7 +67,7 @@ fn shown(settings: &Settings) -> String {
         } = route.call
         {
             let audience = settings.get(setting);
-            fields.push(match audience.and_then(|it| route::word(values, it)) {
+            fields.push(match audience.and_then(|it| routes::word(values, it)) {
                 Some(word) => format!("\"{key}\":\"{word}\""),
                 None => format!("\"{key}\":null"),
             });
@@ -170,6 +105,9 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
         Failure::NotSent => {
             unavailable("it could not be sent to Ryze in time; nothing was changed")
         }
+        Failure::QueueFull => {
+            unavailable("too many calls of this instance are waiting already; nothing was changed")
+        }
         Failure::Unknown => gateway_timeout(match operation {
             Operation::Change(_) => {
                 "the change was sent and not confirmed in time; it may still take effect"
@@ -179,12 +117,12 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
     }
 }
 
-/// The answer to a request that was not tried.
+/// The response to a call that was rejected.
 #[must_use]
-pub fn refusal(refusal: &Refusal) -> Answer {
-    match refusal {
-        Refusal::BadRequest(message) => framework(StatusCode::BAD_REQUEST, "BAD_REQUEST", message),
-        Refusal::UnknownPath { instead } => {
+pub fn rejection(rejection: &Rejection) -> Answer {
+    match rejection {
+        Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
+        Rejection::UnknownPath { instead } => {
             let message = "Unable to find matching target resource method";
             let message = match instead {
                 Some(path) => Cow::from(format!("{message}; use /{path}")),
@@ -192,45 +130,140 @@ pub fn refusal(refusal: &Refusal) -> Answer {
             };
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }
-        Refusal::WrongMethod { allow } => with(
-            framework(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                "HTTP 405 Method Not Allowed",
-            ),
-            header::ALLOW,
-            HeaderValue::from_static(allow),
-        ),
-        Refusal::UnknownInstance => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
-        Refusal::ClientTokenMissing => {
+        Rejection::WrongMethod { allow } => method_not_allowed(allow),
+        Rejection::UnknownInstance => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
+        Rejection::ClientTokenMissing => {
             sentence(StatusCode::FORBIDDEN, "Client-Token null not allowed")
         }
-        Refusal::ClientTokenWrong => sentence(StatusCode::FORBIDDEN, "Client-Token not allowed"),
-        Refusal::UnsupportedMediaType(message) => with(
-            framework(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                message,
-            ),
-            HeaderName::from_static("accept-post"),
-            HeaderValue::from_static("application/json"),
-        ),
-        Refusal::BodyTooLarge { limit } => framework(
+        Rejection::ClientTokenWrong => sentence(StatusCode::FORBIDDEN, "Client-Token not allowed"),
+        Rejection::UnsupportedMediaType(problem) => unsupported_media_type(match problem {
+            UnsupportedMediaType::Encoded => "send the body without a Content-Encoding",
+            UnsupportedMediaType::NotJson => {
+                "send a JSON body with the header Content-Type: application/json"
+            }
+        }),
+        Rejection::BodyTooLarge { limit } => framework(
             StatusCode::PAYLOAD_TOO_LARGE,
             "REQUEST_ENTITY_TOO_LARGE",
             &format!("the body has more than {limit} bytes"),
         ),
-        Refusal::BodyTooSlow => framework(
-            StatusCode::REQUEST_TIMEOUT,
-            "REQUEST_TIMEOUT",
-            "the body did not arrive in time",
+        Rejection::BodyTooSlow => body_too_slow(),
+        Rejection::NoCounterpart(what) => {
+            unprocessable(&format!("Ryze has no call to {what}. Nothing was changed."))
+        }
+        Rejection::ContactsList => unprocessable(
+            "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
+             the mode switched and the list dropped, the operator of the gateway sets \
+             policy.contacts_blacklist to \"mode_only\".",
         ),
-        Refusal::NoCounterpart(message) => unprocessable(message),
-        Refusal::ContactsList(message) => unprocessable(message),
-        Refusal::Unavailable(message) => unavailable(message),
-        Refusal::BadGateway(message) => bad_gateway(message),
-        Refusal::GatewayTimeout(message) => gateway_timeout(message),
+        Rejection::Unavailable(reason) => unavailable(match reason {
+            Unavailable::Stopping => "the gateway is stopping; nothing was changed",
+            Unavailable::TooManyConnections => "the gateway has too many connections",
+        }),
+        Rejection::Fallback(error) => fallback_error(*error),
     }
+}
+
+fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
+    match problem {
+        BadRequest::Head(problem) => head_sentence(problem),
+        BadRequest::IncompleteBody => INCOMPLETE_BODY.into(),
+        BadRequest::NotTheObject(problem) => {
+            format!("the body is not the JSON object of this call: {problem}").into()
+        }
+        BadRequest::Value {
+            name,
+            in_query,
+            values,
+            sent_instead,
+        } => {
+            let place = if *in_query { "the query's " } else { "" };
+            let values: Vec<_> = values.iter().map(|(word, _)| *word).collect();
+            let hint = sent_instead.map_or_else(String::new, |other| {
+                format!(", not {other} as in other privacy calls")
+            });
+            format!("{place}{name} must be one of {}{hint}", values.join(", ")).into()
+        }
+        BadRequest::ContactsList => "contactsBlacklist must be a list of {\"action\":\"add\" or \
+             \"remove\",\"phone\":\"digits\"}"
+            .into(),
+    }
+}
+
+fn head_sentence(problem: &InvalidHead) -> Cow<'static, str> {
+    match problem {
+        InvalidHead::TargetForm => "the request target must be a path or an absolute URL".into(),
+        InvalidHead::TargetNotAscii => {
+            "the request target must be ASCII; percent-encode the rest".into()
+        }
+        InvalidHead::RepeatedHeader(name) => format!("the header {name} stands twice").into(),
+        InvalidHead::TransferEncoding => {
+            "the only Transfer-Encoding that is understood is chunked".into()
+        }
+        InvalidHead::HostMalformed => "the header host is malformed".into(),
+        InvalidHead::HostMissing => "the header host is missing".into(),
+    }
+}
+
+fn fallback_error(error: proxy::Error) -> Answer {
+    use proxy::Error;
+    match error {
+        Error::Method { allow } => method_not_allowed(allow),
+        Error::Upgrade => {
+            bad_request("the gateway does not switch protocols; send the request without Upgrade")
+        }
+        Error::TargetTooLong => bad_request("the request target is too long"),
+        Error::TargetInvalid => bad_request("the request target cannot be passed on"),
+        Error::IncompleteBody => bad_request(INCOMPLETE_BODY),
+        Error::BodyTooSlow => body_too_slow(),
+        Error::Loop => bad_gateway("the fallback leads back to the gateway"),
+        Error::Unreachable => bad_gateway("the fallback cannot be reached; nothing was sent to it"),
+        Error::Broken => bad_gateway(
+            "the fallback's connection or its answer broke; it may have carried the call out",
+        ),
+        Error::Unsolicited => bad_gateway("the fallback's answer is one that was not asked for"),
+        Error::EndlessInterim => bad_gateway(
+            "the fallback's interim answers do not end; it may have carried the call out",
+        ),
+        Error::Silent => {
+            gateway_timeout("the fallback did not answer in time; it may have carried the call out")
+        }
+        Error::Stopping => gateway_timeout(
+            "the gateway is stopping and the fallback has not answered; it may have carried the \
+             call out",
+        ),
+    }
+}
+
+fn bad_request(message: &str) -> Answer {
+    framework(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+}
+
+fn method_not_allowed(allow: &'static str) -> Answer {
+    let message = "HTTP 405 Method Not Allowed";
+    with(
+        framework(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            message,
+        ),
+        header::ALLOW,
+        HeaderValue::from_static(allow),
+    )
+}
+
+fn unsupported_media_type(message: &str) -> Answer {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    with(
+        framework(status, "UNSUPPORTED_MEDIA_TYPE", message),
+        HeaderName::from_static("accept-post"),
+        HeaderValue::from_static("application/json"),
+    )
+}
+
+fn body_too_slow() -> Answer {
+    let message = "the body did not arrive in time";
+    framework(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
 }
 
 fn sentence(status: StatusCode, error: &str) -> Answer {

@@ -1,60 +1,60 @@
-//! Who answers a call, by its head alone and in the order of the checks: path, method, credentials.
-//! What a call asks for belongs in `request.rs`, how another vendor is reached in `fallback`.
+//! Routing by the head alone: is a call answered by Ryze, by the fallback or by the gateway itself?
+//!
+//! The order of the checks is part of the contract: path, method, credentials.
 
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::{
-    accounts::Accounts,
-    response::Refusal,
-    route::{self, Call, Matched, Route},
+    auth::Accounts,
+    rejection::Rejection,
+    routes::{self, Call, Matched, Route},
 };
 
-/// Decides who answers. `F` is the way to the old vendor, where there is one.
+/// Routes calls. `F` is the proxy to the fallback.
 #[derive(Debug)]
 pub struct Router<F> {
     accounts: Accounts,
     fallback: Option<F>,
 }
 
-/// Who answers a call.
+/// The upstream of a call.
 #[derive(Debug)]
 pub enum Destination<'r, F> {
-    /// Ryze, for an instance of the configuration.
+    /// Ryze, for a configured instance.
     Ryze {
-        /// The call.
+        /// Which call.
         route: &'static Route,
-        /// The instance's place in the configuration.
+        /// Index of the instance in the configuration.
         instance: usize,
     },
-    /// The old vendor.
+    /// The fallback.
     Fallback(&'r F),
 }
 
-/// What is known of a call once it is routed.
+/// A routed call.
 #[derive(Debug)]
 pub struct Routed<'r, F> {
-    /// The row of the table that its path means, if there is one.
+    /// The route that matches its path.
     pub route: Option<&'static Route>,
-    /// The place in the configuration of the instance that it is for: where its credentials are right, or
-    /// where it is the old vendor's to look at them.
+    /// Index of its instance: if the credentials are right, or if the fallback is to check them.
     pub instance: Option<usize>,
-    /// Who answers it, or why nobody does.
-    pub destination: Result<Destination<'r, F>, Refusal>,
+    /// Where it goes, or why it is rejected.
+    pub destination: Result<Destination<'r, F>, Rejection>,
 }
 
 impl<F> Router<F> {
-    /// Routes the calls of these accounts, and all others to the fallback.
+    /// Routes the calls of these accounts to Ryze and all others to the fallback, if there is one.
     pub fn new(accounts: Accounts, fallback: Option<F>) -> Self {
         Self { accounts, fallback }
     }
 
-    /// The way to the old vendor, if there is one.
+    /// The proxy, if a fallback is configured.
     pub fn fallback(&self) -> Option<&F> {
         self.fallback.as_ref()
     }
 
-    /// Decides who answers the call with this head, which must be sound.
+    /// Routes the call with this head, which [`crate::server::validate`] has validated.
     pub fn route(&self, parts: &Parts) -> Routed<'_, F> {
         let path = parts.uri.path();
         let found = Matched::find(path);
@@ -69,7 +69,7 @@ impl<F> Router<F> {
         };
         let instance = match &destination {
             Ok(Destination::Ryze { instance, .. }) => Some(*instance),
-            Ok(Destination::Fallback(_)) => route::id(path).and_then(|id| self.accounts.find(id)),
+            Ok(Destination::Fallback(_)) => routes::id(path).and_then(|id| self.accounts.find(id)),
             Err(_) => None,
         };
         Routed {
@@ -79,7 +79,7 @@ impl<F> Router<F> {
         }
     }
 
-    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination<'_, F>, Refusal> {
+    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination<'_, F>, Rejection> {
         call.check_method(&parts.method)?;
         let instance = self.accounts.admit(call, &parts.headers)?;
         Ok(match (&call.route.call, &self.fallback) {
@@ -91,9 +91,9 @@ impl<F> Router<F> {
         })
     }
 
-    /// Whether a path is about the privacy of an instance of the configuration, be it ever so wrong:
-    /// its id, and somewhere behind it the word. What is wrong with such a call is said here, for the
-    /// old vendor answers many a mistake with a success, or might carry it out at the wrong place.
+    /// Whether the path targets `/privacy` of a configured instance, even if malformed. Such a call is
+    /// never forwarded: Z-API answers many invalid requests with 200, or might carry it out on the
+    /// wrong account.
     fn keeps(&self, path: &str) -> bool {
         if Matched::find(path).is_ok_and(|call| self.accounts.find(call.id).is_some()) {
             return true;

@@ -15,13 +15,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
-    lane::Lanes,
     privacy::{Audience, Change, Operation, Setting},
+    queue::Lanes,
     ryze::Client,
 };
 
-use crate::pipes::{Ending, Fate, Pipes, budget, target};
+use crate::pipes::{Ending, Fate, MAX_WAITING, Pipes, budget, target};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const ALL: Change = Change {
@@ -129,17 +128,16 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
     let client = Client::new(pipes.clone(), schedule.request_timeout);
     let budget = budget(schedule.share, schedule.burst, schedule.max_wait);
     let deadline = Duration::from_secs(30);
-    let lanes = Lanes::new(budget, client, deadline);
+    let lanes = Lanes::new(budget, client, deadline, MAX_WAITING);
     let mut callers = JoinSet::new();
     for caller in schedule.callers {
         sleep(caller.pause_before).await;
         let lanes = Arc::clone(&lanes);
         callers.spawn(async move {
             let target = target(&caller.instance.to_string());
-            let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
+            let until = Instant::now() + deadline;
             let trace = Arc::default();
-            let outcome =
-                lanes.carry_out(&target, Operation::Change(ALL), until, &mut alarm, &trace);
+            let outcome = lanes.carry_out(&target, Operation::Change(ALL), until, &trace);
             match caller.hangs_up_after {
                 Some(patience) => drop(timeout(patience, outcome).await),
                 None => drop(outcome.await),

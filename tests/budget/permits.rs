@@ -7,7 +7,7 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, advance, sleep, timeout},
 };
-use zapi_to_ryze::budget::{Budget, Terms};
+use zapi_to_ryze::budget::{Allowance, Budget, RefusedBy, Terms};
 
 use super::{MINUTE, millis, on_paused_clock};
 use crate::pipes::budget;
@@ -172,6 +172,30 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// Ryze's word for a token holds whether the token is configured or not: it may come back.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_still_holds_outlives_a_reload() {
+    let budget = self::budget(1000, 1000, Duration::ZERO);
+    let limited = async |token: u8, seconds: u64| {
+        let mut permit = budget.permit([token; 32]).await.unwrap();
+        permit.sent();
+        permit.answered(Some(Allowance {
+            remaining: 0,
+            reset: Duration::from_secs(seconds),
+        }));
+    };
+    limited(1, 50).await;
+    limited(2, 10).await;
+    sleep(Duration::from_secs(20)).await;
+    for configured in [vec![[3; 32]], vec![], vec![[1; 32]]] {
+        budget.serve(configured.into_iter());
+        let refused = budget.permit([1; 32]).await.unwrap_err();
+        assert_eq!(refused.by, RefusedBy::Upstream);
+        assert_eq!(refused.retry_after, Duration::from_secs(30));
+    }
+    budget.permit([2; 32]).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

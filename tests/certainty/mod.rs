@@ -8,9 +8,9 @@ mod truth;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::{net::TcpSocket, time::sleep};
+use tokio::time::sleep;
 
-use crate::harness::{Setup, Step, Upstream, answer, answers, refuses, soon};
+use crate::harness::{Setup, Step, Upstream, answer, answers, refuses, refusing, soon};
 
 const UPDATE: &str = r#"{"visibility":{"profile":"none"}}"#;
 const GET: &str = "GET";
@@ -223,10 +223,7 @@ async fn a_kept_connection_that_is_closed_before_a_request_is_nobodys_error() {
 
 #[tokio::test]
 async fn a_ryze_that_comes_up_late_is_nobodys_error() {
-    // Bound and not listening: connections are refused.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let base_url = format!("http://{}", socket.local_addr().unwrap());
+    let (socket, base_url) = refusing();
     let gateway = Setup::default().start(&base_url).await;
     let call = gateway.set_photo("NONE");
     let start = async {

@@ -128,14 +128,58 @@ async fn a_folded_update_that_fails_half_way_tells_each_caller_its_own_truth() {
     let mut runs = Vec::new();
     for (reason, statuses, requests) in cases {
         runs.push(tokio::spawn(async move {
-            let fault = Fault::new(Answer::FieldFailure {
-                field: "profile".into(),
-                reason: reason.into(),
-            });
+            let fault = Fault::new(Answer::field_failure("profile", reason));
             let (got, made, arrivals) = folded(vec![fault]).await;
             assert_eq!(got, statuses, "{reason}");
             assert_eq!(made, statuses.map(|status| status == 200), "{reason}");
             assert_eq!(arrivals, requests, "{reason}");
+        }));
+    }
+    for run in runs {
+        run.await.unwrap();
+    }
+}
+
+/// Ryze answers with another status than 500, or with a message that names no field.
+#[tokio::test]
+async fn a_folded_update_that_is_refused_or_throttled_half_way_tells_each_caller_its_own_truth() {
+    const FORBIDDEN: &str =
+        "failed to update profile privacy: info query returned status 403: forbidden";
+    const THROTTLED: &str =
+        "failed to update profile privacy: info query returned status 429: rate-overlimit";
+    const UNNAMED: &str = "info query returned status 403: forbidden";
+    const PHOTO: &str = r#"{"visibility":{"profile":"none"}}"#;
+    let refused: &[&str] = &[ALL, GET, LAST];
+    let throttled: &[&str] = &[ALL, GET];
+    let one_by_one: &[&str] = &[ALL, GET, PHOTO, LAST];
+    let cases = [
+        (429, FORBIDDEN, [200, 424, 200], refused),
+        (403, FORBIDDEN, [200, 424, 200], refused),
+        (400, FORBIDDEN, [200, 424, 200], refused),
+        (429, THROTTLED, [200, 429, 429], throttled),
+        (503, THROTTLED, [200, 429, 429], throttled),
+        (429, "rate-overlimit", [200, 429, 429], throttled),
+        (500, "rate-overlimit", [200, 429, 429], throttled),
+        (403, UNNAMED, [200, 200, 200], one_by_one),
+        (400, "it did not work", [200, 200, 200], one_by_one),
+    ];
+    let mut runs = Vec::new();
+    for (status, message, statuses, requests) in cases {
+        runs.push(tokio::spawn(async move {
+            let fault = Fault::new(Answer::FieldFailure {
+                field: "profile".into(),
+                status: StatusCode::from_u16(status).unwrap(),
+                message: message.into(),
+            });
+            let name = format!("{fault:?}");
+            let (got, made, mut arrivals) = folded(vec![fault]).await;
+            assert_eq!(got, statuses, "{name}");
+            assert_eq!(made, statuses.map(|status| status == 200), "{name}");
+            // Settings that go alone go in the order of their callers.
+            let mut requests = requests.to_vec();
+            arrivals.sort();
+            requests.sort_unstable();
+            assert_eq!(arrivals, requests, "{name}");
         }));
     }
     for run in runs {

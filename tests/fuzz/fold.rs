@@ -10,13 +10,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
-    lane::Lanes,
     privacy::{Audience, Change, Operation, Setting, Settings},
+    queue::Lanes,
     ryze::{Client, wire},
 };
 
-use crate::pipes::{Fate, Pipes, budget, target};
+use crate::pipes::{Fate, MAX_WAITING, Pipes, budget, target};
 
 const AUDIENCES: [Audience; 4] = [
     Audience::Everyone,
@@ -101,7 +100,7 @@ async fn sent(events: &[Event]) -> Vec<String> {
     let pipes = Pipes::new(move |_| Fate::confirmed_after(work));
     let client = Client::new(pipes.clone(), Duration::from_secs(180));
     let budget = budget(1000, 1000, Duration::from_secs(10));
-    let lanes = Lanes::new(budget, client, Duration::from_secs(3600));
+    let lanes = Lanes::new(budget, client, Duration::from_secs(3600), MAX_WAITING);
     let target = target("one");
     let mut callers = Vec::new();
     let mut now = Instant::now();
@@ -112,9 +111,8 @@ async fn sent(events: &[Event]) -> Vec<String> {
                 let operation = Operation::Change(*change);
                 callers.push(tokio::spawn(async move {
                     let deadline = Instant::now() + Duration::from_secs(3600);
-                    let mut alarm = Alarm::default();
                     lanes
-                        .carry_out(&target, operation, deadline, &mut alarm, &Arc::default())
+                        .carry_out(&target, operation, deadline, &Arc::default())
                         .await
                 }));
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use zapi_to_ryze::{
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     privacy::{Audience, Change, Setting},
     ryze::{Client, wire},
 };

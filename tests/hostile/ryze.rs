@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 use zapi_to_ryze::{
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     privacy::{Audience, Change, Setting},
     ryze::Client,
 };

@@ -1,5 +1,5 @@
 //! The ids of a request: the caller's or a new one, on the answer, in the log, and at Ryze with every
-//! request that is sent for it. Which ids are sound is tested beside `trace.rs`.
+//! request that is sent for it. Which ids are reused is tested in `request_id.rs` and `accounts.rs`.
 
 use serde_json::Value;
 
@@ -7,6 +7,7 @@ use super::Operated;
 use crate::harness::{Setup, Step, Upstream, answers, confirms, photo, refuses};
 use crate::process::request_lines;
 
+const ID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn with(headers: &str) -> String {
@@ -30,21 +31,21 @@ async fn the_callers_ids_are_carried_on_to_ryze_with_every_try() {
     let there = confirms(r#"{"visibility":{"profile":"all"}}"#);
     let upstream = Upstream::script(vec![lost, elsewhere, there]).await;
     let operated = Operated::start(&Setup::default().toml(&upstream.base_url)).await;
-    let ids = format!("X-Request-Id: call-1\r\ntraceparent: {PARENT}\r\ntracestate: a=1");
+    let ids = format!("X-Request-Id: {ID}\r\ntraceparent: {PARENT}\r\ntracestate: a=1");
     let reply = operated.send(with(&ids)).await;
     assert!(reply.is_success(), "{:?}", reply.message);
-    assert_eq!(reply.header("x-request-id"), Some("call-1"));
+    assert_eq!(reply.header("x-request-id"), Some(ID));
     let seen = upstream.seen();
     assert_eq!(seen.len(), 3, "an update, a look, and the update again");
     for request in seen {
-        assert_eq!(request.header("x-request-id"), Some("call-1"));
+        assert_eq!(request.header("x-request-id"), Some(ID));
         assert_eq!(request.header("traceparent"), Some(PARENT));
         assert_eq!(request.header("tracestate"), None);
     }
     let [line] = &log(operated).await[..] else {
         panic!("one line");
     };
-    assert_eq!(line["request_id"], "call-1");
+    assert_eq!(line["request_id"], ID);
     assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(line["ryze_calls"], 3);
     assert_eq!(line["outcome"], "confirmed");
@@ -58,7 +59,7 @@ async fn the_callers_ids_are_carried_on_to_ryze_with_every_try() {
 }
 
 #[tokio::test]
-async fn a_new_id_is_made_where_none_is_sent_or_none_that_may_be_told() {
+async fn a_new_id_is_made_if_none_is_sent_or_none_that_may_be_logged() {
     let upstream = Upstream::start(confirms(r#"{"visibility":{"profile":"all"}}"#)).await;
     let operated = Operated::start(&Setup::default().toml(&upstream.base_url)).await;
     let mut ids = Vec::new();
@@ -66,6 +67,7 @@ async fn a_new_id_is_made_where_none_is_sent_or_none_that_may_be_told() {
         "X: 1",
         "X-Request-Id: +5511999999999",
         "X-Request-Id: a b",
+        "X-Request-Id: call-1",
         "traceparent: x",
     ] {
         let reply = operated.send(with(headers)).await;
@@ -87,17 +89,19 @@ async fn a_new_id_is_made_where_none_is_sent_or_none_that_may_be_told() {
             .all(|request| request.header("traceparent").is_none())
     );
     let refused = operated
-        .send("GET /nowhere HTTP/1.1\r\nHost: g\r\nX-Request-Id: r\r\n\r\n")
+        .send(format!(
+            "GET /nowhere HTTP/1.1\r\nHost: g\r\nX-Request-Id: {ID}\r\n\r\n"
+        ))
         .await;
     assert_eq!(
         (refused.status, refused.header("x-request-id")),
-        (404, Some("r"))
+        (404, Some(ID))
     );
     let mut lines = log(operated).await;
     let last = lines.pop().unwrap();
     assert_eq!(
         [&last["request_id"], &last["outcome"]],
-        ["r", "unknown_path"]
+        [ID, "unknown_path"]
     );
     assert_eq!([&last["ryze_calls"], &last["upstream_ms"]], [0, 0]);
     let told: Vec<_> = lines
@@ -123,8 +127,8 @@ async fn the_old_vendor_gets_and_gives_the_ids_as_they_are() {
         format!("X-Request-Id: ours 5511999999999\r\ntraceparent: {PARENT}\r\ntracestate: a=1");
     let reply = operated.send(call(&ids)).await;
     assert_eq!(reply.header("x-request-id"), Some("theirs"));
-    let reply = operated.send(call("X-Request-Id: ours")).await;
-    assert_eq!(reply.header("x-request-id"), Some("ours"));
+    let reply = operated.send(call(&format!("X-Request-Id: {ID}"))).await;
+    assert_eq!(reply.header("x-request-id"), Some(ID));
     let reply = operated.send(call("X: 1")).await;
     assert_eq!(reply.header("x-request-id").unwrap().len(), 32);
     let seen = old_vendor.seen();
@@ -139,6 +143,6 @@ async fn the_old_vendor_gets_and_gives_the_ids_as_they_are() {
     assert!(!ids[0].contains("5511999999999"));
     assert_eq!(
         (ids[1], &lines[1]["outcome"]),
-        ("ours", &Value::from("forwarded"))
+        (ID, &Value::from("forwarded"))
     );
 }

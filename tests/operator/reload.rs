@@ -181,15 +181,7 @@ async fn what_needs_a_restart_stays_and_is_said() {
     }
     let status = operated.status().await;
     let told = &status["configuration"]["restart_pending"];
-    assert_eq!(
-        told,
-        &serde_json::json!([
-            "server.deadline",
-            "ryze.base_url",
-            "budget.requests_per_minute",
-            "budget.replicas"
-        ])
-    );
+    assert_eq!(told, &serde_json::json!(pending));
     assert_eq!(
         operated.sample("zapi_to_ryze_restart_pending").await,
         Some(1.0)
@@ -269,47 +261,160 @@ async fn what_is_known_of_an_instance_stays_where_it_stays() {
     assert_eq!(outcome().await, serde_json::Value::Null);
 }
 
-#[tokio::test]
-async fn a_rotated_token_does_not_let_an_older_value_overtake_a_newer_one() {
-    let ryze = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let before = Setup::default().toml(&format!("http://{}", ryze.local_addr().unwrap()));
-    let operated = Operated::start(&before).await;
-    let call = async |value: &str| {
-        let mut caller = TcpStream::connect(operated.address).await.unwrap();
-        caller.write_all(photo(value).as_bytes()).await.unwrap();
-        caller
-    };
-    let confirm = async |ryze: &mut TcpStream, value: &str| {
-        let settings = format!("{{\"visibility\":{{\"profile\":\"{value}\"}}}}");
-        let answer = confirmation(&settings);
-        ryze.write_all(answer.as_bytes()).await.unwrap();
-    };
-    let waiting = async |number: u64| {
-        soon(async { while operated.status().await["instances"][0]["waiting"] != number {} }).await;
-    };
-    let mut in_flight = call("CONTACTS").await;
-    let (mut ryze, _) = soon(ryze.accept()).await.unwrap();
-    let first = soon(Message::read(&mut ryze)).await.unwrap();
-    let mut older = call("ALL").await;
-    waiting(1).await;
-    operated
-        .reload(&before.replace("ryze-secret", "rotated"))
-        .await;
-    let mut newer = call("NONE").await;
-    waiting(2).await;
-    confirm(&mut ryze, "contacts").await;
-    assert!(Reply::read(&mut in_flight).await.is_success());
-    let second = soon(Message::read(&mut ryze)).await.unwrap();
-    confirm(&mut ryze, "none").await;
-    for caller in [&mut older, &mut newer] {
-        assert!(Reply::read(caller).await.is_success());
+/// A gateway in front of a Ryze that answers when it is told to, on one connection.
+struct Rotated {
+    operated: Operated,
+    ryze: TcpListener,
+    before: String,
+}
+
+impl Rotated {
+    async fn start() -> Self {
+        let ryze = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let before = Setup::default().toml(&format!("http://{}", ryze.local_addr().unwrap()));
+        Self {
+            operated: Operated::start(&before).await,
+            ryze,
+            before,
+        }
     }
-    assert_eq!(
-        second.body, r#"{"visibility":{"profile":"none"}}"#,
-        "one request for both"
-    );
+
+    async fn call(&self, id: &str, value: &str) -> TcpStream {
+        let mut caller = TcpStream::connect(self.operated.address).await.unwrap();
+        let call = photo(value).replace("/I1/", &format!("/{id}/"));
+        caller.write_all(call.as_bytes()).await.unwrap();
+        caller
+    }
+
+    async fn waiting(&self, number: u64) {
+        let waiting = async || self.operated.status().await["instances"][0]["waiting"].clone();
+        soon(async { while waiting().await != number {} }).await;
+    }
+}
+
+async fn confirm(ryze: &mut TcpStream, value: &str) {
+    let settings = format!("{{\"visibility\":{{\"profile\":\"{value}\"}}}}");
+    let answer = confirmation(&settings);
+    ryze.write_all(answer.as_bytes()).await.unwrap();
+}
+
+/// The token is rotated, alone or with the id, or the instance is taken out and put back by a second
+/// reload: it stays one instance.
+#[tokio::test]
+async fn no_reload_lets_an_older_value_overtake_a_newer_one() {
+    let rotate = |before: &str| before.replace("ryze-secret", "rotated");
+    let rename = |before: &str| before.replace("\"I1\"", "\"I9\"");
+    let take_out = |before: &str| before.replace("\"main\"", "\"spare\"");
+    type Reload<'r> = &'r dyn Fn(&str) -> String;
+    let schedules: [(&str, &[Reload<'_>]); 3] = [
+        ("I1", &[&rotate]),
+        ("I9", &[&|before| rename(&rotate(before))]),
+        ("I9", &[&take_out, &|before| rename(&rotate(before))]),
+    ];
+    for (id, reloads) in schedules {
+        let rotated = Rotated::start().await;
+        let mut in_flight = rotated.call("I1", "CONTACTS").await;
+        let (mut ryze, _) = soon(rotated.ryze.accept()).await.unwrap();
+        let first = soon(Message::read(&mut ryze)).await.unwrap();
+        let mut older = rotated.call("I1", "ALL").await;
+        rotated.waiting(1).await;
+        for reload in reloads {
+            rotated.operated.reload(&reload(&rotated.before)).await;
+        }
+        let mut newer = rotated.call(id, "NONE").await;
+        rotated.waiting(2).await;
+        confirm(&mut ryze, "contacts").await;
+        assert!(Reply::read(&mut in_flight).await.is_success());
+        let second = soon(Message::read(&mut ryze)).await.unwrap();
+        confirm(&mut ryze, "none").await;
+        for caller in [&mut older, &mut newer] {
+            assert!(Reply::read(caller).await.is_success());
+        }
+        assert_eq!(
+            second.body, r#"{"visibility":{"profile":"none"}}"#,
+            "one request for both"
+        );
+        let tokens = [&first, &second].map(|request| request.header("token"));
+        assert_eq!(tokens, [Some("ryze-secret"), Some("rotated")]);
+    }
+}
+
+#[tokio::test]
+async fn what_ryze_says_of_a_replaced_token_does_not_hold_for_the_new_one() {
+    let rotated = Rotated::start().await;
+    let mut refused = rotated.call("I1", "NONE").await;
+    let (mut ryze, _) = soon(rotated.ryze.accept()).await.unwrap();
+    let first = soon(Message::read(&mut ryze)).await.unwrap();
+    let mut waits = rotated.call("I1", "NONE").await;
+    rotated.waiting(1).await;
+    let operated = &rotated.operated;
+    operated
+        .reload(&rotated.before.replace("ryze-secret", "rotated"))
+        .await;
+    let Step::Send(denied) = refuses(401, "Invalid token") else {
+        unreachable!();
+    };
+    ryze.write_all(denied.as_bytes()).await.unwrap();
+    let second = soon(Message::read(&mut ryze)).await.unwrap();
     let tokens = [&first, &second].map(|request| request.header("token"));
     assert_eq!(tokens, [Some("ryze-secret"), Some("rotated")]);
+    let held = "zapi_to_ryze_instances_held{cause=\"denied\"}";
+    assert_eq!(operated.sample(held).await, Some(0.0));
+    confirm(&mut ryze, "none").await;
+    for caller in [&mut refused, &mut waits] {
+        assert!(Reply::read(caller).await.is_success());
+    }
+    operated.gateway.signal("TERM");
+    let ended = rotated.operated.gateway.ended().await;
+    assert!(!ended.stderr.contains("is held"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_change_that_can_be_read_in_two_ways_is_told() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let before = Setup::default().toml(&upstream.base_url);
+    let mut operated = Operated::start(&before).await;
+    let other_account = before
+        .replace("\"I1\"", "\"I9\"")
+        .replace("ryze-secret", "another-secret");
+    operated.reload(&other_account).await;
+    let line = operated
+        .gateway
+        .stderr
+        .line("instances[0].ryze_token")
+        .await;
+    assert!(
+        line.contains("WARN") && line.contains("same instance"),
+        "{line}"
+    );
+    assert!(
+        !line.contains("another-secret") && !line.contains("I9"),
+        "{line}"
+    );
+    operated
+        .reload(&other_account.replace("\"main\"", "\"renamed\""))
+        .await;
+    let line = operated
+        .gateway
+        .stderr
+        .line("instances[0].ryze_instance")
+        .await;
+    assert!(
+        line.contains("WARN") && line.contains("another instance"),
+        "{line}"
+    );
+    // Where one of the two stays, there is only one reading.
+    let config = |text: &str| config::parse(text, &|_| None).unwrap().config;
+    for after in [
+        before.clone(),
+        before.replace("\"I1\"", "\"I9\""),
+        before.replace("ryze-secret", "rotated"),
+        before
+            .replace("\"I1\"", "\"I9\"")
+            .replace("\"main\"", "\"new\""),
+    ] {
+        assert!(reload::ambiguities(&config(&before), &config(&after)).is_empty());
+    }
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! Good requests in pieces: however the bytes are cut, each is answered once and in its place.
+//! Valid requests in fragments: wherever the bytes are split, each gets one response, in order.
 
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::yield_now};
 
 use super::Reader;
 use crate::harness::{Reply, Setup, answer, confirmation, photo};
 
-/// A budget that is in nobody's way.
+/// A rate limit that is not reached.
 const PLENTY: &str = "requests_per_minute = 10000\nburst = 10000";
 
-/// Three requests and the statuses of their answers: with a length, in chunks, and one that is passed
-/// on with a body and a trailer.
+/// Three requests and the statuses of their responses: with a length, in chunks, and one for the fallback
+/// with a body and a trailer.
 fn requests() -> [(String, u16); 3] {
     let chunked = photo("ALL")
         .replace("Content-Length: 27", "Transfer-Encoding: chunked")
@@ -54,7 +54,7 @@ impl Scene {
         }
     }
 
-    /// Sends the pieces, each as a write of its own, and checks the answers.
+    /// Sends each fragment in a separate write, and checks the responses.
     async fn send<'p>(&mut self, pieces: impl IntoIterator<Item = &'p [u8]>, statuses: &[u16]) {
         for piece in pieces {
             self.caller.write_all(piece).await.unwrap();

@@ -1,7 +1,6 @@
-//! HTTP/1 in raw bytes, as a hostile or a merely unusual peer sends it: `smuggling` is about requests
-//! whose end two readers may see in different places, `fragments` about good requests in pieces,
-//! `pipelining` about many on one connection. What a sound request asks for belongs elsewhere. Here is
-//! what they are made with: an upstream that reads as the RFC has it and nothing more.
+//! HTTP/1 in raw bytes, as a hostile or an unusual client sends it: ambiguous message lengths in
+//! `smuggling`, valid requests in fragments in `fragments`, many requests on one connection in
+//! `pipelining`. This file has their helper: an upstream that reads strictly by the RFC.
 
 mod fragments;
 mod pipelining;
@@ -21,11 +20,10 @@ use tokio::{
 
 use crate::harness::soon;
 
-/// A request that an upstream read to its end: its first line and its body.
+/// A complete request as an upstream read it: first line and body.
 pub type Whole = (String, Vec<u8>);
 
-/// An upstream that answers each whole request with what `answer` says, and forgets those that are not
-/// whole.
+/// An upstream that responds to each complete request with `answer`, and does not record others.
 pub struct Reader {
     pub base_url: String,
     whole: Arc<Mutex<Vec<Whole>>>,
@@ -57,7 +55,7 @@ impl Reader {
         }
     }
 
-    /// The requests that arrived whole so far.
+    /// The complete requests so far.
     pub fn seen(&self) -> Vec<Whole> {
         self.whole.lock().unwrap().clone()
     }
@@ -69,8 +67,8 @@ impl Drop for Reader {
     }
 }
 
-/// Reads one request, or `None` where the stream ends before it does. What the gateway sends is always
-/// well formed, so anything else is a fault of the gateway.
+/// Reads one request; `None` if the stream ends first. Panics if the request is malformed, because the
+/// gateway must not send one.
 async fn read_request(stream: &mut TcpStream) -> Option<Whole> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -123,13 +121,13 @@ async fn read_line(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8(line).unwrap().trim_end().to_owned())
 }
 
-/// The base URL in a configuration, with a short time for the fallback to be silent.
+/// A `[fallback]` table with a short idle timeout.
 pub fn brief(base_url: &str) -> String {
     format!("base_url = {base_url:?}\nidle_timeout = \"300ms\"")
 }
 
-/// Sends bytes on a connection of their own, reads until the gateway closes it, and returns the status
-/// of each answer.
+/// Sends bytes on a new connection, reads until the gateway closes it, and returns the status of each
+/// response.
 pub async fn statuses(address: SocketAddr, bytes: &[u8]) -> Vec<u16> {
     let mut caller = TcpStream::connect(address).await.unwrap();
     // The gateway may have closed it already.
@@ -139,7 +137,7 @@ pub async fn statuses(address: SocketAddr, bytes: &[u8]) -> Vec<u16> {
     split(&answers)
 }
 
-/// The statuses of answers that stand one behind the other. Every byte belongs to one of them.
+/// The statuses of consecutive responses. Panics at a byte that belongs to none.
 fn split(mut answers: &[u8]) -> Vec<u16> {
     let mut statuses = Vec::new();
     while !answers.is_empty() {

@@ -1,12 +1,12 @@
-//! Many requests on one connection, sent before the first is answered: the answers come in the order
-//! of the requests, and an unsound one is the last.
+//! Pipelined requests: the responses come in the order of the requests, and an invalid request is the
+//! last one.
 
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Reader, statuses};
 use crate::harness::{Gateway, Reply, Setup, answer, confirmation, photo, post};
 
-/// A gateway before an old vendor that says what it was asked for.
+/// A gateway whose fallback echoes the first line of each request.
 async fn start() -> (Reader, Reader, Gateway) {
     let ryze = Reader::start(|_| confirmation(r#"{"visibility":{"profile":"all"}}"#));
     let old = Reader::start(|(first_line, _)| answer(299, "", first_line));
@@ -52,9 +52,8 @@ async fn answers_come_in_the_order_of_the_requests() {
     assert_eq!((ryze.seen().len(), old.seen().len()), (ROUNDS, ROUNDS));
 }
 
-/// hyper takes the `Content-Length` out of a head with both, and where the head is pipelined its bytes
-/// came with those of another request. So such a head may be answered by its chunks, as RFC 9112, 6.1
-/// has it, but the connection ends with it: what follows is never taken for a request.
+/// A request with both `Content-Length` and `Transfer-Encoding` is read by its chunks, and its connection
+/// is closed after the answer (RFC 9112, 6.1): no byte behind it is read as a request.
 #[tokio::test]
 async fn a_pipelined_head_with_both_lengths_is_the_last() {
     let hidden = "POST /hidden HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n";
@@ -88,7 +87,7 @@ async fn a_pipelined_head_with_both_lengths_is_the_last() {
 }
 
 #[tokio::test]
-async fn what_is_behind_an_unsound_request_is_not_answered() {
+async fn nothing_after_an_invalid_request_is_answered() {
     let unsound = [
         "POST /x HTTP/1.1\r\nHost: g\r\nContent-Length: 1, 1\r\n\r\n",
         "POST /x HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",

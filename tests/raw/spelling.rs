@@ -1,27 +1,29 @@
-//! The spellings of a request whose end may be in doubt, each with what is to become of it. One
-//! generator for calls that go to Ryze and for those that go to the fallback.
+//! Spellings of requests whose length is ambiguous, each with the expected verdict. One generator for
+//! calls that go to Ryze and for those that go to the fallback.
 
-/// A request on its way: what stands between its first line and its body, and the body.
+/// The version, headers and body of a request.
 pub struct Spelling {
-    /// Of the first line.
+    /// The last word of the first line.
     pub version: &'static str,
-    /// Each ends with its line end; the empty line behind them is not among them.
+    /// Each with its line end, without the empty line after them.
     pub headers: String,
     pub body: String,
     pub verdict: Verdict,
 }
 
-/// What is to become of a request.
+/// How a request must be treated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// It has one meaning: it is answered, and so is the next one on its connection.
+    /// It is answered, and so is the next request on its connection.
     Sound,
-    /// It is answered, and nothing behind it.
+    /// It is answered, and nothing after it.
     Last,
-    /// It is refused, nothing behind it is answered, and no upstream hears of it.
+    /// As `Last`, with an empty body.
+    LastAndEmpty,
+    /// It is refused, nothing after it is answered, and it does not reach an upstream.
     Unsound,
 }
-use Verdict::{Last, Sound, Unsound};
+use Verdict::{Last, LastAndEmpty, Sound, Unsound};
 
 /// Spellings of one `Transfer-Encoding`, apart from the header's own name.
 const CODINGS: [(&str, Verdict); 34] = [
@@ -94,8 +96,7 @@ const LENGTHS: [(&str, Verdict); 29] = [
     (": 99999999999999999999999999", Unsound),
 ];
 
-/// Names that are not `Content-Length` or `Transfer-Encoding`, though a careless reader may think so,
-/// and whether they are names at all.
+/// Names that a lenient parser may take for `Transfer-Encoding`, and whether they are valid names.
 const NAMES: [(&str, Verdict); 12] = [
     ("Transfer_Encoding", Sound),
     ("TransferEncoding", Sound),
@@ -111,8 +112,8 @@ const NAMES: [(&str, Verdict); 12] = [
     ("\rTransfer-Encoding", Unsound),
 ];
 
-/// Chunked bodies that hold `D`, which has `H` bytes in hexadecimal. Of an extension
-/// only its end counts. Where trailers end is a thing on which readers differ.
+/// Chunked bodies of `D`, whose length is `H` in hexadecimal. Parsers differ about chunk extensions and
+/// the end of trailers.
 const CHUNKS: [(&str, Verdict); 39] = [
     ("H\r\nD\r\n0\r\n\r\n", Sound),
     ("0000H\r\nD\r\n000\r\n\r\n", Sound),
@@ -158,8 +159,8 @@ const CHUNKS: [(&str, Verdict); 39] = [
     ("H\r\nD\r\n00x\r\n\r\n", Unsound),
 ];
 
-/// All of them, for a body of `data`; `hidden` is a request that no reading of them may bring to light
-/// where it is inside a body.
+/// All spellings, for a body of `data`. `hidden` is a request inside a body, which must not be read as a
+/// request.
 pub fn all(data: &str, hidden: &str) -> Vec<Spelling> {
     let chunks = |text: &str| {
         let text = text.replace("Host:", "host:");
@@ -178,18 +179,31 @@ pub fn all(data: &str, hidden: &str) -> Vec<Spelling> {
     for (coding, verdict) in CODINGS {
         let header = format!("Transfer-Encoding{coding}\r\n");
         all.push(spelling(header.clone(), chunked.clone(), verdict));
-        // With a length: one reader ends with the chunks, the other behind the hidden request.
+        // With a length, a request is read by its chunks alone and is the last of its connection
+        // (RFC 9112, 6.1).
+        let (last, empty_last) = match verdict {
+            Sound => (Last, LastAndEmpty),
+            _ => (Unsound, Unsound),
+        };
+        // One reader ends with the chunks, the other behind the hidden request.
         let both = format!("{chunked}{hidden}");
-        all.push(spelling(length(&both) + &header, both.clone(), Unsound));
-        all.push(spelling(header.clone() + &length(&both), both, Unsound));
+        all.push(spelling(length(&both) + &header, both.clone(), last));
+        all.push(spelling(header.clone() + &length(&both), both, last));
         // One reader ends at once, the other behind the hidden request.
         let empty = format!("0\r\n\r\n{hidden}");
-        all.push(spelling(header.clone() + &length(&empty), empty, Unsound));
-        // One reader ends behind the chunks, the other before them.
         all.push(spelling(
-            header.clone() + "Content-Length: 0\r\n",
+            header.clone() + &length(&empty),
+            empty.clone(),
+            empty_last,
+        ));
+        all.push(spelling(length(&empty) + &header, empty, empty_last));
+        // One reader ends behind the chunks, the other before them.
+        let nothing = "Content-Length: 0\r\n";
+        all.push(spelling(header.clone() + nothing, chunked.clone(), last));
+        all.push(spelling(
+            nothing.to_owned() + &header,
             chunked.clone(),
-            Unsound,
+            last,
         ));
         all.push(spelling(
             format!("{header}{header}"),

@@ -17,12 +17,12 @@ async fn wrong_input_is_told_what_is_right() {
     let cases = [
         (FAULTS, "", "send a JSON object"),
         (FAULTS, "[]", "send a JSON object"),
+        (FAULTS, "{}", "send a JSON object: missing field `answer`"),
         (
             FAULTS,
-            "{}",
-            "answer must be one of normal, stale, field, status, raw, close, never",
+            r#"{"answer":"hang"}"#,
+            "send a JSON object: unknown variant `hang`, expected one of `normal`, `stale`, `field`",
         ),
-        (FAULTS, r#"{"answer":"hang"}"#, "answer must be one of"),
         (
             FAULTS,
             r#"{"answer":"field","reason":"x"}"#,
@@ -52,51 +52,60 @@ async fn wrong_input_is_told_what_is_right() {
         (
             FAULTS,
             r#"{"answer":"raw","status":199}"#,
-            "status must be a whole number from 200 to 599",
+            "status must be from 200 to 599",
         ),
         (
             FAULTS,
             r#"{"answer":"close","times":0}"#,
-            "times must be a whole number from 1",
+            "times must be at least 1",
         ),
         (
             FAULTS,
             r#"{"answer":"close","call":"write"}"#,
-            "call must be update or read",
+            "send a JSON object: unknown variant `write`, expected `update` or `read`",
         ),
         (
             FAULTS,
             r#"{"answer":"close","instance":1}"#,
-            "instance must be a text",
+            "send a JSON object: invalid type: integer `1`, expected a string at line 1 column 30",
         ),
         (
             FAULTS,
             r#"{"answer":"close","apply":"no"}"#,
-            "apply must be true or false",
+            "send a JSON object: invalid type: string \"no\", expected a boolean at line 1 column 30",
         ),
         (
             FAULTS,
             r#"{"answer":"close","apply_after_ms":600001}"#,
-            "apply_after_ms must be",
+            "apply_after_ms must be at most 600000",
         ),
         (
             FAULTS,
             r#"{"answer":"close","answer_after_ms":-1}"#,
-            "answer_after_ms must be",
+            "send a JSON object: invalid value: integer `-1`, expected u32",
         ),
         (
             FAULTS,
             r#"{"answer":"close","apply_after":1}"#,
-            "unknown key apply_after",
+            "send a JSON object: unknown field `apply_after`, expected one of `answer`, `field`",
+        ),
+        (
+            FAULTS,
+            r#"{"answer":"close","field":"profile"}"#,
+            "field does not belong to this answer",
         ),
         (put, r#"{"connected":true}"#, "token is missing"),
         (put, r#"{"token":""}"#, "token is missing"),
         (
             put,
             r#"{"token":"a","connected":1}"#,
-            "connected must be true or false",
+            "send a JSON object: invalid type: integer `1`, expected a boolean",
         ),
-        (put, r#"{"token":"a","name":"b"}"#, "unknown key name"),
+        (
+            put,
+            r#"{"token":"a","name":"b"}"#,
+            "send a JSON object: unknown field `name`, expected `token` or `connected`",
+        ),
     ];
     for (line, body, words) in cases {
         let (status, message) = caller.call(line, "", body).await.unwrap().refusal();

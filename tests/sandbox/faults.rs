@@ -20,10 +20,8 @@ fn status(status: StatusCode) -> Answer {
 #[tokio::test(start_paused = true)]
 async fn a_field_that_fails_leaves_the_earlier_ones_applied() {
     let (sandbox, caller) = start_in_memory(Options::default());
-    sandbox.push_fault(Fault::new(Answer::FieldFailure {
-        field: "profile".to_owned(),
-        reason: "info query timed out".to_owned(),
-    }));
+    let failure = Answer::field_failure("profile", "info query timed out");
+    sandbox.push_fault(Fault::new(failure));
     let other = r#"{"visibility":{"online":"match_last_seen"}}"#;
     assert_eq!(
         caller.update(other).await.status,

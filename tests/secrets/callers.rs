@@ -49,7 +49,15 @@ fn in_heads(instance: &str) -> Vec<Call> {
         unsound(instead("Host: g", "Client-Token: planted\r\nHost: g")),
         unsound(instead("Host: g\r\n", "")),
         unsound(instead("planted-zapi", "planted\u{e9}-zapi")),
-        unsound(instead("Host: g", "Host: g\r\nTransfer-Encoding: chunked")),
+        unsound(instead(
+            "Host: g",
+            "Host: g\r\nTransfer-Encoding: gzip, chunked",
+        )),
+        // Read by its chunks, of which there are none.
+        (
+            instead("Host: g", "Host: g\r\nTransfer-Encoding: chunked"),
+            (PHOTO, "main", 400, "caller"),
+        ),
         (
             request(instance, "POST", &format!("/send-text/{PHONE}?planted"), ""),
             ("unknown", "", 404, "caller"),

@@ -17,6 +17,7 @@ use super::{HOLD, is_about, lease, process, redis::Redis, sharing, silence, slot
 use crate::harness::soon;
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
     let mut redis = Redis::start().await;
     let terms = Terms {
@@ -59,6 +60,7 @@ async fn taken_in(redis: &Redis) -> u32 {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_paused_is_lost_in_a_second_and_shared_again_at_once() {
     let redis = Redis::start().await;
     let terms = Terms {
@@ -79,6 +81,7 @@ async fn a_redis_that_paused_is_lost_in_a_second_and_shared_again_at_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_connection_that_was_cut_costs_nothing() {
     let redis = Redis::start().await;
     let [one] = sharing(&redis, slots(9)).await;
@@ -93,6 +96,7 @@ async fn a_connection_that_was_cut_costs_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
     let mut redis = Redis::start().await;
     let [one] = sharing(&redis, slots(4)).await;
@@ -116,6 +120,7 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_restarted_with_an_old_state_is_not_trusted() {
     let mut redis = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
     let [one] = sharing(&redis, slots(9)).await;
@@ -128,6 +133,7 @@ async fn a_redis_that_restarted_with_an_old_state_is_not_trusted() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn without_slots_a_lost_state_costs_only_the_static_share() {
     let mut redis = Redis::start().await;
     let [one] = sharing(&redis, slots(4)).await;
@@ -141,6 +147,7 @@ async fn without_slots_a_lost_state_costs_only_the_static_share() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_state_that_is_gone_is_noticed_by_all_at_once() {
     let redis = Redis::start().await;
     let [taking, idle] = sharing(&redis, slots(4)).await;
@@ -153,6 +160,7 @@ async fn a_state_that_is_gone_is_noticed_by_all_at_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_redis_that_takes_nothing_is_lost() {
     for (off, on) in [
         (
@@ -233,6 +241,7 @@ async fn nonsense_is_no_slot() {
 /// Four processes send all the time, and everything happens to them and to Redis. A request arrives
 /// at some time between its start and its end.
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn the_limit_holds_whatever_happens() {
     const LIMIT: u32 = 8;
     let mut redis = Redis::start().await;

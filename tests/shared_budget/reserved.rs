@@ -12,6 +12,7 @@ use super::{HOLD, is_about, lease, process, redis::Redis, sharing, slots, until,
 use crate::harness::soon;
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn two_slots_of_all_processes_are_kept_where_there_are_ten() {
     let redis = Redis::start().await;
     let [one, other] = sharing(&redis, slots(10)).await;
@@ -34,6 +35,7 @@ async fn two_slots_of_all_processes_are_kept_where_there_are_ten() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn none_is_kept_below_ten() {
     let redis = Redis::start().await;
     let [one] = sharing(&redis, slots(9)).await;
@@ -44,6 +46,7 @@ async fn none_is_kept_below_ten() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn two_slots_of_the_static_share_are_kept() {
     let mut redis = Redis::start().await;
     let terms = Terms {
@@ -69,6 +72,7 @@ async fn two_slots_of_the_static_share_are_kept() {
 
 /// A process whose calls wait for slots, and one that comes with a read-back.
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_read_back_goes_before_the_calls_that_wait() {
     const TOKEN: [u8; 32] = [0; 32];
     let redis = Redis::start().await;

@@ -15,6 +15,7 @@ use super::{
 use crate::harness::soon;
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn all_processes_share_one_limit() {
     let redis = Redis::start().await;
     let processes: [_; 4] = sharing(&redis, slots(6)).await;
@@ -36,6 +37,7 @@ async fn all_processes_share_one_limit() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_slot_is_free_when_it_was_held_long_enough_or_given_back() {
     let redis = Redis::start().await;
     let [one, other] = sharing(&redis, slots(2)).await;
@@ -62,6 +64,7 @@ async fn a_slot_is_free_when_it_was_held_long_enough_or_given_back() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn the_pace_is_that_of_all_processes() {
     // Shorter than a lease, as it always is.
     const INTERVAL: Duration = Duration::from_millis(2_500);
@@ -83,6 +86,7 @@ async fn the_pace_is_that_of_all_processes() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn the_slots_of_a_killed_process_come_back_when_no_request_of_it_can_count() {
     let redis = Redis::start().await;
     let [killed, other] = [(); 2].map(|()| process(&redis.url(), slots(1)));
@@ -96,6 +100,7 @@ async fn the_slots_of_a_killed_process_come_back_when_no_request_of_it_can_count
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn nothing_stays_in_redis_for_ever() {
     let redis = Redis::start().await;
     let [one] = sharing(&redis, slots(2)).await;
@@ -117,6 +122,7 @@ async fn nothing_stays_in_redis_for_ever() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_password_lets_in() {
     let redis = Redis::start_with(&["--requirepass", "p@ss/word"]).await;
     let with = |login: &str| {
@@ -137,6 +143,7 @@ async fn a_password_lets_in() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn tls_is_spoken_with_a_server_that_is_trusted() {
     let (redis, url, roots) = Redis::start_with_tls().await;
     let trusting = Shared::new(&url, "test", slots(1), roots.clone()).unwrap();

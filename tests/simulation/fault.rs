@@ -25,8 +25,14 @@ pub const FIELDS: [(Setting, &str); 6] = [
     (Setting::GroupAdd, "groupAdd"),
 ];
 
+/// What Ryze says where WhatsApp throttles the step that reads the settings.
+const GET_THROTTLED: &str =
+    "failed to get privacy settings: info query returned status 429: rate-overlimit";
+/// Stands for a message that names the field.
+const NAMED: &str = "named";
+
 /// How many kinds there are.
-pub const KINDS: u32 = 17;
+pub const KINDS: u32 = 21;
 
 /// A fault of that kind, for whatever instance.
 pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
@@ -50,6 +56,15 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
                 &["info query returned status 503", "websocket not connected"],
             );
         }
+        17 => return refused_half_way(rng),
+        18 => return throttled_half_way(rng),
+        19 | 20 => Answer::Status {
+            status: [
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::INTERNAL_SERVER_ERROR,
+            ][rng.usize(0..2)],
+            message: GET_THROTTLED.into(),
+        },
         4 => status(rng, &[500, 502, 503]),
         5 => status(rng, &[401, 403, 404, 400]),
         6 => Answer::Status {
@@ -80,7 +95,7 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
     });
     match kind {
         // The answer does not speak for the update: it is carried out before it all the same.
-        4 | 7 | 15 if rng.bool() => {
+        4 | 7 | 15 | 19 | 20 if rng.bool() => {
             fault.apply = true;
             fault.answer_after = schedule.stanza * 7 + Duration::from_millis(10);
         }
@@ -105,9 +120,13 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
 
 /// What a read of the instance may meet, such as one that is to tell what became of an update.
 pub fn of_a_read(rng: &mut Rng, instance: Option<String>) -> Fault {
-    let mut fault = Fault::new(match rng.u32(0..4) {
+    let mut fault = Fault::new(match rng.u32(0..5) {
         0 => Answer::Close,
         1 => Answer::Never,
+        4 => Answer::Status {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: GET_THROTTLED.into(),
+        },
         2 => status(rng, &[401, 403, 404, 429]),
         _ => status(rng, &[500, 502, 503]),
     });
@@ -117,9 +136,40 @@ pub fn of_a_read(rng: &mut Rng, instance: Option<String>) -> Fault {
 }
 
 fn field_failure(rng: &mut Rng, reasons: &[&str]) -> Fault {
+    let field = FIELDS[rng.usize(0..FIELDS.len())].1;
+    let reason = reasons[rng.usize(0..reasons.len())];
+    Fault::new(Answer::field_failure(field, reason))
+}
+
+/// A field that WhatsApp refuses, with another status than 500 or with no name.
+fn refused_half_way(rng: &mut Rng) -> Fault {
+    let cause = "info query returned status 403: forbidden";
+    let message = ["a fault", cause, NAMED][rng.usize(0..3)];
+    half_way(rng, &[400, 403, 429], message, cause)
+}
+
+/// The same for a field that WhatsApp throttles.
+fn throttled_half_way(rng: &mut Rng) -> Fault {
+    let cause = "info query returned status 429: rate-overlimit";
+    let message = ["rate-overlimit", cause, NAMED][rng.usize(0..3)];
+    half_way(rng, &[400, 403, 429, 500], message, cause)
+}
+
+fn half_way(rng: &mut Rng, statuses: &[u16], message: &str, cause: &str) -> Fault {
+    let field = FIELDS[rng.usize(0..FIELDS.len())].1;
+    let mut status = statuses[rng.usize(0..statuses.len())];
+    if message == "a fault" {
+        // With another status Ryze would say that of all fields.
+        status = 400;
+    }
+    let message = match message {
+        NAMED => format!("failed to update {field} privacy: {cause}"),
+        _ => message.into(),
+    };
     Fault::new(Answer::FieldFailure {
-        field: FIELDS[rng.usize(0..FIELDS.len())].1.into(),
-        reason: reasons[rng.usize(0..reasons.len())].into(),
+        field: field.into(),
+        status: StatusCode::from_u16(status).unwrap(),
+        message,
     })
 }
 

@@ -2,6 +2,7 @@
 //! `check.rs`.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -22,6 +23,8 @@ pub struct History {
     pub calls: Vec<Call>,
     /// In the order in which they were sent.
     pub exchanges: Vec<Exchange>,
+    /// What the gateway was configured with at each reload: the token of each instance that it has.
+    pub reloads: Vec<(Duration, HashMap<String, String>)>,
     /// When a process had no connection when it asked for one.
     pub out_of_reach: Vec<(usize, Duration)>,
     /// How many gateway processes there were.
@@ -32,6 +35,32 @@ pub struct History {
     pub waits: Vec<Duration>,
     /// What should be gone in the end and is not.
     pub left: Vec<String>,
+}
+
+impl History {
+    /// Whether the instance has another token at that time than this request had, where a reload within
+    /// `slack` of it does not leave that open.
+    pub fn is_token_replaced(
+        &self,
+        request: &Exchange,
+        at: Duration,
+        slack: Duration,
+    ) -> Option<bool> {
+        let is_replaced = |at| {
+            let (_, configured) = self.reloads.iter().rfind(|(then, _)| *then <= at)?;
+            let token = configured.get(&request.instance)?;
+            Some(*token != request.token)
+        };
+        let [before, after] =
+            [at.saturating_sub(slack), at + slack].map(|at| is_replaced(at).unwrap_or(false));
+        (before == after).then_some(after)
+    }
+
+    /// The first reload after that time.
+    pub fn next_reload(&self, at: Duration) -> Option<Duration> {
+        let mut reloads = self.reloads.iter().map(|(then, _)| *then);
+        reloads.find(|then| *then >= at)
+    }
 }
 
 pub struct Call {
@@ -64,6 +93,7 @@ pub enum End {
 pub struct Exchange {
     pub process: usize,
     pub instance: String,
+    pub token: String,
     /// What an update asks for; empty for a read.
     pub asked: Settings,
     pub sent: Duration,
@@ -88,11 +118,24 @@ impl Exchange {
         asked.all(|it| settings.get(it.setting) == Some(it.audience))
     }
 
+    /// Whether this answer to it leaves open, of some field, what became of it.
+    pub fn is_left_open_by(&self, answer: &Answer) -> bool {
+        let is_folded = self.asked.iter().count() > 1;
+        match &answer.confirmed {
+            Some(shown) => !self.is_in(shown),
+            None if answer.is_before_whatsapp() => false,
+            None => is_folded || !answer.is_definite(),
+        }
+    }
+
     /// Whether it arrived and got no answer: nobody can tell when it is carried out.
     pub fn is_lost(&self) -> bool {
         self.arrived.is_some() && self.answer.is_none()
     }
 }
+
+/// Words of messages that come after Ryze asked WhatsApp.
+const OF_WHATSAPP: [&str; 4] = ["failed to ", "info query", "websocket ", "rate-overlimit"];
 
 pub struct Answer {
     pub at: Duration,
@@ -120,11 +163,39 @@ impl Answer {
 
     /// Whether Ryze sent the request away for its own limit.
     pub fn is_over_ryzes_limit(&self) -> bool {
-        self.status == 429 && !self.is_over_whatsapps_limit()
+        self.status == 429 && self.is_before_whatsapp()
     }
 
     pub fn is_over_whatsapps_limit(&self) -> bool {
         self.body.contains("rate-overlimit")
+    }
+
+    /// Whether Ryze denied the instance to the request's token.
+    pub fn is_denial(&self) -> bool {
+        [401, 403, 404].contains(&self.status) && self.is_before_whatsapp()
+    }
+
+    /// Whether Ryze says this before it asks WhatsApp, so that nothing of an update was carried out.
+    pub fn is_before_whatsapp(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|it| self.body.contains(it));
+        match self.status {
+            400 => says(&[
+                "\"Instance is not connected",
+                "\"Invalid ",
+                "\"At least one ",
+            ]),
+            401 | 403 | 404 | 405 | 413 | 415 | 429 => !says(&OF_WHATSAPP),
+            _ => says(&["\"Instance is not connected"]),
+        }
+    }
+
+    /// Whether it is certain that the field that failed was not changed, be it named or the only one.
+    fn is_definite(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|it| self.body.contains(it));
+        match self.failed_field() {
+            Some(_) => says(&["rate-overlimit", "forbidden", "not connected"]),
+            None => (400..500).contains(&self.status) && !says(&["failed to "]),
+        }
     }
 
     /// The place in [`FIELDS`] of the setting at which Ryze failed, if it names one.
@@ -206,6 +277,7 @@ impl Shared {
         exchanges.push(Exchange {
             process,
             instance: path.rsplit('/').next().unwrap().into(),
+            token: request.header("token").unwrap().into(),
             asked: settings_of(&request.body),
             sent,
             arrived: None,
@@ -215,6 +287,11 @@ impl Shared {
             given_up: false,
         });
         exchanges.len() - 1
+    }
+
+    pub fn reload(&self, tokens: HashMap<String, String>) {
+        let now = self.now();
+        self.lock().reloads.push((now, tokens));
     }
 
     pub fn out_of_reach(&self, process: usize) {

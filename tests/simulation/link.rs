@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zapi_to_ryze::{
-    network::{Connect, Stream},
+    net::{Connect, Stream},
     privacy::Settings,
     sandbox::Sandbox,
 };

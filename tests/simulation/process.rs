@@ -7,10 +7,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 use zapi_to_ryze::{
-    alarm::Alarm,
     budget::{Budget, Terms},
-    lane::Lanes,
     privacy::Outcome,
+    queue::Lanes,
     ryze::{Client, Target},
     sandbox::Sandbox,
 };
@@ -30,7 +29,6 @@ pub struct Process {
     pub lanes: Arc<Lanes<Link>>,
     pub callers: JoinSet<()>,
     history: Shared,
-    deadline: Duration,
 }
 
 impl Process {
@@ -45,10 +43,9 @@ impl Process {
         Self {
             number,
             link,
-            lanes: Lanes::new(budget, client, schedule.deadline),
+            lanes: Lanes::new(budget, client, schedule.deadline, 1000),
             callers: JoinSet::new(),
             history: history.clone(),
-            deadline: schedule.deadline,
         }
     }
 
@@ -58,7 +55,6 @@ impl Process {
             process: self.number,
             lanes: Arc::clone(&self.lanes),
             target: Arc::clone(target),
-            deadline: self.deadline,
             caller: caller.clone(),
         }
     }
@@ -77,21 +73,18 @@ pub struct Calling {
     process: usize,
     lanes: Arc<Lanes<Link>>,
     target: Arc<Target>,
-    deadline: Duration,
     caller: Caller,
 }
 
 impl Calling {
     /// Calls, and returns the outcome unless the caller hung up.
     pub async fn call(&self) -> Option<Outcome> {
-        let (history, target, deadline) = (&self.history, &self.target, self.deadline);
+        let (history, target, deadline) = (&self.history, &self.target, self.caller.deadline);
         let operation = self.caller.operation;
         let number = history.call(self.process, target.name(), operation, deadline);
-        let (until, mut alarm) = (Instant::now() + deadline, Alarm::default());
+        let until = Instant::now() + deadline;
         let trace = Arc::default();
-        let outcome = self
-            .lanes
-            .carry_out(target, operation, until, &mut alarm, &trace);
+        let outcome = self.lanes.carry_out(target, operation, until, &trace);
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

@@ -48,12 +48,29 @@ pub enum Step {
     Reset,
     /// The gateway is killed, and another one started.
     Restart,
+    /// Ryze gives an instance its second token.
+    Issue(usize),
+    /// The gateway loads another configuration of an instance.
+    Reload(usize, Entry),
+}
+
+/// How an instance is configured after a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// With its second token.
+    Rotated,
+    /// With its second token, in another entry.
+    Replaced,
+    /// Not at all.
+    Gone,
 }
 
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub instance: usize,
     pub operation: Operation,
+    /// The time that it has for its answer.
+    pub deadline: Duration,
     pub hangs_up_after: Option<Duration>,
 }
 
@@ -99,11 +116,13 @@ impl Schedule {
         schedule.add_callers(&mut rng, length);
         schedule.add_faults(&mut rng, length);
         schedule.add_events(&mut rng, length);
+        schedule.add_rotations(&mut rng);
         schedule.steps.sort_by_key(|(at, _)| *at);
         schedule
     }
 
     fn add_callers(&mut self, rng: &mut Rng, length: u64) {
+        let deadline = self.deadline.as_millis() as u64;
         let crowds = rng.u32(0..=4);
         let leaving = rng.u32(0..=50);
         let reading = rng.u32(0..=60);
@@ -130,8 +149,12 @@ impl Schedule {
                     } else {
                         Operation::Change(change(rng))
                     },
-                    hangs_up_after: (rng.u32(0..100) < leaving)
-                        .then(|| millis(rng, 0..=self.deadline.as_millis() as u64)),
+                    // Some were read late: who comes later may be given up sooner.
+                    deadline: match rng.u32(0..4) {
+                        0 => millis(rng, deadline / 2..=deadline),
+                        _ => self.deadline,
+                    },
+                    hangs_up_after: (rng.u32(0..100) < leaving).then(|| millis(rng, 0..=deadline)),
                 };
                 self.steps
                     .push((Duration::from_millis(at), Step::Call(caller)));
@@ -198,6 +221,31 @@ impl Schedule {
                     }
                     _ => self.steps.push((at, Step::Restart)),
                 }
+            }
+        }
+    }
+}
+
+impl Schedule {
+    /// Some instances get their second token, at most once, at Ryze before or after the gateway.
+    fn add_rotations(&mut self, rng: &mut Rng) {
+        for instance in 0..self.tokens.len() {
+            if rng.u32(0..4) > 0 {
+                continue;
+            }
+            // While something is likely to be in flight.
+            let (near, _) = self.steps[rng.usize(0..self.steps.len())];
+            let [mut at, mut issued] = [near + millis(rng, 0..=1_500); 2];
+            let longest = [0, 500, 10_000][rng.usize(0..3)];
+            let gap = millis(rng, 0..=longest);
+            *if rng.bool() { &mut at } else { &mut issued } += gap;
+            self.steps.push((issued, Step::Issue(instance)));
+            let entry = [Entry::Rotated, Entry::Replaced, Entry::Gone][rng.usize(0..3)];
+            self.steps.push((at, Step::Reload(instance, entry)));
+            if entry == Entry::Gone {
+                let back = at + millis(rng, 0..=10_000);
+                self.steps
+                    .push((back, Step::Reload(instance, Entry::Replaced)));
             }
         }
     }

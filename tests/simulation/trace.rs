@@ -83,6 +83,7 @@ impl History {
                 Failure::Denied { .. } | Failure::Refused { .. } => "refused",
                 Failure::Upstream { .. } => "failed",
                 Failure::NotSent => "not sent",
+                Failure::QueueFull => "queue full",
                 Failure::Unknown => "unknown",
             },
             Some((_, End::HungUp)) => "hung up",
@@ -96,6 +97,8 @@ impl History {
             None => "requests whose connection broke",
         });
         let numbers = 0..self.exchanges.len();
+        let replaced = turns.sent_again_with_new_token.iter();
+        let replaced = replaced.map(|_| "refused for a token that was replaced");
         let read_back = turns.read_backs.iter().flatten().map(|_| "read back");
         let again = numbers
             .filter(|it| turns.is_repeat(*it))
@@ -106,7 +109,7 @@ impl History {
         let outages = self.out_of_reach.iter().map(|_| "out of reach");
         let restarts = (1..self.processes).map(|_| "restarts");
         ends.chain(requests)
-            .chain(read_back.chain(found).chain(again))
+            .chain(read_back.chain(found).chain(again).chain(replaced))
             .chain(outages.chain(restarts))
             .map(|what| (what, 1))
             .collect()

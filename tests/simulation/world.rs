@@ -2,6 +2,7 @@
 //! history is not judged here.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,8 +16,8 @@ use tokio::{
 };
 use zapi_to_ryze::{
     config::Secret,
-    lane::Lanes,
     privacy::{Failure, Operation},
+    queue::Lanes,
     ryze::Target,
     sandbox::Sandbox,
 };
@@ -27,8 +28,20 @@ use super::{
     link::Link,
     process::Process,
     ryze::{FOREIGN, sandbox, store},
-    schedule::{Caller, Schedule, Step, change, name},
+    schedule::{Caller, Entry, Schedule, Step, change, name},
 };
+
+/// What the gateway has of an instance in this entry of its configuration.
+fn target(entry: &str, instance: usize, token: &str) -> Arc<Target> {
+    let base_url = "http://ryze.test".parse().unwrap();
+    let (entry, name) = (format!("{entry}-{instance}"), name(instance));
+    Arc::new(Target::new(&base_url, &entry, &name, &Secret::new(token)).unwrap())
+}
+
+/// The token that an instance may get.
+fn second_token(instance: usize) -> String {
+    format!("second-token-{instance}")
+}
 
 /// Longer than any schedule takes.
 const FOREVER: Duration = Duration::from_secs(7200);
@@ -43,6 +56,12 @@ struct World<'schedule> {
     schedule: &'schedule Schedule,
     sandbox: Sandbox,
     targets: Vec<Arc<Target>>,
+    /// The token of each.
+    tokens: Vec<String>,
+    /// The token that Ryze gave each instance.
+    issued: Vec<String>,
+    /// Whether it is taken out of the configuration.
+    is_gone: Vec<bool>,
     history: Shared,
     now: Process,
     /// The lanes of every process.
@@ -53,20 +72,24 @@ impl<'schedule> World<'schedule> {
     async fn new(schedule: &'schedule Schedule) -> Self {
         let sandbox = sandbox(schedule).await;
         let history = Shared::new();
-        let base_url = "http://ryze.test".parse().unwrap();
-        let targets = schedule.tokens.iter().enumerate().map(|(instance, token)| {
-            let token = Secret::new(&format!("token-{token}"));
-            Arc::new(Target::new(&base_url, &name(instance), &token).unwrap())
-        });
+        let tokens = schedule.tokens.iter().map(|token| format!("token-{token}"));
+        let tokens: Vec<_> = tokens.collect();
+        let targets = tokens.iter().enumerate();
+        let targets = targets.map(|(instance, token)| target("first", instance, token));
         let now = Process::new(0, schedule, &sandbox, &history);
-        Self {
+        let world = Self {
             schedule,
             targets: targets.collect(),
+            issued: tokens.clone(),
+            is_gone: vec![false; tokens.len()],
+            tokens,
             lanes: vec![Arc::downgrade(&now.lanes)],
             now,
             sandbox,
             history,
-        }
+        };
+        world.serve();
+        world
     }
 
     async fn play(mut self) -> History {
@@ -82,6 +105,7 @@ impl<'schedule> World<'schedule> {
 
     async fn step(&mut self, step: &Step) {
         match step {
+            Step::Call(caller) if self.is_gone[caller.instance] => (),
             Step::Call(caller) => {
                 let target = &self.targets[caller.instance];
                 let caller = self.now.caller(target, caller);
@@ -103,16 +127,48 @@ impl<'schedule> World<'schedule> {
             Step::Reach(reach) => self.now.link.set_reach(*reach),
             Step::Reset => self.now.link.reset(),
             Step::Restart => self.restart(),
+            Step::Issue(instance) => {
+                self.issued[*instance] = second_token(*instance);
+                self.map(*instance, true);
+            }
+            Step::Reload(instance, entry) => self.reload(*instance, *entry),
         }
     }
 
-    /// Gives the instance the token that the gateway has for it, or another one.
-    fn map(&self, instance: usize, mapped: bool) {
-        let token = match mapped {
-            true => format!("token-{}", self.schedule.tokens[instance]),
-            false => "changed".into(),
+    fn reload(&mut self, instance: usize, entry: Entry) {
+        self.is_gone[instance] = entry == Entry::Gone;
+        let entry = match entry {
+            Entry::Gone => return self.serve(),
+            Entry::Rotated => "first",
+            Entry::Replaced => "second",
         };
-        self.sandbox.add_instance(&name(instance), &token);
+        self.tokens[instance] = second_token(instance);
+        self.targets[instance] = target(entry, instance, &self.tokens[instance]);
+        self.serve();
+    }
+
+    /// The gateway takes the configuration over.
+    fn serve(&self) {
+        let mut tokens = HashMap::new();
+        let mut targets = Vec::new();
+        for (instance, target) in self.targets.iter().enumerate() {
+            if !self.is_gone[instance] {
+                tokens.insert(name(instance), self.tokens[instance].clone());
+                targets.push(Arc::clone(target));
+            }
+        }
+        self.now.lanes.serve(&targets);
+        self.history.reload(tokens);
+    }
+
+    /// Gives the instance the token that was issued for it, or another one.
+    fn map(&self, instance: usize, mapped: bool) {
+        let token = if mapped {
+            &self.issued[instance]
+        } else {
+            "changed"
+        };
+        self.sandbox.add_instance(&name(instance), token);
     }
 
     fn restart(&mut self) {
@@ -120,11 +176,15 @@ impl<'schedule> World<'schedule> {
         let next = Process::new(number, self.schedule, &self.sandbox, &self.history);
         self.lanes.push(Arc::downgrade(&next.lanes));
         std::mem::replace(&mut self.now, next).kill();
+        self.serve();
     }
 
     /// Everything works from here on, and nobody calls.
     async fn calm_down(&mut self) {
         self.now.link.calm_down();
+        self.is_gone.fill(false);
+        self.serve();
+        self.issued.clone_from(&self.tokens);
         for instance in 0..self.targets.len() {
             self.map(instance, true);
         }
@@ -149,6 +209,7 @@ impl<'schedule> World<'schedule> {
             let caller = Caller {
                 instance,
                 operation,
+                deadline: self.schedule.deadline,
                 hangs_up_after: None,
             };
             let begin = Instant::now();
@@ -182,11 +243,6 @@ impl<'schedule> World<'schedule> {
         let mut left = Vec::new();
         now.lanes.idle().await;
         sleep(LATEST_LANDING + self.schedule.stanza * 7).await;
-        for target in &targets {
-            if Arc::strong_count(target) > 1 {
-                left.push(format!("a lane of {}", target.name()));
-            }
-        }
         let Process {
             link,
             lanes: last,

@@ -1,13 +1,13 @@
-//! The connection to Redis. It is opened when a step needs it, and once more where the one from before
-//! turns out to be closed: Redis and proxies close connections that are idle.
+//! The connection to Redis. It is opened when a step needs it, and again where one turns out to be
+//! closed: Redis and proxies close connections that are idle.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo,
     RedisError, RedisResult, aio::MultiplexedConnection, parse_redis_url,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+use rustls::{RootCertStore, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
@@ -17,12 +17,14 @@ use super::{
     SharedError,
     step::{Reason, Reply, Replying, SCRIPT, Store},
 };
+use crate::net::{Resolver, tls};
 
 /// One Redis.
 pub(super) struct Client {
     host: String,
     port: u16,
     tls: Option<(ServerName<'static>, TlsConnector)>,
+    resolver: Resolver,
     login: RedisConnectionInfo,
     /// Connections that answered last. As many as there are steps at a time, which is one a budget.
     idle: Mutex<Vec<Link>>,
@@ -30,6 +32,9 @@ pub(super) struct Client {
 
 /// Idle connections beyond this are closed.
 const MAX_IDLE_CONNECTIONS: usize = 4;
+
+/// How often a step is sent again because its connection was cut.
+const MAX_RETRIES: u32 = 3;
 
 struct Link {
     connection: MultiplexedConnection,
@@ -48,11 +53,7 @@ impl Client {
         };
         let tls = if is_secure {
             let name = ServerName::try_from(host.clone()).map_err(|_| SharedError::Url)?;
-            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            Some((name, TlsConnector::from(Arc::new(config))))
+            Some((name, TlsConnector::from(tls::client(roots)?)))
         } else {
             None
         };
@@ -60,13 +61,18 @@ impl Client {
             host,
             port,
             tls,
+            resolver: Resolver::system(),
             login: info.redis_settings().clone().set_skip_set_lib_name(),
             idle: Mutex::default(),
         })
     }
 
     async fn connect(&self) -> RedisResult<Link> {
-        let stream = TcpStream::connect((&*self.host, self.port)).await?;
+        let mut addresses = self.resolver.resolve(&self.host).await?.to_vec();
+        for address in &mut addresses {
+            address.set_port(self.port);
+        }
+        let stream = TcpStream::connect(&*addresses).await?;
         stream.set_nodelay(true)?;
         // The caller limits the time of all steps together.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
@@ -103,20 +109,34 @@ impl Client {
         Ok(reply)
     }
 
+    /// Retries on a new connection where one is cut: Redis may be there all the same.
     async fn run(&self, key: &str, arguments: &[String]) -> RedisResult<Reply> {
-        let kept = lock(&self.idle).pop();
-        if let Some(link) = kept {
-            match self.eval_on(link, key, arguments).await {
-                Err(error) if error.is_io_error() || error.is_connection_dropped() => {
-                    // The others are no younger.
+        let mut retries = 0;
+        loop {
+            match self.attempt(key, arguments).await {
+                Err(error) if is_cut(&error) && retries < MAX_RETRIES => {
+                    retries += 1;
+                    // The idle connections are no younger.
                     lock(&self.idle).clear();
                 }
                 reply => return reply,
             }
         }
-        let link = self.connect().await?;
+    }
+
+    async fn attempt(&self, key: &str, arguments: &[String]) -> RedisResult<Reply> {
+        let idle = lock(&self.idle).pop();
+        let link = match idle {
+            Some(link) => link,
+            None => self.connect().await?,
+        };
         self.eval_on(link, key, arguments).await
     }
+}
+
+/// Whether a connection was lost. A refused connection is none: retries at once would not help.
+fn is_cut(error: &RedisError) -> bool {
+    (error.is_io_error() || error.is_connection_dropped()) && !error.is_connection_refusal()
 }
 
 impl Store for Client {

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    super::{pace::Pace, slots::Purpose},
+    super::{pacer::Pace, slots::Purpose},
     Lease, Standing, Taken, Terms,
     server_clock::ServerClock,
     step::{Access, Action, Answer, Epoch, Outcome, Step},

@@ -60,6 +60,7 @@ fn arguments(epoch: &str, step: u32) -> Vec<String> {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn the_model_answers_as_redis_does() {
     fastrand::seed(11);
     let redis = Redis::start().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zapi_to_ryze::privacy::{Change, Failure};
+use zapi_to_ryze::privacy::{Change, Failure, Setting};
 
 use super::{
     SLACK, holds::is_of_a_hold, is_from, is_of, numbered, outcome, same_setting, turns::Turns,
@@ -62,8 +62,14 @@ fn confirms(
     let answer = proof.answer.as_ref()?;
     let is_shown = answer.confirmed?.get(setting) == Some(sent);
     let wants_it = |change: Change| change.audience == sent;
-    let is_wanted = audience == sent
-        || replaced_by(history, call, update).any(|it| it.change().is_some_and(wants_it));
+    // By this update, or by one of which it is the repeat.
+    let is_replaced_in = |it: &Exchange| {
+        is_of(it, call)
+            && (call.start..=update.sent).contains(&it.sent)
+            && it.asked.get(setting) == Some(sent)
+            && replaced_by(history, call, it).any(|it| it.change().is_some_and(wants_it))
+    };
+    let is_wanted = audience == sent || history.exchanges.iter().any(is_replaced_in);
     let held = answer.store.get(setting);
     // A slow answer shows what was true before one of these landed.
     let has_landed = |it: &Exchange| {
@@ -99,7 +105,7 @@ pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
             continue;
         }
         for update in &turns.tries[number] {
-            if may_have_effect(&history.exchanges[*update], change) {
+            if may_have_effect(&history.exchanges[*update], change.setting) {
                 broken.push(format!(
                     "not changed: call {number} is told {failure:?}, not so in request {update}"
                 ));
@@ -109,22 +115,24 @@ pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
     broken
 }
 
-/// Whether the update has given the setting this value, or can do so still.
-fn may_have_effect(update: &Exchange, Change { setting, audience }: Change) -> bool {
-    if update.asked.get(setting) != Some(audience) {
+/// Whether the update has given the setting its value, or can do so still.
+fn may_have_effect(update: &Exchange, setting: Setting) -> bool {
+    let Some(audience) = update.asked.get(setting) else {
         return false;
-    }
+    };
     let Some(answer) = &update.answer else {
         return true;
     };
+    if answer.is_before_whatsapp() {
+        return false;
+    }
     let own = FIELDS.iter().position(|(known, _)| *known == setting);
     let holds_now =
         [update.found, answer.store].map(|settings| settings.get(setting) == Some(audience));
     match answer.failed_field() {
         Some(failed) if own == Some(failed) => OPEN.iter().any(|it| answer.body.contains(it)),
         Some(failed) => own < Some(failed),
-        None if answer.status < 400 || answer.status >= 500 => holds_now == [false, true],
-        None => false,
+        None => holds_now == [false, true],
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     waited,
 };
 use crate::simulation::{
-    history::{Call, Exchange, History},
+    history::{Call, History},
     schedule::Schedule,
 };
 
@@ -24,10 +24,17 @@ struct Hold {
     request: usize,
     from: Duration,
     until: Duration,
-    /// Where WhatsApp throttles the account, for how long it is left alone.
-    pause: Option<Duration>,
+    cause: Cause,
     /// Whether the gateway surely has heard that answer.
     is_sure: bool,
+}
+
+#[derive(PartialEq)]
+enum Cause {
+    /// WhatsApp throttles the account; for so long, unless an update ended the growth.
+    Throttled(Option<Duration>),
+    /// Ryze denies it to the request's token.
+    Denied,
 }
 
 /// Whether that is what is said of an instance that is held.
@@ -41,15 +48,23 @@ pub fn they_are_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
     let mut broken = Vec::new();
     let mut holds: Vec<Hold> = Vec::new();
     for (number, request) in history.exchanges.iter().enumerate() {
-        let is_own = |hold: &&mut Hold| history.exchanges[hold.request].is_of_lane(request);
-        let last = holds.iter_mut().rfind(is_own);
-        let is_held = last
-            .as_ref()
-            .is_some_and(|hold| hold.is_sure && request.sent < hold.until);
-        if is_held && turns.purposes[number] == Purpose::Call {
+        let is_own = |hold: &Hold| {
+            let began = &history.exchanges[hold.request];
+            let is_meant = hold.cause != Cause::Denied || began.token == request.token;
+            began.is_of_lane(request) && is_meant
+        };
+        let is_held = |hold: &Hold| {
+            is_own(hold) && hold.is_sure && (hold.from..hold.until).contains(&request.sent)
+        };
+        if holds.iter().any(is_held) && turns.purposes[number] == Purpose::Call {
             broken.push(format!("held: request {number} was sent all the same"));
         }
-        let next = after(schedule, number, request, last);
+        let next = after(
+            schedule,
+            history,
+            number,
+            holds.iter_mut().filter(|it| is_own(it)),
+        );
         holds.extend(next);
     }
     for (number, call) in history.calls.iter().enumerate() {
@@ -65,42 +80,82 @@ pub fn they_are_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
         let is_meant = |hold: &Hold| {
             told.is_some_and(|(end, _)| hold.from <= end && end <= hold.until + SLACK)
         };
-        if told.is_some() && !own.any(is_meant) {
+        // Its request was refused for a token that was replaced, and it has no time for another.
+        let latest = call.deadline - schedule.deadline / 4;
+        let is_late = told.is_some_and(|(end, _)| end + SLACK >= latest);
+        if told.is_some() && !is_late && !own.any(is_meant) {
             broken.push(format!("held: call {number} of an instance that is not"));
         }
     }
     broken
 }
 
-/// The hold that this request's answer begins, if it does. It may end the last one.
-fn after(
+/// The hold that this request's answer begins, if it does. It may end others of its instance.
+fn after<'it>(
     schedule: &Schedule,
+    history: &History,
     number: usize,
-    request: &Exchange,
-    last: Option<&mut Hold>,
+    own: impl Iterator<Item = &'it mut Hold>,
 ) -> Option<Hold> {
+    let request = &history.exchanges[number];
     let answer = request.answer.as_ref()?;
     let at = answer.at;
-    let last_pause = last.as_ref().and_then(|hold| hold.pause);
-    let doubled = last_pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
-    let pause = answer.is_over_whatsapps_limit().then_some(doubled);
-    let begins = pause.is_some() || [401, 403, 404].contains(&answer.status);
-    let ends = answer.confirmed.is_some() && (!request.asked.is_empty() || last_pause.is_none());
-    if let Some(last) = last
-        && (begins || ends)
-    {
-        last.until = last.until.min(at);
-        if ends {
-            last.pause = None;
+    let (mut throttled, mut denied) = (None, None);
+    for hold in own {
+        match hold.cause {
+            Cause::Throttled(_) => throttled = Some(hold),
+            Cause::Denied => denied = Some(hold),
         }
     }
-    begins.then_some(Hold {
+    let is_throttle = answer.is_over_whatsapps_limit();
+    if let Some(throttled) = throttled.as_mut()
+        && (is_throttle || answer.confirmed.is_some() && !request.asked.is_empty())
+    {
+        throttled.until = throttled.until.min(at);
+    }
+    if let Some(denied) = denied
+        && (answer.is_denial() || answer.confirmed.is_some())
+    {
+        denied.until = denied.until.min(at);
+    }
+    let mut hold = Hold {
         request: number,
         from: at,
-        until: at + pause.unwrap_or(DENIAL),
-        pause,
+        until: at + DENIAL,
+        cause: Cause::Denied,
         is_sure: heard(request, schedule).is_some(),
-    })
+    };
+    if is_throttle {
+        let last = throttled.and_then(|hold| match hold.cause {
+            Cause::Throttled(pause) => pause,
+            Cause::Denied => None,
+        });
+        let pause = last.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
+        hold.until = at + pause;
+        hold.cause = Cause::Throttled(Some(pause));
+        return Some(hold);
+    }
+    if answer.confirmed.is_some()
+        && !request.asked.is_empty()
+        && let Some(Hold {
+            cause: Cause::Throttled(pause),
+            ..
+        }) = throttled
+    {
+        *pause = None;
+    }
+    if !answer.is_denial() {
+        return None;
+    }
+    match history.is_token_replaced(request, at, SLACK) {
+        Some(true) => return None,
+        Some(false) => {
+            let reload = history.next_reload(at.saturating_sub(SLACK));
+            hold.until = reload.map_or(hold.until, |reload| hold.until.min(reload.max(at)));
+        }
+        None => hold.is_sure = false,
+    }
+    Some(hold)
 }
 
 /// Whether the call was told of the hold at once, if it came meanwhile, or waited when it began and was

@@ -26,6 +26,7 @@ pub fn check(schedule: &Schedule, history: &History) -> (Vec<String>, Vec<(&'sta
     let mut broken = turns.broken.clone();
     broken.extend(requests::share_is_kept(schedule, history, turns));
     broken.extend(requests::requests_do_not_overtake(schedule, history));
+    broken.extend(requests::values_are_in_order(history));
     broken.extend(requests::nobody_is_sent_too_late(schedule, history, turns));
     broken.extend(requests::the_last_acknowledged_holds(history, turns));
     broken.extend(answers::everybody_is_answered_in_time(history));

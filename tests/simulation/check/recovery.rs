@@ -91,7 +91,9 @@ pub fn nobody_is_given_up_too_soon(
         let Some((end, Err(Failure::Unknown | Failure::Upstream { .. }))) = outcome(call) else {
             continue;
         };
-        if turns.unsure[number] || end + SLACK >= call.deadline {
+        // Whoever waits to be sent again leaves when it can no longer be.
+        let latest = call.deadline - schedule.deadline / 4;
+        if turns.unsure[number] || end + SLACK >= latest {
             continue;
         }
         let cause = match turns.tries[number].len() {
@@ -145,18 +147,18 @@ fn left_open(
         return (tries < 2).then_some("without being asked again");
     }
     if turns.purposes[last] == Purpose::Call {
-        let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(leaves_open));
+        let is_open = |answer| leaves_open(exchange, answer);
+        let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(is_open));
         return is_its.then_some("without being made sure of");
     }
-    let update = &history.exchanges[turns.before(last)?];
+    let update = &history.exchanges[turns.update_before(last)?];
     (shows && tries < 2 && !is_named_among_others(update, call))
         .then_some("without being sent again")
 }
 
 /// Whether this answer to a second try leaves open what it says of each setting.
-fn leaves_open(answer: &Answer) -> bool {
-    let is_refusal = (400..500).contains(&answer.status);
-    answer.confirmed.is_none() && !is_refusal && answer.failed_field().is_none()
+fn leaves_open(update: &Exchange, answer: &Answer) -> bool {
+    answer.confirmed.is_none() && answer.failed_field().is_none() && update.is_left_open_by(answer)
 }
 
 fn is_named_among_others(update: &Exchange, call: &Call) -> bool {
@@ -204,7 +206,7 @@ fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> O
         .filter_map(|it| it.answer.as_ref());
     let holds = |answer: &Answer| {
         (answer.at..answer.at + TRACE).contains(&end)
-            && (answer.is_over_whatsapps_limit() || [401, 403, 404].contains(&answer.status))
+            && (answer.is_over_whatsapps_limit() || answer.is_denial())
     };
     let pace = if taken < schedule.burst {
         Duration::ZERO

@@ -7,9 +7,10 @@ use zapi_to_ryze::privacy::{Audience, Change, Setting};
 use super::{
     SLACK, is_from, is_of, outcome, patience,
     turns::{Purpose, Turns},
+    waited,
 };
 use crate::simulation::{
-    history::{Call, Exchange, History},
+    history::{Answer, Call, Exchange, History},
     schedule::{Schedule, name},
 };
 
@@ -72,6 +73,42 @@ pub fn nobody_is_sent_too_late(
         let sent = |request: &usize| history.exchanges[*request].sent;
         if tries.iter().any(|request| sent(request) > latest) {
             broken.push(format!("late: call {number} was sent"));
+        }
+    }
+    broken
+}
+
+/// No update has a value of a setting that is older than what the update before it had: the last call
+/// that may have asked for the one did not come before the first that may have asked for the other.
+pub fn values_are_in_order(history: &History) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (number, later) in history.exchanges.iter().enumerate() {
+        for Change { setting, audience } in later.asked.iter() {
+            let mut before = history.exchanges[..number].iter();
+            let Some(earlier) = before.rfind(|it| {
+                it.is_of_lane(later)
+                    && it.asked.get(setting).is_some()
+                    && !it.answer.as_ref().is_some_and(Answer::is_over_ryzes_limit)
+            }) else {
+                continue;
+            };
+            let asks_for = |request: &Exchange, call: &Call, audience| {
+                is_of(request, call)
+                    && call.start <= request.sent
+                    && call.change() == Some(Change { setting, audience })
+            };
+            let mut calls = history.calls.iter();
+            let last = calls.rposition(|call| asks_for(later, call, audience));
+            let first = earlier.asked.get(setting).and_then(|audience| {
+                history.calls.iter().position(|call| {
+                    asks_for(earlier, call, audience) && waited(call, earlier.sent)
+                })
+            });
+            if last < first {
+                broken.push(format!(
+                    "order: request {number} has an older value of {setting:?}"
+                ));
+            }
         }
     }
     broken

@@ -2,9 +2,9 @@
 //! waits longest, with all who can go with that one, and a change that was sent and left open goes with no
 //! newcomer; only what makes sure of an update comes before its turn.
 
-use zapi_to_ryze::privacy::{Change, Setting};
+use zapi_to_ryze::privacy::{Audience, Change, Setting};
 
-use super::{SLACK, heard, is_of, waited};
+use super::{SLACK, heard, is_of, outcome, waited};
 use crate::simulation::{
     history::{Answer, Call, Exchange, History},
     schedule::Schedule,
@@ -44,9 +44,13 @@ pub struct Turns<'history> {
     pub tries: Vec<Vec<usize>>,
     /// Of each call.
     company: Vec<Company>,
+    /// The value that was sent for each call.
+    sent: Vec<Option<Audience>>,
     /// Whether each call came or left in the very moment of a request and may have been in it or not, so
     /// that nobody can tell its tries.
     pub unsure: Vec<bool>,
+    /// Requests that were refused for a token that had been replaced meanwhile.
+    pub sent_again_with_new_token: Vec<usize>,
     pub broken: Vec<String>,
 }
 
@@ -64,7 +68,9 @@ impl<'history> Turns<'history> {
             members: Vec::new(),
             tries: vec![Vec::new(); history.calls.len()],
             company: history.calls.iter().map(company).collect(),
+            sent: vec![None; history.calls.len()],
             unsure: vec![false; history.calls.len()],
+            sent_again_with_new_token: Vec::new(),
             broken: Vec::new(),
         };
         for number in 0..history.exchanges.len() {
@@ -78,6 +84,26 @@ impl<'history> Turns<'history> {
         let request = &self.history.exchanges[number];
         let mut earlier = self.history.exchanges[..number].iter();
         earlier.rposition(|it| it.is_of_lane(request))
+    }
+
+    /// The update that a read-back made sure of, or would have if its token had not been replaced.
+    pub fn update_before(&self, number: usize) -> Option<usize> {
+        let mut before = self.before(number)?;
+        while self.purposes[before] == Purpose::ReadBack && self.is_of_replaced_token(before) {
+            before = self.before(before)?;
+        }
+        Some(before)
+    }
+
+    /// Whether Ryze refused the request for its token, which the gateway may have replaced by then.
+    fn is_of_replaced_token(&self, number: usize) -> bool {
+        let request = &self.history.exchanges[number];
+        let refusal = heard(request, self.schedule);
+        let refusal = refusal.filter(|it| it.is_denial() || it.is_over_ryzes_limit());
+        refusal.is_some_and(|answer| {
+            let is_replaced = self.history.is_token_replaced(request, answer.at, SLACK);
+            is_replaced.unwrap_or(true)
+        })
     }
 
     /// Whether a change is in an update that has not its first try of it.
@@ -130,23 +156,36 @@ impl<'history> Turns<'history> {
     /// waits to hear of it.
     fn made_sure_of(&self, number: usize, waiting: &[usize]) -> Option<usize> {
         let request = &self.history.exchanges[number];
-        let update = self.before(number).filter(|_| request.asked.is_empty())?;
+        let update = self.update_before(number);
+        let update = update.filter(|_| request.asked.is_empty())?;
         let before = &self.history.exchanges[update];
         let is_open = !before.asked.is_empty()
-            && heard(before, self.schedule).is_none_or(|answer| {
-                !(400..500).contains(&answer.status)
-                    && answer.confirmed.is_none_or(|shown| !before.is_in(&shown))
-            });
+            && heard(before, self.schedule).is_none_or(|answer| before.is_left_open_by(answer));
         let mut surely = waiting.iter().filter(|call| self.surely(**call, request));
         let is_for_a_reader = surely
             .next()
             .is_some_and(|it| self.company[*it] == Company::Reads);
-        // Who leaves in this very moment may have been told, so that it is the turn of who is next.
+        // A call that ends in this very moment may have been answered before the request was sent,
+        // which is then for the reader.
         let hears_of_it = |call: &&usize| {
-            !is_for_a_reader || waited(&self.history.calls[**call], request.sent + SLACK)
+            let call = &self.history.calls[**call];
+            !is_for_a_reader
+                || waited(call, request.sent + SLACK)
+                || self.is_answered_by(call, request)
         };
         let mut waiting = waiting.iter().filter(hears_of_it);
         (is_open && waiting.any(|call| self.may_be_in(*call, update))).then_some(update)
+    }
+
+    /// Whether the call was answered at the end of this request and for no other reason: it had time
+    /// left, to be sent too, so that it was not answered without a request.
+    fn is_answered_by(&self, call: &Call, request: &Exchange) -> bool {
+        let latest = call.deadline - self.schedule.deadline / 4;
+        outcome(call).is_some_and(|(end, _)| {
+            request.over.is_some_and(|over| over <= end)
+                && end + SLACK < call.deadline
+                && request.sent <= latest
+        })
     }
 
     /// Whether the call waited when the request was sent, and can only go in one company.
@@ -162,6 +201,15 @@ impl<'history> Turns<'history> {
                 vec![Company::Changes, Company::Again, Company::Alone(setting)]
             }
             _ => vec![self.company[call]],
+        }
+    }
+
+    /// What is sent for a change: the caller's own value, or the one that was sent before.
+    fn values(&self, call: usize, own: Audience) -> Vec<Audience> {
+        match self.sent[call] {
+            Some(sent) if self.unsure[call] => vec![own, sent],
+            Some(sent) => vec![sent],
+            None => vec![own],
         }
     }
 
@@ -181,7 +229,8 @@ impl<'history> Turns<'history> {
                     if self.surely(*call, request) {
                         values.clear();
                     }
-                    values.push(Some(change.audience));
+                    let possible = self.values(*call, change.audience);
+                    values.extend(possible.into_iter().map(Some));
                 }
             }
             values.contains(&request.asked.get(setting))
@@ -196,17 +245,37 @@ impl<'history> Turns<'history> {
         if answer.is_some_and(Answer::is_over_ryzes_limit) {
             return;
         }
-        for call in members {
+        if let Some(denial) = answer.filter(|answer| answer.is_denial()) {
+            match history.is_token_replaced(request, denial.at, SLACK) {
+                // They are sent with the new token.
+                Some(true) => return self.sent_again_with_new_token.push(number),
+                Some(false) => (),
+                None => return members.iter().for_each(|call| self.unsure[*call] = true),
+            }
+        }
+        let possible = |call: &usize| {
+            let change = history.calls[*call].change();
+            change.map(|it| (it.setting, self.values(*call, it.audience)))
+        };
+        let possible: Vec<_> = members.iter().map(possible).collect();
+        for (place, call) in members.iter().enumerate() {
             let change = history.calls[*call].change();
             if change.is_some_and(|it| request.asked.get(it.setting).is_none()) {
                 continue;
             }
-            let others = members.iter().filter(|other| *other != call);
-            let same = |other: &&usize| history.calls[**other].change() == change;
             let is_alone_with_it = change.is_some_and(|it| {
-                request.asked.get(it.setting) == Some(it.audience)
-                    && !others.clone().any(|it| same(&it))
+                let asked = request.asked.get(it.setting);
+                let may_have_it = |(setting, values): &(Setting, Vec<Audience>)| {
+                    *setting == it.setting && values.iter().any(|it| Some(*it) == asked)
+                };
+                let is_it = |possible: &Option<_>| possible.as_ref().is_some_and(may_have_it);
+                let is_certain = possible[place].as_ref().is_some_and(|it| it.1.len() == 1);
+                let all = possible.iter().filter(|it| is_it(it)).count();
+                is_certain && is_it(&possible[place]) && all == 1
             });
+            if let Some(change) = change {
+                self.sent[*call] = request.asked.get(change.setting);
+            }
             if !self.surely(*call, request) && !is_alone_with_it {
                 self.unsure[*call] = true;
                 continue;

@@ -1,0 +1,184 @@
+//! The gateway at one moment, as the operator sees it: gathered here from those who know, shown by
+//! `admin` as JSON and by `metrics` as gauges. What is told of it is in `status.rs`; what happened before
+//! belongs in `metrics` and the log.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::status::{
+    Budget, Certificate, Configuration, Connections, HeldStatus, History, InstanceStatus, Phase,
+    Ryze, Status,
+};
+use crate::{
+    budget::{STEP, Snapshot, redis::Standing},
+    config::{self, Config, Scope},
+    gateway::{Gateway, Instance},
+    net::Network,
+    queue::{Health, Held, Lanes},
+    server::Occupancy,
+    telemetry::{Metrics, Reloaded},
+};
+
+/// Those who know how a gateway is.
+pub struct Overview {
+    started: Instant,
+    gateway: Arc<Gateway<Network>>,
+    lanes: Arc<Lanes<Network>>,
+    connections: Occupancy,
+    life: Mutex<Life>,
+}
+
+/// What the gateway's life tells of itself.
+struct Life {
+    phase: Phase,
+    config: Arc<Config>,
+    /// Keys that were changed in the file and wait for a restart.
+    restart_pending: Vec<&'static str>,
+    was_last_reload_applied: bool,
+}
+
+impl Overview {
+    /// Of a gateway that begins to serve with this configuration.
+    pub fn new(
+        gateway: Arc<Gateway<Network>>,
+        lanes: Arc<Lanes<Network>>,
+        connections: Occupancy,
+        config: Config,
+    ) -> Self {
+        Self {
+            started: Instant::now(),
+            gateway,
+            lanes,
+            connections,
+            life: Mutex::new(Life {
+                phase: Phase::Serving,
+                config: Arc::new(config),
+                restart_pending: Vec::new(),
+                was_last_reload_applied: true,
+            }),
+        }
+    }
+
+    /// The gateway goes on to another phase.
+    pub fn enter(&self, phase: Phase) {
+        self.lock().phase = phase;
+    }
+
+    /// Where the gateway is in its life.
+    pub fn phase(&self) -> Phase {
+        self.lock().phase
+    }
+
+    /// Another configuration is in force, and these keys of it wait for a restart.
+    pub fn applied(&self, config: Arc<Config>, restart_pending: Vec<&'static str>) {
+        let mut life = self.lock();
+        life.config = config;
+        life.restart_pending = restart_pending;
+        life.was_last_reload_applied = true;
+        self.metrics().reloaded(Reloaded::Applied);
+    }
+
+    /// Another configuration was refused.
+    pub fn refused(&self) {
+        self.lock().was_last_reload_applied = false;
+        self.metrics().reloaded(Reloaded::Refused);
+    }
+
+    /// The configuration that is in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.lock().config)
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        self.lanes.metrics()
+    }
+
+    /// The gateway now.
+    pub fn status(&self) -> Status {
+        let now = Instant::now();
+        let rules = self.gateway.rules();
+        let instances = rules.instances().iter();
+        let life = self.lock();
+        let tls = life.config.server.tls.as_ref();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: (now - self.started).as_secs(),
+            phase: life.phase,
+            configuration: Configuration {
+                reloads_applied: self.metrics().reloads(Reloaded::Applied),
+                reloads_refused: self.metrics().reloads(Reloaded::Refused),
+                last_reload_applied: life.was_last_reload_applied,
+                restart_pending: life.restart_pending.clone(),
+            },
+            connections: Connections {
+                open: self.connections.open(),
+                limit: self.connections.limit(),
+                turned_away: self.connections.turned_away(),
+                accept_errors: self.connections.accept_errors(),
+            },
+            budget: budget(
+                self.lanes.budget(),
+                &life.config.budget,
+                self.lanes.waiting(),
+            ),
+            ryze: ryze(self.lanes.health(), now),
+            certificate: tls.map(|tls| Certificate {
+                not_after: tls.not_after,
+            }),
+            instances: instances.map(|it| self.instance(it, now)).collect(),
+        }
+    }
+
+    fn instance(&self, instance: &Instance, now: Instant) -> InstanceStatus {
+        let last = instance.last();
+        let (waiting, held) = self.lanes.standing(instance.target());
+        InstanceStatus {
+            name: instance.target().name().to_string(),
+            outcome: last.map(|last| last.outcome),
+            seconds_ago: last.map(|last| (now - last.time).as_secs()),
+            waiting,
+            held: held.map(|Held { cause, left }| HeldStatus {
+                cause,
+                seconds_left: left.as_secs(),
+            }),
+        }
+    }
+
+    /// Every change of it is one step.
+    fn lock(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn budget(now: Snapshot, config: &config::Budget, waiting: usize) -> Budget {
+    Budget {
+        scope: match config.scope {
+            Scope::Gateway => "gateway",
+            Scope::Token => "token",
+        },
+        limit: now.limit,
+        in_use: now.in_use,
+        worst_window: now.worst_window,
+        waiting,
+        remaining_at_ryze: now.remaining,
+        redis: now.redis.map(|standing| match standing {
+            Standing::Shared => "shared",
+            Standing::Alone => "alone",
+            Standing::Silent => "silent",
+        }),
+        history: History {
+            seconds_per_point: STEP.as_secs(),
+            sent_in_last_minute: now.history,
+        },
+    }
+}
+
+fn ryze(health: Health, now: Instant) -> Ryze {
+    Ryze {
+        up: health.is_up,
+        seconds_since_answer: health.last_answer.map(|time| (now - time).as_secs()),
+        last_failure: health.last_failure,
+    }
+}

@@ -1,0 +1,251 @@
+//! What the upstream itself says about one token: others may use it too, and after a restart its
+//! rate headers are all that is known. A gate only holds back; it lets nothing out that slots or
+//! pace hold back. Pure: the time is an argument. What the headers are called belongs in `ryze`.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long the first answer after a start is waited for before another request is let out.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Two resets that are no further apart are of the same window.
+const SAME_WINDOW: Duration = Duration::from_millis(1500);
+
+/// The gate of one token.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// Requests let out so far, which is the number of the latest one.
+    let_out: u64,
+    known: Known,
+}
+
+#[derive(Debug)]
+enum Known {
+    /// No answer has come yet. What is in flight, and when the latest was let out.
+    Nothing { in_flight: u32, latest: Instant },
+    /// No limit but those that are over.
+    NoLimit,
+    /// By the answer to the request of the number `answered`: until `reset` no request beyond the
+    /// number `last` may go out.
+    Limit {
+        answered: u64,
+        last: u64,
+        reset: Instant,
+    },
+}
+
+impl Gate {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            let_out: 0,
+            known: Known::Nothing {
+                in_flight: 0,
+                latest: now,
+            },
+        }
+    }
+
+    /// When the next request may go out. Before the first answer one is in flight at a time, and
+    /// where that takes long, one more every `interval`.
+    pub(super) fn opens(&self, now: Instant, interval: Duration) -> Instant {
+        match self.known {
+            Known::Nothing { in_flight: 0, .. } => now,
+            Known::Nothing { latest, .. } => latest + PATIENCE.max(interval),
+            _ => self.expected_to_open(now, 0),
+        }
+    }
+
+    /// When it is known to open, if `ahead` other requests of the token go first.
+    pub(super) fn expected_to_open(&self, now: Instant, ahead: u64) -> Instant {
+        match self.known {
+            Known::Limit { last, reset, .. } if self.let_out + ahead >= last => reset.max(now),
+            _ => now,
+        }
+    }
+
+    /// How many more the upstream allows, if it said so and that still holds.
+    pub(super) fn remaining(&self, now: Instant) -> Option<u64> {
+        match self.known {
+            Known::Limit { last, reset, .. } if now < reset => {
+                Some(last.saturating_sub(self.let_out))
+            }
+            _ => None,
+        }
+    }
+
+    /// A request goes out; this is its number.
+    pub(super) fn let_out(&mut self, now: Instant) -> u64 {
+        self.let_out += 1;
+        if let Known::Nothing { in_flight, latest } = &mut self.known {
+            *in_flight += 1;
+            *latest = now;
+        }
+        self.let_out
+    }
+
+    /// The request of this number was let out and not sent: another may go in its place.
+    pub(super) fn not_sent(&mut self, number: u64) {
+        if let Known::Limit { answered, last, .. } = &mut self.known
+            && number > *answered
+        {
+            *last += 1;
+        }
+    }
+
+    /// A request is over, answered or not.
+    pub(super) fn over(&mut self) {
+        if let Known::Nothing { in_flight, .. } = &mut self.known {
+            *in_flight = in_flight.saturating_sub(1);
+        }
+    }
+
+    /// The answer to a request: until `reset`, `remaining` more than its number may go out.
+    pub(super) fn answered(&mut self, number: u64, allowance: Option<Allowance>, now: Instant) {
+        let Some(Allowance { remaining, reset }) = allowance else {
+            if let Known::Nothing { .. } = self.known {
+                self.known = Known::NoLimit;
+            }
+            return;
+        };
+        let mut answered = number;
+        let (mut last, mut reset) = (number + u64::from(remaining), now + reset);
+        if let Known::Limit {
+            answered: known_answered,
+            last: known_last,
+            reset: known_reset,
+        } = self.known
+        {
+            if reset + SAME_WINDOW < known_reset {
+                return;
+            }
+            // Answers overtake each other: of one window, the one that allows less is the later.
+            if reset <= known_reset + SAME_WINDOW {
+                (last, reset) = (last.min(known_last), reset.max(known_reset));
+                answered = answered.max(known_answered);
+            }
+        }
+        self.known = Known::Limit {
+            answered,
+            last,
+            reset,
+        };
+    }
+}
+
+/// What an answer of the upstream allows its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests after the one that was answered.
+    pub remaining: u32,
+    /// How long this holds, from the answer; at most about a minute.
+    pub reset: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn allowance(remaining: u32, seconds: u32) -> Option<Allowance> {
+        Some(Allowance {
+            remaining,
+            reset: SECOND * seconds,
+        })
+    }
+
+    fn is_open(gate: &Gate, now: Instant) -> bool {
+        gate.opens(now, SECOND) <= now
+    }
+
+    #[test]
+    fn before_the_first_answer_one_request_is_in_flight_and_more_only_after_a_while() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        assert!(is_open(&gate, now));
+        gate.let_out(now);
+        assert_eq!(gate.opens(now, SECOND), now + SECOND * 2);
+        assert_eq!(gate.opens(now, SECOND * 10), now + SECOND * 10);
+        gate.over();
+        assert!(is_open(&gate, now), "it failed, so another may find out");
+        let number = gate.let_out(now);
+        gate.answered(number, None, now);
+        for _ in 0..10 {
+            assert!(is_open(&gate, now));
+            gate.let_out(now);
+        }
+    }
+
+    #[test]
+    fn what_remains_is_counted_from_the_request_that_was_answered() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let first = gate.let_out(now);
+        gate.let_out(now);
+        gate.answered(first, allowance(3, 20), now);
+        for _ in 0..2 {
+            assert!(is_open(&gate, now), "one of the three is in flight");
+            gate.let_out(now);
+        }
+        assert_eq!(gate.opens(now, SECOND), now + SECOND * 20);
+        assert!(is_open(&gate, now + SECOND * 20));
+    }
+
+    #[test]
+    fn what_was_not_sent_does_not_count() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let numbers = [(); 3].map(|()| gate.let_out(now));
+        gate.answered(numbers[1], allowance(1, 20), now);
+        assert!(!is_open(&gate, now));
+        gate.not_sent(numbers[0]);
+        assert!(!is_open(&gate, now), "the answer did not count it");
+        gate.not_sent(numbers[2]);
+        assert!(is_open(&gate, now));
+        gate.let_out(now);
+        assert!(!is_open(&gate, now));
+    }
+
+    #[test]
+    fn of_one_window_the_smaller_allowance_counts_and_a_later_window_replaces_it() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let numbers = [gate.let_out(now), gate.let_out(now)];
+        gate.answered(numbers[1], allowance(1, 20), now);
+        gate.answered(numbers[0], allowance(90, 20), now);
+        gate.answered(numbers[0], allowance(90, 5), now);
+        gate.let_out(now);
+        assert!(!is_open(&gate, now));
+        gate.answered(numbers[1], allowance(5, 60), now);
+        assert!(is_open(&gate, now));
+        gate.answered(numbers[1], allowance(0, 60), now);
+        assert!(!is_open(&gate, now));
+    }
+
+    /// Resets come in whole seconds, and answers take their time.
+    #[test]
+    fn answers_of_one_window_are_known_by_resets_that_are_close() {
+        let now = Instant::now();
+        for (first, second) in [(20_000, 21_500), (21_500, 20_000), (20_000, 20_001)] {
+            let mut gate = Gate::new(now);
+            let numbers = [gate.let_out(now), gate.let_out(now)];
+            let answer = |remaining, millis| {
+                let reset = Duration::from_millis(millis);
+                Some(Allowance { remaining, reset })
+            };
+            gate.answered(numbers[1], answer(1, first), now);
+            gate.answered(numbers[0], answer(90, second), now);
+            gate.let_out(now);
+            assert!(!is_open(&gate, now), "{first} and {second}");
+            // The later of them holds.
+            assert!(
+                !is_open(&gate, now + Duration::from_millis(21_499)) || first.max(second) < 21_500
+            );
+        }
+        let mut gate = Gate::new(now);
+        let number = gate.let_out(now);
+        gate.answered(number, allowance(0, 20), now);
+        gate.answered(number, allowance(5, 22), now);
+        assert!(is_open(&gate, now), "another window");
+    }
+}

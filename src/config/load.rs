@@ -1,0 +1,149 @@
+//! Loads a [`Config`] from a file, or reports every problem of the file.
+
+use std::{env, net::SocketAddr, path::Path};
+
+use toml::de::DeTable;
+use zeroize::Zeroizing;
+
+use super::{
+    Config, Listen, Problem, instances, keys::Draft, report::Report, rules, source, table::Reader,
+    tls,
+};
+
+const INSTANCES: &str = "instances";
+
+/// A valid configuration and its warnings.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// What is allowed and probably not intended.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the file at `path`, with secrets from this process's environment.
+///
+/// # Errors
+/// Every problem, in the order of the lines.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
+    let text = read(path).map_err(|problem| vec![problem])?;
+    parse(&text, &|name| env::var(name).ok())
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+    source::configuration(path).map_err(|error| Problem {
+        line: None,
+        key: String::new(),
+        message: format!("the file cannot be read ({error}); name one that can"),
+    })
+}
+
+/// Reads the `text` of a file, with secrets from `environment`.
+///
+/// # Errors
+/// Every problem, in the order of the lines. A text that is not TOML is not read any further.
+pub fn parse(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Vec<Problem>> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let report = Report::new(text);
+    if !errors.is_empty() {
+        return Err(report.not_toml(text, errors));
+    }
+    let mut reader = Reader {
+        report,
+        environment,
+    };
+    let mut entries = tree.into_inner();
+    let array = entries.remove_entry(INSTANCES);
+    let mut draft = Draft::default();
+    reader.root(entries, &[INSTANCES], &mut draft);
+    let mut config = draft.config;
+    let mut instances = reader.array(INSTANCES, array);
+    let report = &mut reader.report;
+    instances::complete(
+        &mut instances,
+        draft.client_token.as_ref(),
+        draft.ryze_token.as_ref(),
+        report,
+    );
+    config.instances = instances.into_iter().map(|(_, it)| it).collect();
+    rules::check(&mut config, draft.tls.is_some(), report);
+    config.server.tls = draft
+        .tls
+        .and_then(|files| tls::read(files.cert_file, files.key_file, report));
+    let warnings = reader.report.finish()?;
+    Ok(Loaded { config, warnings })
+}
+
+/// The address of a gateway's admin listener, as far as its file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminListen {
+    pub address: SocketAddr,
+    /// Why the gateway may listen elsewhere.
+    pub doubt: Option<String>,
+}
+
+/// `admin.listen` of the file, or its default. Other problems of the file are ignored, and no other file
+/// is read.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
+    let text = file.map(read).transpose()?;
+    let (tree, errors) = DeTable::parse_recoverable(text.as_ref().map_or("", |text| text));
+    let admin = tree.into_inner().remove_entry("admin");
+    let mut reader = Reader {
+        report: Report::new(""),
+        environment: &|_| None,
+    };
+    let mut draft = Draft::default();
+    reader.root(admin.into_iter().collect(), &[], &mut draft);
+    let report = &reader.report;
+    let cause = if text.is_none() {
+        Some("no configuration file is named")
+    } else if !errors.is_empty() {
+        Some("the file is not TOML")
+    } else if report.is_faulty("admin.listen") || report.is_faulty("admin") {
+        Some("admin.listen in the file is not an address")
+    } else {
+        None
+    };
+    let origin = if report.is_valid("admin.listen") {
+        "this is what could be read"
+    } else {
+        "this is the default of admin.listen"
+    };
+    Ok(AdminListen {
+        address: draft.config.admin.listen,
+        doubt: cause.map(|cause| format!("{cause}; {origin}")),
+    })
+}
+
+/// The built-in configuration of `serve --sandbox`: one instance, listening on `listen`, in front
+/// of the in-memory upstream at `upstream`.
+#[must_use]
+pub fn sandbox(listen: SocketAddr, upstream: SocketAddr) -> Config {
+    let text = format!(
+        r#"
+        [ryze]
+        base_url = "http://{}"
+
+        [log]
+        format = "text"
+
+        [[instances]]
+        zapi_instance = "SANDBOX"
+        zapi_token = "sandbox"
+        ryze_instance = "main"
+        ryze_token = "sandbox-token"
+        "#,
+        // A URL cannot carry the scope of an IPv6 address.
+        SocketAddr::new(upstream.ip(), upstream.port())
+    );
+    // Every IP address with a port is a valid authority of a URL, so the text is valid.
+    #[expect(clippy::expect_used)]
+    let mut config = parse(&text, &|_| None).expect("a valid text").config;
+    config.server.listen = Listen::Tcp(listen);
+    config
+}

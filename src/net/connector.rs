@@ -1,0 +1,172 @@
+//! Opens connections to the host of a base URL.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Uri, uri::Scheme};
+use rustls::{
+    ClientConfig,
+    pki_types::{CertificateDer, ServerName},
+};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+
+use super::{Connect, Resolver, Stream, TcpConnection, tls};
+
+/// Opens TCP connections, with TLS where the base URL says `https`.
+pub struct Network {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The name to expect in the certificate, and how to check it.
+    pub tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+    /// Time to connect, TLS included, from the host's addresses on.
+    pub timeout: Duration,
+    /// How the host's addresses are found.
+    pub resolver: Resolver,
+}
+
+/// The configuration does not lead to a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The base URL has no host, or one that cannot be in a certificate.
+    #[error("base_url: the host is not a name or an address")]
+    Host,
+    /// The certificates or the protocol versions are not usable.
+    #[error("ca_file: {0}")]
+    Config(#[from] rustls::Error),
+}
+
+impl Network {
+    /// Connects to the host of a base URL. The bundled Mozilla roots are trusted, or in their place
+    /// these certificates.
+    ///
+    /// # Errors
+    /// The host is not one, or a certificate cannot be used.
+    pub fn new(
+        base_url: &Uri,
+        timeout: Duration,
+        trusted: Option<&[CertificateDer<'static>]>,
+    ) -> Result<Self, NetworkError> {
+        let host = base_url.host().ok_or(NetworkError::Host)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let secure = base_url.scheme() == Some(&Scheme::HTTPS);
+        let tls = if secure {
+            let name = ServerName::try_from(host.to_owned()).map_err(|_| NetworkError::Host)?;
+            Some((name, tls::client(tls::roots(trusted)?)?))
+        } else {
+            None
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port: base_url.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            tls,
+            timeout,
+            resolver: Resolver::system(),
+        })
+    }
+
+    async fn open(&self, mut address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        address.set_port(self.port);
+        let stream = TcpConnection::open(address).await?;
+        Ok(match &self.tls {
+            None => Box::new(stream),
+            Some((name, config)) => {
+                let connector = TlsConnector::from(Arc::clone(config));
+                Box::new(connector.connect(name.clone(), stream).await?)
+            }
+        })
+    }
+}
+
+impl Connect for Network {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let addresses = self.resolver.resolve(&self.host).await?;
+        let opened = first_that_opens(&addresses, self.timeout, |it| self.open(it)).await;
+        if opened.is_err() {
+            self.resolver.distrust(&self.host);
+        }
+        opened
+    }
+}
+
+/// Tries addresses one after the other. Each gets its part of the time that is left, so that one that
+/// does not answer does not use up all of it. The error is that of the last.
+pub(super) async fn first_that_opens<T, F>(
+    addresses: &[SocketAddr],
+    limit: Duration,
+    open: impl Fn(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let deadline = Instant::now() + limit;
+    let mut last = io::ErrorKind::NotFound.into();
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let part = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        match timeout(part, open(*address)).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::pending;
+
+    use super::*;
+
+    fn addresses(number: u8) -> Vec<SocketAddr> {
+        let address = |last| ([192, 0, 2, last], 0).into();
+        (0..number).map(address).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_address_uses_all_of_the_time() {
+        let begun = Instant::now();
+        let addresses = addresses(3);
+        let opened = first_that_opens(&addresses, Duration::from_secs(3), async |address| {
+            if address == addresses[2] {
+                return Ok(begun.elapsed().as_secs());
+            }
+            pending().await
+        });
+        assert_eq!(opened.await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_address_has_what_the_others_left() {
+        let begun = Instant::now();
+        let limit = Duration::from_secs(3);
+        let addresses = addresses(3);
+        let opened = first_that_opens(&addresses, limit, async |address| {
+            if address == addresses[0] {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            pending::<io::Result<()>>().await
+        });
+        assert_eq!(opened.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed(), limit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_error_is_that_of_the_last_address() {
+        let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::ConnectionRefused];
+        for [first, last] in [kinds, [kinds[1], kinds[0]]] {
+            let addresses = addresses(2);
+            let opened = first_that_opens(&addresses, Duration::from_secs(1), async |address| {
+                let kind = if address == addresses[0] { first } else { last };
+                Err::<(), _>(kind.into())
+            });
+            assert_eq!(opened.await.unwrap_err().kind(), last);
+        }
+        let none = first_that_opens(&[], Duration::from_secs(1), async |_| Ok(()));
+        assert_eq!(none.await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

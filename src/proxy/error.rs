@@ -1,0 +1,61 @@
+//! Why the proxy has no response to pass on. The sentences for clients are in `zapi/response.rs`.
+
+/// A request that was not passed on, or that got no usable response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The proxy does not pass this method on.
+    Method {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// The client asks for another protocol (RFC 9110, 7.8).
+    Upgrade,
+    /// The target with the path of `fallback.base_url` is longer than a URL may be.
+    TargetTooLong,
+    /// The target cannot stand in a URL.
+    TargetInvalid,
+    /// The client's body ended before its announced length.
+    IncompleteBody,
+    /// The client stopped sending its body.
+    BodyTooSlow,
+    /// The request has passed too many gateways: `fallback.base_url` leads back here.
+    Loop,
+    /// No connection. Nothing was sent.
+    Unreachable,
+    /// The connection broke, or the response is not HTTP.
+    Broken,
+    /// The response has a transfer coding other than chunked, or another protocol's status.
+    Unsolicited,
+    /// The interim responses do not end.
+    EndlessInterim,
+    /// No byte within `fallback.idle_timeout`.
+    Silent,
+    /// The gateway shut down before the response.
+    Stopping,
+}
+
+impl Error {
+    /// Whether the fallback is the cause, and not the client or the gateway.
+    #[must_use]
+    pub fn is_of_fallback(self) -> bool {
+        self.kind().starts_with("fallback_")
+    }
+
+    /// The label of this error in log and metrics.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Method { .. } => "wrong_method",
+            Self::Upgrade | Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
+                "bad_request"
+            }
+            Self::BodyTooSlow => "body_too_slow",
+            Self::Loop
+            | Self::Unreachable
+            | Self::Broken
+            | Self::Unsolicited
+            | Self::EndlessInterim => "fallback_failed",
+            Self::Silent | Self::Stopping => "fallback_timeout",
+        }
+    }
+}

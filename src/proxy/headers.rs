@@ -1,0 +1,137 @@
+//! What of a head belongs to one connection and what goes on to the next (RFC 9110, 7.6), for requests
+//! to the old vendor and for its answers. Bodies belong in `body.rs`.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Version,
+    header::{
+        CONNECTION, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE, VIA,
+    },
+    request, response,
+};
+
+use super::Error;
+
+/// Fields that are for one connection, whether `Connection` names them or not. `Trailer` is not one
+/// of them: it is about the message.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+/// The gateway's name in `Via`.
+const PSEUDONYM: &[u8] = b"zapi-to-ryze";
+/// How many gateways a request may pass. One more of them, and it probably goes in circles.
+const MOST_GATEWAYS: usize = 4;
+/// What the gateway passes on, whoever is meant to be the last recipient.
+const METHODS: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
+
+/// Makes the head of a caller's request that of a request to `host`.
+///
+/// # Errors
+/// The request is not one to be passed on.
+pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Result<(), Error> {
+    let headers = &mut parts.headers;
+    if parts.method == Method::TRACE || !may_go_on(&parts.method, headers) {
+        return Err(Error::Method { allow: METHODS });
+    }
+    if parts.version == Version::HTTP_10 {
+        // From there both are to be ignored (RFC 9110, 7.8 and 10.1.1).
+        headers.remove(UPGRADE);
+        headers.remove(EXPECT);
+    }
+    if wants_another_protocol(headers) {
+        return Err(Error::Upgrade);
+    }
+    if list(headers, &VIA)
+        .filter(|hop| hop.ends_with(PSEUDONYM))
+        .count()
+        >= MOST_GATEWAYS
+    {
+        return Err(Error::Loop);
+    }
+    let takes_trailers = list(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+    remove_hop_by_hop(headers);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    headers.insert(HOST, host.clone());
+    add_via(headers, parts.version);
+    parts.version = Version::HTTP_11;
+    Ok(())
+}
+
+/// Makes the head of the upstream's answer that of an answer to the caller.
+///
+/// # Errors
+/// Its body is in a coding that cannot be passed on.
+pub(super) fn to_caller(parts: &mut response::Parts) -> Result<(), Error> {
+    let headers = &mut parts.headers;
+    let is_chunked_at_most =
+        list(headers, &TRANSFER_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    if !is_chunked_at_most || parts.status.is_informational() {
+        return Err(Error::Unsolicited);
+    }
+    remove_hop_by_hop(headers);
+    add_via(headers, parts.version);
+    parts.version = Version::HTTP_11;
+    Ok(())
+}
+
+/// The members of a field that is a list (RFC 9110, 5.6.1).
+fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    let values = headers.get_all(name).into_iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<_> = list(headers, &CONNECTION)
+        .filter_map(|option| HeaderName::try_from(option).ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Counts `Max-Forwards` down, which is for `OPTIONS` alone (RFC 9110, 7.6.2). Nothing is left of it
+/// where the gateway is to be the last recipient.
+fn may_go_on(method: &Method, headers: &mut HeaderMap) -> bool {
+    let left = headers.get(MAX_FORWARDS).and_then(|it| it.to_str().ok());
+    let Some(left) = left.and_then(|left| left.parse::<u32>().ok()) else {
+        return true;
+    };
+    if *method != Method::OPTIONS {
+        return true;
+    }
+    if let Some(left) = left.checked_sub(1) {
+        headers.insert(MAX_FORWARDS, left.into());
+    }
+    left > 0
+}
+
+/// `h2c` does not count: many callers offer it with every request, and do well without.
+fn wants_another_protocol(headers: &HeaderMap) -> bool {
+    list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
+        && list(headers, &UPGRADE).any(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// As the last member of `Via` (RFC 9110, 7.6.3).
+fn add_via(headers: &mut HeaderMap, received: Version) {
+    headers.append(
+        VIA,
+        HeaderValue::from_static(if received == Version::HTTP_10 {
+            "1.0 zapi-to-ryze"
+        } else {
+            "1.1 zapi-to-ryze"
+        }),
+    );
+}

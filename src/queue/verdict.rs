@@ -1,0 +1,80 @@
+//! What an answer of the upstream means for one of those whom its request was for. Pure.
+
+use crate::{
+    privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    ryze::Error,
+};
+
+/// What is known of an operation once its request is over.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// All.
+    Known(Outcome),
+    /// It was sent, and neither confirmed nor refused: this is what its caller hears if no more can be
+    /// found out.
+    Open(Failure),
+}
+
+/// Judges an operation by the result of the request that was to carry it out, an update of so many
+/// fields or a read. A change has the value that was sent.
+pub(super) fn judge(
+    result: &Result<Settings, Error>,
+    operation: Operation,
+    fields: usize,
+) -> Verdict {
+    let error = match result {
+        Ok(settings) if shows(settings, operation) => return Verdict::Known(Ok(*settings)),
+        Ok(_) => {
+            return Verdict::Open(Failure::Upstream {
+                reason: "Ryze did not confirm the change".into(),
+            });
+        }
+        Err(error) => error,
+    };
+    let failure = error.failure(operation.setting());
+    let is_open = match operation.setting() {
+        Some(setting) => error.leaves_open(setting, fields),
+        None => error.was_sent() && failure.leaves_open(),
+    };
+    if is_open {
+        Verdict::Open(unconfirmed(failure))
+    } else {
+        Verdict::Known(Err(failure))
+    }
+}
+
+/// Whether the settings show what was sent for an operation.
+pub(super) fn shows(settings: &Settings, operation: Operation) -> bool {
+    operation
+        .change()
+        .is_none_or(|change| settings.get(change.setting) == Some(change.audience))
+}
+
+/// Whether the settings show another value. One that they do not show at all proves nothing.
+pub(super) fn shows_other(settings: &Settings, operation: Operation) -> bool {
+    operation.change().is_some_and(|change| {
+        let shown = settings.get(change.setting);
+        shown.is_some_and(|shown| shown != change.audience)
+    })
+}
+
+/// The failure in a form that does not promise that a change was not carried out.
+fn unconfirmed(failure: Failure) -> Failure {
+    let reason = match failure {
+        Failure::Unknown => return Failure::Unknown,
+        Failure::Denied { reason } | Failure::Refused { reason } | Failure::Upstream { reason } => {
+            reason
+        }
+        Failure::Throttled {
+            by: Limiter::WhatsApp,
+            ..
+        } => "WhatsApp's rate limit ended the update, and what it had changed is not known".into(),
+        Failure::Throttled { .. }
+        | Failure::NotConnected
+        | Failure::Budget { .. }
+        | Failure::BudgetUnavailable { .. }
+        | Failure::QueueFull
+        | Failure::NotSent => "Ryze did not complete the update".into(),
+    };
+    Failure::Upstream { reason }
+}

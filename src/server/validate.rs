@@ -1,0 +1,72 @@
+//! Validation of request heads, as far as hyper leaves it to its user: target, `Host` and
+//! `Transfer-Encoding` (RFC 9112, 3.2 and 6.1; RFC 9110, 7.2).
+
+use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts, uri::Authority};
+
+/// What is wrong with a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidHead {
+    /// The target is neither in origin-form nor in absolute-form.
+    TargetForm,
+    /// The target is not ASCII.
+    TargetNotAscii,
+    /// A header that may occur once occurs twice.
+    RepeatedHeader(HeaderName),
+    /// A transfer coding other than chunked.
+    TransferEncoding,
+    /// `Host` is not `uri-host [ ":" port ]`.
+    HostMalformed,
+    /// HTTP/1.1 without `Host`.
+    HostMissing,
+}
+
+/// Validates a head, in which `Host` and `once` may occur only once.
+pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), InvalidHead> {
+    if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') {
+        return Err(InvalidHead::TargetForm);
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    if !parts.uri.path().is_ascii() || !query.is_ascii() {
+        return Err(InvalidHead::TargetNotAscii);
+    }
+    check_headers(&parts.headers, once, parts.version)
+}
+
+/// One pass over the headers.
+fn check_headers(
+    headers: &HeaderMap,
+    once: &HeaderName,
+    version: Version,
+) -> Result<(), InvalidHead> {
+    let mut host = None;
+    let mut coding = None;
+    let mut other = None;
+    for (name, value) in headers {
+        let is_repeated = (*name == header::HOST && host.replace(value).is_some())
+            || (*name == header::TRANSFER_ENCODING && coding.replace(value).is_some())
+            || (name == once && other.replace(value).is_some());
+        if is_repeated {
+            return Err(InvalidHead::RepeatedHeader(name.clone()));
+        }
+    }
+    // hyper decodes chunked and ignores codings before it (RFC 9112, 6.1).
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(InvalidHead::TransferEncoding);
+    }
+    match host.map(|host| Authority::try_from(host.as_bytes())) {
+        Some(Ok(host)) if is_host_and_port(&host) => Ok(()),
+        Some(_) => Err(InvalidHead::HostMalformed),
+        None if version == Version::HTTP_10 => Ok(()),
+        None => Err(InvalidHead::HostMissing),
+    }
+}
+
+/// `uri-host [ ":" port ]`, whose port may be empty (RFC 3986, 3.2.3).
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    match authority.as_str().strip_prefix(host) {
+        Some("" | ":") => !host.is_empty(),
+        Some(_) => !host.is_empty() && authority.port_u16().is_some(),
+        None => false,
+    }
+}

@@ -1,0 +1,172 @@
+//! Authentication of clients: configured instances and their credentials.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+use http::{HeaderMap, header::HeaderName, request::Parts};
+use memchr::memmem;
+use percent_encoding::percent_decode_str;
+
+use super::{
+    rejection::Rejection,
+    routes::{self, Matched},
+};
+use crate::config::{Instance, Secret};
+
+/// The header that carries an account's security token.
+pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
+
+/// Shortest path segment that is compared where the path is not Z-API's.
+const MIN_SECRET: usize = 6;
+
+/// Whether `id` is a credential of the request, part of one, or has one in it, whatever the letter case
+/// and the hyphens. If the path is not Z-API's, each of its segments may be a credential.
+///
+/// Linear in the length of the head, for it runs before the credentials are checked: each byte is
+/// normalised once, the search for `id` is linear, and a segment longer than `id` is not looked for in it.
+#[must_use]
+pub fn contains_credentials(parts: &Parts, id: &str) -> bool {
+    let id = normalised(id.bytes());
+    let shown = |secret: &[u8]| {
+        let is_in_id = secret.len() <= id.len() && memmem::find(&id, secret).is_some();
+        !secret.is_empty() && is_in_id || memmem::find(secret, &id).is_some()
+    };
+    let path = parts.uri.path();
+    let in_path = match routes::credentials(path) {
+        Some(credentials) => {
+            let decoded = credentials.map(|it| normalised(percent_decode_str(it)));
+            decoded.iter().any(|it| shown(it))
+        }
+        None => normalised(percent_decode_str(path))
+            .split(|byte| *byte == b'/')
+            .any(|segment| segment.len() >= MIN_SECRET && shown(segment)),
+    };
+    let mut in_headers = parts.headers.get_all(CLIENT_TOKEN).iter();
+    in_path || in_headers.any(|token| shown(&normalised(token.as_bytes().iter().copied())))
+}
+
+fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
+    let text = text.filter(|byte| *byte != b'-');
+    text.map(|byte| byte.to_ascii_lowercase()).collect()
+}
+
+/// The configured instances by their Z-API id.
+#[derive(Debug)]
+pub struct Accounts {
+    by_id: HashMap<Vec<u8>, Account>,
+    lower_case_ids: HashSet<Vec<u8>>,
+    /// Compared with the token of an unknown id, so that it takes as long as a wrong token.
+    decoy: Secret,
+}
+
+#[derive(Debug)]
+struct Account {
+    index: usize,
+    token: Secret,
+    client_token: Option<Secret>,
+}
+
+impl Accounts {
+    #[must_use]
+    pub fn new(instances: &[Instance]) -> Self {
+        let account = |(index, instance): (usize, &Instance)| {
+            let account = Account {
+                index,
+                token: instance.zapi_token.clone(),
+                client_token: instance.client_token.clone(),
+            };
+            (instance.zapi_instance.clone().into_bytes(), account)
+        };
+        let decoy = instances
+            .first()
+            .map(|instance| instance.zapi_token.clone());
+        Self {
+            by_id: instances.iter().enumerate().map(account).collect(),
+            lower_case_ids: instances
+                .iter()
+                .map(|instance| instance.zapi_instance.to_ascii_lowercase().into_bytes())
+                .collect(),
+            decoy: decoy.unwrap_or_else(|| Secret::new("")),
+        }
+    }
+
+    /// Index of the instance with this id, which may be percent-encoded.
+    pub(super) fn find(&self, id: &str) -> Option<usize> {
+        let id: Cow<'_, [u8]> = percent_decode_str(id).into();
+        self.by_id.get(&*id).map(|account| account.index)
+    }
+
+    /// Whether these bytes are an instance's id in any letter case.
+    pub(super) fn resembles(&self, id: &[u8]) -> bool {
+        self.lower_case_ids.contains(&id.to_ascii_lowercase())
+    }
+
+    /// Authenticates a call. Returns the index of its instance.
+    ///
+    /// # Errors
+    /// A rejection if id and token are not a configured pair, or if the instance requires another
+    /// `Client-Token`.
+    pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Rejection> {
+        let id: Cow<'_, [u8]> = percent_decode_str(call.id).into();
+        let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
+        let account = self.by_id.get(&*id);
+        let expected = account.map_or(&self.decoy, |account| &account.token);
+        let (true, Some(account)) = (expected.matches(&token), account) else {
+            return Err(Rejection::UnknownInstance);
+        };
+        if let Some(expected) = &account.client_token {
+            match headers.get(CLIENT_TOKEN) {
+                Some(sent) if expected.matches(sent.as_bytes()) => (),
+                Some(sent) if !sent.is_empty() => return Err(Rejection::ClientTokenWrong),
+                _ => return Err(Rejection::ClientTokenMissing),
+            }
+        }
+        Ok(account.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn shows(path: &str, id: &str) -> bool {
+        let request = Request::builder().uri(path);
+        let request = request.header(CLIENT_TOKEN, "F0000000-c11e4770").body(());
+        contains_credentials(&request.unwrap_or_default().into_parts().0, id)
+    }
+
+    #[test]
+    fn an_id_shows_a_credential_of_which_it_has_the_whole_or_is_a_part() {
+        let of_zapi =
+            "/instances/3A7F00112233445566778899AABBCCDD/token/B0B%30b0b1b2b3b4b5b6/send-text";
+        let short = "/instances/A1/token/B2/privacy/photo";
+        let other = "/v1/3A7F00112233445566778899AABBCCDD/B0B%30b0b1b2b3b4b5b6";
+        let slashed = "/token/3A7F00112233445566778899AABBCCDD%2Fsend";
+        for (path, id) in [
+            (of_zapi, "3A7F00112233445566778899AABBCCDD"),
+            (of_zapi, "3a7f00112233445566778899aabbccdd"),
+            (of_zapi, "3a7f0011-2233-4455-6677-8899aabbccdd"),
+            (of_zapi, "3a7f001122334455"),
+            (of_zapi, "ff3a7f00112233445566778899aabbccddff"),
+            (of_zapi, "b0b0b0b1b2b3b4b5b6"),
+            (of_zapi, "00000000f0000000c11e4770"),
+            (short, "00000000000000a1"),
+            (short, "00000000000000b2"),
+            (other, "3a7f0011-2233-4455-6677-8899aabbccdd"),
+            (other, "3a7f001122334455"),
+            (other, "b0b0b0b1b2b3b4b5b6"),
+            (slashed, "3a7f00112233445566778899aabbccdd"),
+        ] {
+            assert!(shows(path, id), "{path} {id}");
+        }
+        let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let long = format!("/{}", "0/f/8/fad5b/".repeat(2500));
+        for path in [of_zapi, other, slashed, &long, "/", "/instances//token//x"] {
+            assert!(!shows(path, id), "{path} {id}");
+        }
+    }
+}

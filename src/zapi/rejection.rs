@@ -1,0 +1,137 @@
+//! Why the gateway answers a call itself, without an outcome from Ryze or a response of the fallback.
+//!
+//! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
+
+use super::routes::Values;
+use crate::{proxy, server::InvalidHead};
+
+/// A call that the gateway does not carry out and does not pass on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The head, the query or the body is not valid.
+    BadRequest(BadRequest),
+    /// No such call.
+    UnknownPath {
+        /// The path below the instance that the client probably meant.
+        instead: Option<&'static str>,
+    },
+    /// The call takes another method.
+    WrongMethod {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// Id and token are not a configured pair.
+    UnknownInstance,
+    /// The instance requires a `Client-Token`, and the request has none or an empty one.
+    ClientTokenMissing,
+    /// The `Client-Token` is not the configured one.
+    ClientTokenWrong,
+    /// The body is not declared as plain JSON.
+    UnsupportedMediaType(UnsupportedMediaType),
+    /// The body is larger than `server.max_body`.
+    BodyTooLarge {
+        /// `server.max_body`, in bytes.
+        limit: usize,
+    },
+    /// The body did not arrive within `server.body_timeout`.
+    BodyTooSlow,
+    /// A valid call that Ryze has no counterpart for: what it would do.
+    NoCounterpart(&'static str),
+    /// A valid change of a list of contacts, which Ryze cannot make.
+    ContactsList,
+    /// The gateway has no capacity for the call.
+    Unavailable(Unavailable),
+    /// The fallback gave no response that can be passed on.
+    Fallback(proxy::Error),
+}
+
+/// What is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadRequest {
+    /// The head.
+    Head(InvalidHead),
+    /// The body ended before its announced length.
+    IncompleteBody,
+    /// The body is not a JSON object, or has a key twice; says where.
+    NotTheObject(String),
+    /// The field or the parameter is missing, or its value is not one of those that it takes.
+    Value {
+        /// Its name.
+        name: &'static str,
+        /// Whether it is a parameter of the query instead of a field of the body.
+        in_query: bool,
+        /// The values that it takes.
+        values: Values,
+        /// The field of other privacy calls that the body has instead.
+        sent_instead: Option<&'static str>,
+    },
+    /// `contactsBlacklist` is not a list of contacts.
+    ContactsList,
+}
+
+/// Why a body's type is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnsupportedMediaType {
+    /// It has a `Content-Encoding`.
+    Encoded,
+    /// It is not `application/json`.
+    NotJson,
+}
+
+/// Why the gateway has no capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// It is shutting down.
+    Stopping,
+    /// `server.max_connections` are open.
+    TooManyConnections,
+}
+
+impl From<BadRequest> for Rejection {
+    fn from(problem: BadRequest) -> Self {
+        Self::BadRequest(problem)
+    }
+}
+
+impl From<proxy::Error> for Rejection {
+    fn from(error: proxy::Error) -> Self {
+        Self::Fallback(error)
+    }
+}
+
+impl From<Unavailable> for Rejection {
+    fn from(reason: Unavailable) -> Self {
+        Self::Unavailable(reason)
+    }
+}
+
+impl Rejection {
+    /// Whether the call asked for what Ryze cannot do.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownPath { .. } | Self::NoCounterpart(_) | Self::ContactsList
+        )
+    }
+
+    /// The label of this rejection in log and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::UnknownPath { .. } => "unknown_path",
+            Self::WrongMethod { .. } => "wrong_method",
+            Self::UnknownInstance => "unknown_instance",
+            Self::ClientTokenMissing => "client_token_missing",
+            Self::ClientTokenWrong => "client_token_wrong",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::NoCounterpart(_) => "no_counterpart",
+            Self::ContactsList => "contacts_list",
+            Self::Unavailable(_) => "unavailable",
+            Self::Fallback(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The route table: every Z-API call that the gateway translates or knows to be untranslatable.
+//!
+//! Source: Z-API's pages on privacy. `GET …/privacy` is the gateway's own.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::rejection::Rejection;
+use crate::privacy::{Audience, Setting};
+
+/// One call of Z-API.
+#[derive(Debug)]
+pub struct Route {
+    /// Path below `/instances/{id}/token/{token}/`.
+    path: &'static str,
+    /// The whole path with placeholders for id and token: safe to log.
+    pub template: &'static str,
+    method: Method,
+    pub(super) call: Call,
+}
+
+/// How a call is translated.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// Changes a setting.
+    Change {
+        setting: Setting,
+        values: Values,
+        input: Input,
+        /// The setting's key in the response of `GET …/privacy`.
+        key: &'static str,
+    },
+    /// Reads the settings. A body is ignored.
+    Read,
+    /// Ryze has no counterpart; `what` the call would do completes "Ryze has no call to".
+    Untranslatable { what: &'static str },
+}
+
+/// Where a call carries its value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Input {
+    /// In a field of the JSON body.
+    Body(&'static str),
+    /// In a parameter of the query. A body is ignored.
+    Query(&'static str),
+}
+
+/// The values that a setting takes, in Z-API's words.
+pub(super) type Values = &'static [(&'static str, Audience)];
+
+const VISUALIZATION: Values = &[
+    ("ALL", Audience::Everyone),
+    ("NONE", Audience::Nobody),
+    ("CONTACTS", Audience::Contacts),
+    ("CONTACT_BLACKLIST", Audience::ContactsExcept),
+];
+const ONLINE: Values = &[
+    ("ALL", Audience::Everyone),
+    ("SAME_LAST_SEEN", Audience::SameAsLastSeen),
+];
+const GROUP_ADD: Values = &[
+    ("ALL", Audience::Everyone),
+    ("CONTACTS", Audience::Contacts),
+    ("CONTACT_BLACKLIST", Audience::ContactsExcept),
+];
+const SWITCH: Values = &[
+    ("enable", Audience::Everyone),
+    ("disable", Audience::Nobody),
+];
+
+macro_rules! route {
+    ($method:ident $path:literal, $call:expr) => {
+        Route {
+            path: $path,
+            template: concat!("/instances/{id}/token/{token}/", $path),
+            method: Method::$method,
+            call: $call,
+        }
+    };
+}
+
+pub(super) static ROUTES: [Route; 9] = [
+    route!(POST "privacy/photo", Call::Change {
+        setting: Setting::ProfilePhoto,
+        values: VISUALIZATION,
+        input: Input::Body("visualizationType"),
+        key: "photo",
+    }),
+    route!(POST "privacy/last-seen", Call::Change {
+        setting: Setting::LastSeen,
+        values: VISUALIZATION,
+        input: Input::Body("visualizationType"),
+        key: "lastSeen",
+    }),
+    route!(POST "privacy/description", Call::Change {
+        setting: Setting::About,
+        values: VISUALIZATION,
+        input: Input::Body("visualizationType"),
+        key: "description",
+    }),
+    route!(POST "privacy/online", Call::Change {
+        setting: Setting::Online,
+        values: ONLINE,
+        input: Input::Body("visualizationType"),
+        key: "online",
+    }),
+    route!(POST "privacy/group-add", Call::Change {
+        setting: Setting::GroupAdd,
+        values: GROUP_ADD,
+        input: Input::Body("type"),
+        key: "groupAdd",
+    }),
+    route!(POST "privacy/read-receipts", Call::Change {
+        setting: Setting::ReadReceipts,
+        values: SWITCH,
+        input: Input::Query("value"),
+        key: "readReceipts",
+    }),
+    route!(POST "privacy/messages-duration", Call::Untranslatable {
+        what: "set how long messages last",
+    }),
+    route!(GET "privacy/disallowed-contacts", Call::Untranslatable {
+        what: "list the contacts that a setting leaves out",
+    }),
+    route!(GET "privacy", Call::Read),
+];
+
+/// Method and [`template`](Route::template) of every route.
+pub fn calls() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.method.as_str(), route.template))
+}
+
+/// Wrong paths that real clients send, and the right one.
+const MISTAKEN: [(&str, &str); 1] = [("privacy/photo-visualization", "privacy/photo")];
+
+/// A route that matches a path, with the path's credentials, percent-encoded as they were sent.
+#[derive(Clone, Copy)]
+pub struct Matched<'path> {
+    /// The matching row.
+    pub route: &'static Route,
+    pub(super) id: &'path str,
+    pub(super) token: &'path str,
+}
+
+impl<'path> Matched<'path> {
+    /// Matches a path. Slashes may be doubled, as some clients' base URLs make them, and any segment
+    /// may be percent-encoded.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownPath`] if no route matches.
+    pub fn find(path: &'path str) -> Result<Self, Rejection> {
+        let unknown = || Rejection::UnknownPath { instead: None };
+        let form = split(path).filter(|_| !path.ends_with('/'));
+        let (id, token, below) = form.ok_or_else(unknown)?;
+        let means = |known: &str| {
+            let mut rest = below.clone();
+            let begins = known
+                .split('/')
+                .all(|word| rest.next().is_some_and(|segment| is(segment, word)));
+            begins && rest.next().is_none()
+        };
+        match ROUTES.iter().find(|route| means(route.path)) {
+            Some(route) => Ok(Self { route, id, token }),
+            None => Err(Rejection::UnknownPath {
+                instead: MISTAKEN
+                    .iter()
+                    .find_map(|(mistaken, right)| means(mistaken).then_some(*right)),
+            }),
+        }
+    }
+
+    /// # Errors
+    /// [`Rejection::WrongMethod`] if the route takes another method.
+    pub fn check_method(&self, method: &Method) -> Result<(), Rejection> {
+        if *method == self.route.method {
+            Ok(())
+        } else {
+            Err(Rejection::WrongMethod {
+                allow: self.route.method.as_str(),
+            })
+        }
+    }
+}
+
+/// The non-empty segments of a path.
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// Splits a path of Z-API's form into id, token and the segments below.
+fn split(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
+    let mut segments = segments(path);
+    let (instances, id) = (segments.next()?, segments.next()?);
+    let (token_word, token) = (segments.next()?, segments.next()?);
+    let is_form = is(instances, "instances") && is(token_word, "token");
+    is_form.then_some((id, token, segments))
+}
+
+/// The instance id of a path that begins as Z-API's do, percent-encoded as it was sent.
+pub(super) fn id(path: &str) -> Option<&str> {
+    let mut segments = segments(path);
+    let instances = segments.next()?;
+    segments.next().filter(|_| is(instances, "instances"))
+}
+
+/// The instance's id and token in a path of Z-API's form, percent-encoded as they were sent.
+pub(super) fn credentials(path: &str) -> Option<[&str; 2]> {
+    split(path).map(|(id, token, _)| [id, token])
+}
+
+/// Z-API's word for a value, if the setting takes it.
+pub(super) fn word(values: Values, audience: Audience) -> Option<&'static str> {
+    values
+        .iter()
+        .find_map(|(word, known)| (*known == audience).then_some(*word))
+}
+
+fn is(segment: &str, word: &str) -> bool {
+    segment == word || percent_decode_str(segment).eq(word.bytes())
+}

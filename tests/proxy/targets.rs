@@ -1,0 +1,124 @@
+//! The first line of a request on its way to the old vendor, and the host that it is for. Other headers
+//! belong in `heads.rs`.
+
+use std::io;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use tokio::net::TcpStream;
+use zapi_to_ryze::{
+    config,
+    net::{Connect, Stream},
+    proxy::Fallback,
+};
+
+use super::{After, Meaning, Scene, VENDORS, Vendor, confirming};
+use crate::harness::{PATIENCE, Setup};
+
+async fn scene(path: &str) -> Scene {
+    let vendor = Vendor::start(VENDORS, After::Keep).await;
+    Scene::with(Setup::default(), confirming().await, vendor, path).await
+}
+
+#[tokio::test]
+async fn a_target_stays_byte_for_byte() {
+    let targets = [
+        "/",
+        "//",
+        "/?",
+        "/x?",
+        "/x??a=b?&&=",
+        "/a%2fb%2Fc/%e7%E7%00?q=%2b+%20%zz%",
+        "//a//b/./../c/%2e%2E/",
+        "/%7Euser/~user;p=1/a:b@c!$&'()*,=",
+        r#"/a"b{c}d|e\f^g[h]?{}|\^[]`'"#,
+        "/send-text?phone=5511999999999&message=a%20b+c&url=http://x/?y",
+        "/http://other/",
+    ];
+    for path in ["", "/", "/v1", "/v1%2f//"] {
+        let scene = scene(path).await;
+        let prefix = path.trim_end_matches('/');
+        for target in targets {
+            let request = format!("PATCH {target} HTTP/1.1\r\nHost: g\r\n\r\n");
+            let seen = scene.passed_on(&request).await;
+            let line = format!("PATCH {prefix}{target} HTTP/1.1\r\n");
+            assert!(seen.starts_with(&line), "{line:?}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_an_absolute_target_the_path_and_the_query_go_on() {
+    let targets = [
+        ("http://api.z-api.io", "/"),
+        ("http://api.z-api.io/", "/"),
+        ("https://u:p@API.z-api.io:443/a%2f//b?", "/a%2f//b?"),
+        ("http://[::1]:80/?q", "/?q"),
+        ("http://api.z-api.io?q=/", "/?q=/"),
+    ];
+    for path in ["", "/v1"] {
+        let scene = scene(path).await;
+        for (target, expected) in targets {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: api.z-api.io\r\n\r\n");
+            let seen = scene.passed_on(&request).await;
+            let own = format!(
+                "host: {}\r\nvia: 1.1 zapi-to-ryze\r\n\r\n",
+                scene.vendor.authority
+            );
+            let expected = format!("GET {path}{expected} HTTP/1.1\r\n{own}");
+            assert_eq!(Meaning::of(&seen), Meaning::of(&expected), "{target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_method_stays_as_it_is() {
+    let scene = scene("").await;
+    for method in [
+        "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get", "M-SEARCH",
+    ] {
+        let seen = scene
+            .passed_on(&format!("{method} /x HTTP/1.1\r\nHost: g\r\n\r\n"))
+            .await;
+        assert!(
+            seen.starts_with(&format!("{method} /x HTTP/1.1\r\n")),
+            "{seen}"
+        );
+    }
+}
+
+/// Whatever the URL says, the vendor is here.
+struct Here(String);
+
+impl Connect for Here {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(Box::new(TcpStream::connect(&self.0).await?))
+    }
+}
+
+#[tokio::test]
+async fn the_host_is_that_of_the_base_url() {
+    let urls = [
+        ("https://api.z-api.io", "api.z-api.io"),
+        ("http://api.z-api.io/v1", "api.z-api.io"),
+        ("http://api.z-api.io:8080", "api.z-api.io:8080"),
+        ("https://api.z-api.io:443", "api.z-api.io:443"),
+        ("http://[::1]", "[::1]"),
+    ];
+    let vendor = Vendor::start(VENDORS, After::Keep).await;
+    for (url, host) in urls {
+        let config = config::Fallback {
+            base_url: url.parse().unwrap(),
+            connect_timeout: PATIENCE,
+            idle_timeout: PATIENCE,
+            ca_file: None,
+        };
+        let fallback = Fallback::new(&config, Here(vendor.authority.clone())).unwrap();
+        let request = Request::get("/x").header("Host", "gateway:1");
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        assert_eq!(fallback.forward(request).await.unwrap().status(), 299);
+        let seen = vendor.seen().pop().unwrap();
+        assert!(seen.contains(&format!("\r\nhost: {host}\r\n")), "{seen}");
+    }
+}

@@ -1,0 +1,265 @@
+//! What is found out after a request that failed, on a paused clock: what is sent again and with
+//! whom, what is read back, and that no failure promises too much. Every request takes a second, so
+//! the time of an answer counts them. Callers whose time or budget ends are in `leaving`, those who
+//! were folded in `together`, updates that were applied in part in `partial`, the value of a repeat in
+//! `repeated_value`, and a Ryze out of reach in `outage`. What callers see of it over sockets
+//! belongs in `tests/certainty`.
+
+mod leaving;
+mod outage;
+mod partial;
+mod repeated_value;
+mod together;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use zapi_to_ryze::{
+    privacy::{Audience, Change, Failure, Operation, Setting},
+    ryze::Target,
+};
+
+use super::{Bench, Call, DEADLINE, in_turn, online, photo};
+use crate::pipes::{Ending, budget, target};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const HIDE: &str = r#"{"visibility":{"profile":"none"}}"#;
+const SHOW: &str = r#"{"visibility":{"profile":"all"}}"#;
+const ONLINE: &str = r#"{"visibility":{"online":"match_last_seen"}}"#;
+const BOTH: &str = r#"{"visibility":{"profile":"none","online":"match_last_seen"}}"#;
+/// The body of a read.
+const READ: &str = "";
+
+const HIDDEN: Ending = Ending::Answer(
+    200,
+    "",
+    r#"{"success":true,"settings":{"visibility":{"profile":"none","online":"all"}}}"#,
+);
+const SHOWN: Ending = Ending::Answer(
+    200,
+    "",
+    r#"{"success":true,"settings":{"visibility":{"profile":"all","online":"all"}}}"#,
+);
+const FAILED: Ending = Ending::Answer(500, "", r#"{"error":{"message":"out of order"}}"#);
+const TIMED_OUT: Ending = Ending::Answer(
+    500,
+    "",
+    r#"{"error":{"message":"failed to update profile privacy: info query timed out"}}"#,
+);
+const FORBIDDEN: Ending = Ending::Answer(
+    500,
+    "",
+    r#"{"error":{"message":"failed to update profile privacy: info query returned status 403: forbidden"}}"#,
+);
+const DENIED: Ending = Ending::Answer(401, "", r#"{"error":{"message":"Invalid token"}}"#);
+
+fn hide() -> Change {
+    photo(Audience::Nobody)
+}
+
+fn bench(endings: &[Ending]) -> Bench {
+    Bench::new(in_turn(SECOND, endings))
+}
+
+fn upstream(reason: &str) -> Result<(), Failure> {
+    Err(Failure::Upstream {
+        reason: reason.into(),
+    })
+}
+
+/// Hides the photo, and tells what its caller hears, when, and what arrived.
+async fn hidden_through(endings: &[Ending]) -> (Result<(), Failure>, u64, Vec<String>) {
+    let bench = bench(endings);
+    let (outcome, seconds) = bench.call(&target("one"), hide()).await.await.unwrap();
+    bench.lanes.idle().await;
+    (outcome, seconds, bench.pipes.bodies())
+}
+
+/// Calls that all went in one request, the second one, which meets the first of the endings.
+async fn folded(endings: &[Ending], changes: &[Change]) -> (Bench, Arc<Target>, Vec<Call>) {
+    let bench = bench(&[&[Ending::Confirm], endings].concat());
+    let one = target("one");
+    let about = Change {
+        setting: Setting::About,
+        audience: Audience::Everyone,
+    };
+    let first = bench.call(&one, about).await;
+    let mut calls = Vec::new();
+    for change in changes {
+        calls.push(bench.call(&one, *change).await);
+    }
+    assert_eq!(first.await.unwrap(), (Ok(()), 1));
+    (bench, one, calls)
+}
+
+async fn outcomes(calls: Vec<Call>) -> Vec<Result<(), Failure>> {
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.unwrap().0);
+    }
+    outcomes
+}
+
+/// What leaves it open whether a change was made, and what a caller hears if that stays so.
+fn open() -> [(Ending, Result<(), Failure>); 6] {
+    [
+        (Ending::Close, Err(Failure::Unknown)),
+        (TIMED_OUT, Err(Failure::Unknown)),
+        (FAILED, upstream("out of order")),
+        (
+            Ending::Answer(503, "", ""),
+            upstream("Ryze answered with status 503"),
+        ),
+        (
+            Ending::Answer(307, "Location: /\r\n", ""),
+            upstream("Ryze answered with status 307"),
+        ),
+        (
+            Ending::Answer(200, "", "{}"),
+            upstream("Ryze did not confirm it: its answer shows no settings"),
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_a_success() {
+    for (ending, _) in open() {
+        let (outcome, seconds, bodies) = hidden_through(&[ending, HIDDEN]).await;
+        assert_eq!((outcome, seconds), (Ok(()), 2), "{ending:?}");
+        assert_eq!(bodies, [HIDE, READ], "{ending:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_sent_once_more_and_looked_for_once_more() {
+    for (ending, failure) in open() {
+        let script = [ending, SHOWN, Ending::Confirm];
+        let (outcome, _, bodies) = hidden_through(&script).await;
+        assert_eq!(
+            (outcome, bodies),
+            (Ok(()), [HIDE, READ, HIDE].map(String::from).into())
+        );
+
+        let script = [ending, SHOWN, ending, HIDDEN];
+        let (outcome, _, bodies) = hidden_through(&script).await;
+        assert_eq!(outcome, Ok(()), "{ending:?}");
+        assert_eq!(bodies, [HIDE, READ, HIDE, READ]);
+
+        let script = [ending, SHOWN, ending, SHOWN];
+        let (outcome, seconds, bodies) = hidden_through(&script).await;
+        assert_eq!((outcome, seconds), (failure, 4), "{ending:?}");
+        assert_eq!(bodies, [HIDE, READ, HIDE, READ]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_the_repeat_that_shows_the_settings_is_not_read_back() {
+    let (outcome, _, bodies) = hidden_through(&[SHOWN, SHOWN, SHOWN]).await;
+    assert_eq!(outcome, upstream("Ryze did not confirm the change"));
+    assert_eq!(bodies, [HIDE, READ, HIDE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_tells_nothing_ends_it() {
+    for (ending, failure) in open() {
+        for look in [Ending::Close, FAILED, DENIED, Ending::Answer(429, "", "")] {
+            let (outcome, seconds, bodies) = hidden_through(&[ending, look]).await;
+            assert_eq!(
+                (outcome, seconds),
+                (failure.clone(), 2),
+                "{ending:?}, {look:?}"
+            );
+            assert_eq!(bodies, [HIDE, READ], "{ending:?}, {look:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_not_repeated() {
+    for ending in [
+        FORBIDDEN,
+        DENIED,
+        Ending::Answer(400, "", ""),
+        Ending::Answer(415, "", ""),
+        Ending::Answer(501, "", ""),
+        Ending::Answer(
+            503,
+            "",
+            r#"{"error":{"message":"Instance is not connected to WhatsApp"}}"#,
+        ),
+        Ending::Answer(429, "", r#"{"error":{"message":"rate-overlimit"}}"#),
+        Ending::Answer(429, "", ""),
+    ] {
+        let (outcome, seconds, bodies) = hidden_through(&[ending, HIDDEN]).await;
+        assert!(!outcome.unwrap_err().leaves_open(), "{ending:?}");
+        assert_eq!((seconds, bodies.len()), (1, 1), "{ending:?}");
+    }
+}
+
+/// The first try may have been made after all, so nothing of the second one promises that it was not.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_the_repeat_does_not_promise_that_nothing_was_changed() {
+    for (ending, failure) in open() {
+        for refusal in [
+            FORBIDDEN,
+            DENIED,
+            Ending::Answer(400, "", ""),
+            Ending::Answer(
+                400,
+                "",
+                r#"{"error":{"message":"Instance is not connected to WhatsApp"}}"#,
+            ),
+            Ending::Answer(429, "", r#"{"error":{"message":"rate-overlimit"}}"#),
+            Ending::Answer(429, "", ""),
+        ] {
+            let (outcome, seconds, bodies) = hidden_through(&[ending, SHOWN, refusal]).await;
+            assert_eq!(
+                (outcome, seconds),
+                (failure.clone(), 3),
+                "{ending:?}, {refusal:?}"
+            );
+            assert_eq!(bodies, [HIDE, READ, HIDE], "{ending:?}, {refusal:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_at_either_try_is_unknown() {
+    for script in [
+        [Ending::Close, SHOWN, FAILED, SHOWN],
+        [FAILED, SHOWN, Ending::Close, SHOWN],
+    ] {
+        let (outcome, _, bodies) = hidden_through(&script).await;
+        assert_eq!(
+            (outcome, bodies.len()),
+            (Err(Failure::Unknown), 4),
+            "{script:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_is_asked_once_more() {
+    for (ending, _) in open() {
+        for (script, is_known, requests) in [
+            ([ending, SHOWN], true, 2),
+            ([ending, ending], false, 2),
+            ([DENIED, SHOWN], false, 1),
+        ] {
+            let bench = bench(&script);
+            let call = bench.begin(&target("one"), Operation::Read).await;
+            assert_eq!(call.await.unwrap().0.is_ok(), is_known, "{script:?}");
+            bench.lanes.idle().await;
+            assert_eq!(bench.pipes.bodies().len(), requests, "{script:?}");
+        }
+    }
+    // A read promises nothing: it hears of the last try.
+    let bench = bench(&[FAILED, Ending::Answer(400, "", "")]);
+    let call = bench.begin(&target("one"), Operation::Read).await;
+    let (outcome, _) = call.await.unwrap();
+    assert!(
+        matches!(outcome, Err(Failure::Refused { .. })),
+        "{outcome:?}"
+    );
+}

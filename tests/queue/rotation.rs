@@ -1,0 +1,298 @@
+//! Tokens and entries of the configuration that are replaced while calls wait or are in flight, on a
+//! paused clock: the instance is the same by its name, and what an answer says of a token holds for
+//! that token alone.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
+use zapi_to_ryze::{
+    budget::{Allowance, Purpose},
+    privacy::{Audience, Failure, Limiter},
+    ryze::Target,
+};
+
+use super::{ALL, BOTH, Bench, NONE, ONLINE, READ, in_turn, online, photo, slow};
+use crate::pipes::{Ending, budget, target_of};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CONTACTS: &str = r#"{"visibility":{"profile":"contacts"}}"#;
+const DENIED: Ending = Ending::Answer(401, "", r#"{"error":{"message":"Invalid token"}}"#);
+/// Ryze's limit is used up for 15 s.
+const OVER_LIMIT: Ending = Ending::Answer(
+    429,
+    "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\nX-RateLimit-Remaining: 0\r\n\
+     X-RateLimit-Reset: 1795291215\r\n",
+    "",
+);
+const THROTTLED: Ending = Ending::Answer(
+    500,
+    "",
+    r#"{"error":{"message":"failed to update profile privacy: info query returned status 429: rate-overlimit"}}"#,
+);
+
+/// Two entries of one instance, each with a token of its own.
+fn two() -> [Arc<Target>; 2] {
+    [target_of("1", "one", "a"), target_of("2", "one", "b")]
+}
+
+fn old() -> Arc<Target> {
+    target_of("1", "one", "old")
+}
+
+fn new() -> Arc<Target> {
+    target_of("1", "one", "new")
+}
+
+fn bench(endings: &[Ending]) -> Bench {
+    let bench = Bench::new(in_turn(SECOND, endings));
+    bench.lanes.serve(&[old()]);
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
+    let bench = Bench::new(slow(5));
+    let [a, b] = two();
+    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    let mut calls = Vec::new();
+    for (target, audience) in [
+        (&a, Audience::Everyone),
+        (&a, Audience::Everyone),
+        (&b, Audience::Nobody),
+        // It must not overtake the one before, though it could go with the second.
+        (&a, Audience::Contacts),
+    ] {
+        calls.push(bench.call(target, photo(audience)).await);
+    }
+    for (call, seconds) in calls.into_iter().zip([5, 10, 15, 20]) {
+        assert_eq!(call.await.unwrap(), (Ok(()), seconds));
+    }
+    assert_eq!(bench.pipes.bodies(), [ALL, ALL, NONE, CONTACTS]);
+    assert_eq!(bench.pipes.tokens(), ["a", "a", "b", "a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_queue_whatever_id_and_token_the_instance_gets_meanwhile() {
+    let (both_changed, put_back) = (target_of("2", "one", "new"), target_of("3", "one", "new"));
+    for (reloads, target) in [
+        (vec![vec![new()]], new()),
+        (vec![vec![Arc::clone(&both_changed)]], both_changed),
+        (vec![vec![], vec![Arc::clone(&put_back)]], put_back),
+    ] {
+        let bench = Bench::new(slow(5));
+        bench.lanes.serve(&[old()]);
+        let in_flight = bench.call(&old(), photo(Audience::Contacts)).await;
+        let older = bench.call(&old(), photo(Audience::Everyone)).await;
+        for targets in reloads {
+            bench.lanes.serve(&targets);
+            yield_now().await;
+        }
+        let newer = bench.call(&target, photo(Audience::Nobody)).await;
+        sleep(SECOND * 4).await;
+        assert_eq!(bench.pipes.bodies(), [CONTACTS], "one in flight");
+        assert_eq!(in_flight.await.unwrap(), (Ok(()), 5));
+        for call in [older, newer] {
+            assert_eq!(call.await.unwrap(), (Ok(()), 10));
+        }
+        assert_eq!(bench.pipes.bodies(), [CONTACTS, NONE], "both in one");
+        assert_eq!(bench.pipes.tokens(), ["old", "new"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_the_old_token_says_nothing_of_the_new_one() {
+    for refusal in [DENIED, OVER_LIMIT] {
+        let bench = bench(&[refusal, Ending::Confirm]);
+        let refused = bench.call(&old(), photo(Audience::Nobody)).await;
+        let waits = bench.call(&old(), online()).await;
+        let reads = bench.read(&old()).await;
+        sleep(SECOND / 2).await;
+        bench.lanes.serve(&[new()]);
+        assert_eq!(refused.await.unwrap(), (Ok(()), 2));
+        assert_eq!(waits.await.unwrap(), (Ok(()), 2));
+        assert_eq!(reads.await.unwrap().1, 3);
+        assert_eq!(bench.lanes.standing(&new()), (0, None));
+        assert_eq!(bench.pipes.bodies(), [NONE, BOTH, READ]);
+        assert_eq!(bench.pipes.tokens(), ["old", "new", "new"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
+    let bench = Bench::new(in_turn(SECOND, &[DENIED, Ending::Confirm]));
+    let [a, b] = two();
+    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    let denied = bench.call(&a, online()).await;
+    let waits = bench.call(&a, online()).await;
+    let of_other = bench.call(&b, photo(Audience::Nobody)).await;
+    for call in [denied, waits] {
+        let (outcome, seconds) = call.await.unwrap();
+        assert!(
+            matches!(outcome, Err(Failure::Denied { .. })),
+            "{outcome:?}"
+        );
+        assert_eq!(seconds, 1);
+    }
+    let held = |target| bench.lanes.standing(target).1.map(|held| held.cause);
+    assert_eq!((held(&a), held(&b)), (Some("denied"), None));
+    assert_eq!(of_other.await.unwrap(), (Ok(()), 2));
+    assert_eq!(held(&a), Some("denied"), "that was another token's");
+    assert_eq!(bench.pipes.tokens(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
+    let bench = Bench::new(in_turn(
+        SECOND,
+        &[Ending::Answer(429, "", ""), Ending::Confirm],
+    ));
+    let [a, b] = two();
+    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    let away = bench.call(&a, online()).await;
+    let waits = bench.call(&a, online()).await;
+    let of_other = bench.call(&b, photo(Audience::Nobody)).await;
+    for call in [away, waits] {
+        let (outcome, _) = call.await.unwrap();
+        assert!(matches!(
+            outcome,
+            Err(Failure::Throttled {
+                by: Limiter::Upstream,
+                ..
+            })
+        ));
+    }
+    assert_eq!(of_other.await.unwrap(), (Ok(()), 2));
+    assert_eq!(bench.pipes.tokens(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_limit_of_a_replaced_token_goes_out_at_once() {
+    for (reload, seconds) in [(new(), 2), (old(), 15)] {
+        let bench = Bench::new(in_turn(Duration::ZERO, &[OVER_LIMIT, Ending::Confirm]));
+        bench.lanes.serve(&[old()]);
+        let away = bench.call(&old(), photo(Audience::Nobody)).await;
+        let joins = bench.call(&old(), online()).await;
+        sleep(SECOND * 2).await;
+        bench.lanes.serve(&[reload]);
+        for call in [away, joins] {
+            assert_eq!(call.await.unwrap(), (Ok(()), seconds));
+        }
+        assert_eq!(bench.pipes.bodies(), [NONE, BOTH]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_back_goes_on_with_the_new_token() {
+    let shown = Ending::Answer(
+        200,
+        "",
+        r#"{"success":true,"settings":{"visibility":{"profile":"none"}}}"#,
+    );
+    // It waits for a limit, or is refused, when the token is replaced.
+    let limited = Ending::Answer(
+        500,
+        "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\nX-RateLimit-Remaining: 0\r\n\
+         X-RateLimit-Reset: 1795291215\r\n",
+        "",
+    );
+    let failed = Ending::Answer(500, "", "");
+    for (endings, tokens, millis) in [
+        (vec![limited, shown], vec!["old", "new"], 2500),
+        (vec![failed, DENIED, shown], vec!["old", "old", "new"], 3000),
+        (
+            vec![failed, OVER_LIMIT, shown],
+            vec!["old", "old", "new"],
+            3000,
+        ),
+    ] {
+        let bench = bench(&endings);
+        let start = Instant::now();
+        let call = bench.call(&old(), photo(Audience::Nobody)).await;
+        sleep(SECOND * 3 / 2).await;
+        bench.lanes.serve(&[new()]);
+        call.await.unwrap().0.unwrap();
+        assert_eq!(start.elapsed().as_millis(), millis);
+        assert_eq!(bench.pipes.tokens(), tokens);
+        assert_eq!(bench.lanes.standing(&new()), (0, None));
+    }
+}
+
+/// A permit counts at the limit of the token that it was asked for, and no other.
+#[tokio::test(start_paused = true)]
+async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
+    let budget = budget(1000, 1000, SECOND * 30);
+    let bench = Bench::with_budget(slow(0), budget.clone());
+    bench.lanes.serve(&[old()]);
+    // Ryze allows the new token nothing for 10 s.
+    let permit = |target: Arc<Target>| {
+        let budget = budget.clone();
+        async move {
+            let token = target.token_digest();
+            let permit = budget.permit_within(token, Purpose::Call, Duration::ZERO);
+            permit.await.unwrap()
+        }
+    };
+    let mut limited = permit(new()).await;
+    limited.sent();
+    limited.answered(Some(Allowance {
+        remaining: 0,
+        reset: SECOND * 10,
+    }));
+    // Before its first answer, one request of a token is in flight.
+    let first = permit(old()).await;
+    let call = bench.call(&old(), online()).await;
+    assert!(bench.pipes.bodies().is_empty());
+    // The call gets its permit in the moment in which its token is replaced.
+    drop(first);
+    bench.lanes.serve(&[new()]);
+    assert_eq!(call.await.unwrap(), (Ok(()), 10));
+    assert_eq!(bench.pipes.tokens(), ["new"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
+    let bench = bench(&[THROTTLED, THROTTLED, DENIED, Ending::Confirm]);
+    let throttled = async |target: &Arc<Target>| {
+        let call = bench.call(target, photo(Audience::Nobody)).await;
+        let (outcome, _) = call.await.unwrap();
+        let Err(Failure::Throttled { by, retry_after }) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(by, Limiter::WhatsApp);
+        retry_after.as_secs()
+    };
+    assert_eq!(throttled(&old()).await, 10);
+    bench.lanes.serve(&[new()]);
+    assert_eq!(throttled(&new()).await, 10);
+    bench.lanes.serve(&[]);
+    bench.lanes.serve(&[new()]);
+    assert_eq!(throttled(&new()).await, 10);
+    sleep(SECOND * 10).await;
+    bench.lanes.serve(&[]);
+    bench.lanes.serve(&[new()]);
+    assert_eq!(throttled(&new()).await, 20, "it is longer each time");
+    // What the token is refused is no word of WhatsApp.
+    sleep(SECOND * 20).await;
+    let denied = bench.call(&new(), online()).await.await.unwrap().0;
+    assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
+    bench.lanes.serve(&[new()]);
+    bench.call(&new(), online()).await.await.unwrap().0.unwrap();
+    assert_eq!(bench.pipes.bodies(), [NONE, NONE, ONLINE, ONLINE]);
+}
+
+/// Its head was read before the reload, and its body after it.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_with_a_replaced_token_is_sent_with_the_new_one() {
+    let bench = bench(&[Ending::Confirm, DENIED]);
+    bench.lanes.serve(&[new()]);
+    bench.call(&old(), online()).await.await.unwrap().0.unwrap();
+    for _ in 0..2 {
+        // The second is told at once, for its instance is held.
+        let denied = bench.call(&old(), online()).await.await.unwrap().0;
+        assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
+    }
+    assert_eq!(bench.pipes.tokens(), ["new", "new"]);
+}
