@@ -24,7 +24,7 @@ use tokio::runtime::Builder;
 
 use self::schedule::Schedule;
 
-const SEEDS: Range<u64> = 0..300;
+const SEEDS: Range<u64> = 0..100;
 
 /// `SHARED_BUDGET_SEEDS=300..5000` plays others than the usual ones, and `SHARED_BUDGET_SEED=17` one, and
 /// prints what happens.

@@ -28,7 +28,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// share after it, the grace, and what it takes to notice.
 const RECOVERY: Duration = Duration::from_secs(66 + 66 + 13);
 /// Then it is watched for so long.
-const WATCHED: Duration = Duration::from_secs(120);
+const WATCHED: Duration = Duration::from_secs(240);
 
 /// What was seen.
 #[derive(Default)]
@@ -70,11 +70,11 @@ impl History {
             shares[*process] += 1;
         }
         let all: u32 = shares.iter().sum();
-        // In two minutes; some turns are given back, some requests are long, some slots are reserved.
+        // In four minutes; some turns are given back, some requests are long, some slots are reserved.
         if all < schedule.limit {
             broken.push(format!(
                 "{all} requests of {} in the end",
-                schedule.limit * 2
+                schedule.limit * 4
             ));
         }
         let fair = all as usize / shares.len();
