@@ -320,7 +320,7 @@ impl Inner {
         for _ in 0..MOST_STEPS {
             let step = self.lock().plan_sync(Instant::now());
             let version = step.version;
-            drop(self.make(step).await);
+            let _ = self.make(step).await;
             let member = self.lock();
             let is_done = if member.is_away() {
                 member.version() == version
