@@ -136,6 +136,11 @@ pub enum Failure {
         /// The earliest time from now at which a new change would be admitted.
         retry_after: Duration,
     },
+    /// The budget is shared with other processes, and what they share is unavailable. Nothing was sent.
+    BudgetUnavailable {
+        /// When it is expected to be available, from now.
+        retry_after: Duration,
+    },
     /// Somebody further on refused it for its pace.
     Throttled {
         /// Whose limit it was.

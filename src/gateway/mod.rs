@@ -140,7 +140,12 @@ impl<C: Connect> Gateway<C> {
     /// Who ended an operation.
     fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> EndedBy {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull) => EndedBy::Gateway,
+            Err(
+                Failure::Budget { .. }
+                | Failure::BudgetUnavailable { .. }
+                | Failure::NotSent
+                | Failure::QueueFull,
+            ) => EndedBy::Gateway,
             // It was given up here, and may be answered still.
             Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => {
                 EndedBy::Gateway

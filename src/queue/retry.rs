@@ -12,7 +12,7 @@ use super::{
     directory::has_same_token,
     send::is_about_token,
     verdict::{shows, shows_other},
-    worker::{Next, Running},
+    worker::{Next, Running, label},
 };
 use crate::{
     budget::Purpose,
@@ -138,7 +138,7 @@ impl<C: Connect> Running<C> {
                 let longest = latest.saturating_duration_since(Instant::now());
                 let permit = self.leave(&current, Purpose::ReadBack, Some(longest)).await;
                 permit
-                    .inspect_err(|refused| self.lanes.metrics.refused(refused.by_upstream))
+                    .inspect_err(|refused| self.lanes.metrics.refused(label(refused.by)))
                     .ok()
             };
             let is_current =

@@ -17,10 +17,11 @@ use super::{
     verdict::{Verdict, judge},
 };
 use crate::{
-    budget::{Permit, Purpose, Refused},
+    budget::{Permit, Purpose, Refused, RefusedBy},
     net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Target},
+    telemetry,
 };
 
 /// A lane at work. It ends when nobody waits in it.
@@ -85,15 +86,19 @@ impl<C: Connect> Running<C> {
     /// not of the budget.
     fn refuse(&self, refused: Refused, target: &Target, was_throttled: bool) {
         let retry_after = refused.retry_after;
-        let by_upstream = refused.by_upstream || was_throttled;
-        self.lanes.metrics.refused(by_upstream);
-        let failure = if by_upstream {
-            Failure::Throttled {
+        let by = if was_throttled {
+            RefusedBy::Upstream
+        } else {
+            refused.by
+        };
+        self.lanes.metrics.refused(label(by));
+        let failure = match by {
+            RefusedBy::Upstream => Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
-            }
-        } else {
-            Failure::Budget { retry_after }
+            },
+            RefusedBy::Budget => Failure::Budget { retry_after },
+            RefusedBy::Redis => Failure::BudgetUnavailable { retry_after },
         };
         self.refuse_all(&failure, |it| has_same_token(it, target));
     }
@@ -224,6 +229,15 @@ impl<C: Connect> Running<C> {
             }
         }
         self.make_sure(open, &update, &result).await
+    }
+}
+
+/// The label of the metrics for what refused a request.
+pub(super) fn label(by: RefusedBy) -> telemetry::RefusedBy {
+    match by {
+        RefusedBy::Budget => telemetry::RefusedBy::Budget,
+        RefusedBy::Upstream => telemetry::RefusedBy::Ryze,
+        RefusedBy::Redis => telemetry::RefusedBy::Redis,
     }
 }
 
