@@ -19,7 +19,7 @@ const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-n4nHG/jX4i5vWbwQYlUAdRXSpIAgl74o4UjwEkn7B30='; \
-    script-src 'sha256-4Wf0YT+gW9Vn+14AlA7MjZmCMeT8I4JnokBPuWvVyxA='; \
+    script-src 'sha256-pX8y2M3UheRcyWG6rcRT226FT2u0j8P+oToeXNUv1Qo='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
