@@ -38,10 +38,7 @@ pub(super) struct Running<C> {
 pub(super) struct Next {
     /// Nothing is sent before.
     pub(super) not_before: Option<Instant>,
-    /// Until then the budget may be waited for, in place of its own longest wait: somebody was put
-    /// back who had waited for it once.
-    pub(super) until: Option<Instant>,
-    /// Whether that was for Ryze's limit.
+    /// Whether it is because of Ryze's limit.
     pub(super) was_throttled: bool,
     /// How often in a row Ryze could not be reached.
     pub(super) failures: u32,
@@ -78,8 +75,18 @@ impl<C: Connect> Running<C> {
             sleep_until(time).await;
         }
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        let longest = next.until.map(left);
+        let longest = self.permit_deadline(target).map(left);
         self.leave(target, Purpose::Call, longest).await
+    }
+
+    /// Until when a permit for this token may be waited for, in place of the budget's own longest wait,
+    /// where a call was put back.
+    fn permit_deadline(&self, target: &Target) -> Option<Instant> {
+        let waiting = self.lanes.lock();
+        let put_back = waiting.lanes.get(&self.name)?.callers.iter().filter(|it| {
+            it.was_put_back && has_same_token(waiting.directory.current(&it.target), target)
+        });
+        put_back.map(|caller| caller.latest).max()
     }
 
     /// Refuses who waits to be sent with this token. Who was sent away by Ryze before hears of its limit,
@@ -203,9 +210,9 @@ impl<C: Connect> Running<C> {
             };
             let renewed: Vec<_> = callers.extract_if(.., is_renewed).collect();
             // It was refused before anything was changed, and may go out with the new token at once.
-            let next = self.put_back(renewed, Instant::now(), &error.failure(None));
+            self.put_back(renewed, Instant::now(), &error.failure(None));
             if callers.is_empty() {
-                return next;
+                return Next::default();
             }
         }
         if let Some((Limiter::Upstream, pause)) = limiter(&result) {
@@ -228,7 +235,8 @@ impl<C: Connect> Running<C> {
                 Verdict::Open(failure) => open.push((caller, failure)),
             }
         }
-        self.make_sure(open, &update, &result).await
+        self.make_sure(open, &update, &result).await;
+        Next::default()
     }
 }
 
