@@ -30,7 +30,7 @@ const BURST: u32 = 20;
 const LATENCY: Duration = Duration::from_millis(500);
 /// How long the budget remembers a request that is over.
 const HOLD: Duration = Duration::from_secs(61);
-/// For whoever is to be served in the end.
+/// A wait that no call of the benchmark reaches.
 const LONG: Duration = Duration::from_secs(3600);
 const TOKEN: &str = "token";
 

@@ -27,6 +27,7 @@ pub mod redact;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;
+mod sync;
 pub mod systemd;
 pub mod telemetry;
 mod telltale;

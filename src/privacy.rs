@@ -136,6 +136,11 @@ pub enum Failure {
         /// The earliest time from now at which a new change would be admitted.
         retry_after: Duration,
     },
+    /// The budget is shared with other processes, and what they share is unavailable. Nothing was sent.
+    BudgetUnavailable {
+        /// When it is expected to be available, from now.
+        retry_after: Duration,
+    },
     /// Somebody further on refused it for its pace.
     Throttled {
         /// Whose limit it was.
@@ -169,43 +174,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Every [`kind`](Self::kind).
-    pub const KINDS: [&'static str; 10] = [
-        "budget",
-        "throttled_by_upstream",
-        "throttled_by_whatsapp",
-        "not_connected",
-        "denied",
-        "refused",
-        "upstream",
-        "not_sent",
-        "queue_full",
-        "unknown",
-    ];
-
-    /// What it is, in one of a few words.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Budget { .. } => "budget",
-            Self::Throttled {
-                by: Limiter::Upstream,
-                ..
-            } => "throttled_by_upstream",
-            Self::Throttled {
-                by: Limiter::WhatsApp,
-                ..
-            } => "throttled_by_whatsapp",
-            Self::NotConnected => "not_connected",
-            Self::Denied { .. } => "denied",
-            Self::Refused { .. } => "refused",
-            Self::Upstream { .. } => "upstream",
-            Self::NotSent => "not_sent",
-            Self::QueueFull => "queue_full",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// Whether a change may have been carried out all the same.
     #[must_use]
     pub fn leaves_open(&self) -> bool {

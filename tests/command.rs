@@ -40,7 +40,7 @@ fn sound(server: &str, admin: &str, ryze: &str) -> String {
     )
 }
 
-/// A socket that somebody else listens on, and its address.
+/// A socket that another process listens on, and its address.
 fn taken() -> (TcpListener, String) {
     let socket = TcpListener::bind(ANY).unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -183,7 +183,7 @@ async fn an_address_that_is_taken() {
 #[tokio::test]
 async fn the_default_admin_address_may_be_taken() {
     let _default_ports = DEFAULT_PORTS.lock().await;
-    // If this fails, somebody else has taken it, which will do as well.
+    // If this fails, another process has taken it, which will do as well.
     let _taken = TcpListener::bind("127.0.0.1:8421");
     let text = sound(ANY, ANY, ANY).replace(&format!("[admin]\nlisten = \"{ANY}\"\n"), "");
     let file = file(&text);
@@ -221,7 +221,7 @@ async fn a_reload_may_be_asked_for_while_the_configuration_is_read() {
     gateway.address().await;
 }
 
-/// Runs a command as somebody does who pastes it into a shell.
+/// Runs a command as if it was pasted into a shell.
 async fn paste(text: &str) -> Ended {
     let mut shell = Command::new("sh");
     without_environment(shell.args(["-c", text]));

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, env, fs, path::Path};
 
 /// Checks that a file in `docs/` is as it is made now from what it holds. With `UPDATE_DOCS=1` it is
-/// written anew instead.
+/// rewritten instead.
 pub async fn is_up_to_date(name: &str, make: impl AsyncFnOnce(&str) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.md"));
     let file = fs::read_to_string(&path).unwrap();

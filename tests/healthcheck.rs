@@ -15,7 +15,7 @@ use crate::{
 
 const VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
 
-/// A gateway that nobody calls, with more lines for its table `server`, and its admin listener.
+/// A gateway without calls, with more lines for its table `server`, and its admin listener.
 async fn gateway(server: &'static str) -> (Process, SocketAddr) {
     let setup = Setup {
         server,
@@ -149,7 +149,7 @@ async fn the_variable_names_the_file() {
 #[tokio::test]
 async fn nobody_there() {
     let socket = TcpSocket::new_v4().unwrap();
-    // Bound, it keeps others from the port, and refuses whoever calls.
+    // A bound socket reserves the port, and connections to it are refused.
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let (code, told) = told(ask(&at(socket.local_addr().unwrap()), &[]).await);
     assert_eq!(code, 1);

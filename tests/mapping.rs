@@ -5,7 +5,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::harness::{Message, Reply, Setup, Upstream, confirms, photo, post};
 
-/// Settings with one field changed from what nobody asks for.
+/// Settings with one field changed from a value that no test asks for.
 fn settings(section: &str, field: &str, value: &str) -> String {
     format!("{{\"{section}\":{{\"{field}\":\"{value}\"}}}}")
 }

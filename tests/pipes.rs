@@ -20,7 +20,7 @@ use zapi_to_ryze::{
 
 use crate::harness::{Message, answer};
 
-/// What becomes of one request.
+/// The result of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Fate {
     /// From its sending to its arrival.
@@ -65,7 +65,7 @@ pub struct Pipes {
 }
 
 impl Pipes {
-    /// `fate` tells what becomes of the n-th request that arrives, from 0.
+    /// `fate` decides the result of the n-th request that arrives, from 0.
     pub fn new(fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Self {
         Self {
             fate: Arc::new(fate),

@@ -28,7 +28,7 @@ const BODY_CALLS: [(&str, &str, &str); 5] = [
     ("group-add", "type", r#"{"permissions":{"groupAdd":"all"}}"#),
 ];
 
-/// Calls that have no body, and what becomes of them.
+/// Calls without a body, and their results.
 const QUERY_CALLS: [(&str, &str, u16); 5] = [
     ("POST", "read-receipts?value=disable", 200),
     ("POST", "messages-duration?value=days7", 422),

@@ -58,7 +58,7 @@ fn setup(server: &'static str) -> Setup {
     }
 }
 
-/// Waits until nobody is served at this address any more.
+/// Waits until connections to this address are refused.
 async fn closed(address: SocketAddr) {
     soon(async { while TcpStream::connect(address).await.is_ok() {} }).await;
 }

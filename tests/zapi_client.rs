@@ -136,7 +136,7 @@ fn a_wrong_client_token_is_rejected_in_z_apis_words() {
 #[test]
 #[ignore = "needs Node.js and the packages of tests/zapi-client"]
 fn a_429_is_tried_again_until_the_budget_allows_it() {
-    // A turn every 3 s, and nobody may wait for it: the client comes again after 1 s and 3 s.
+    // One request every 3 s, and no call may wait for it: the client comes again after 1 s and 3 s.
     let budget = "requests_per_minute = 20\nburst = 1\nmax_wait = \"0s\"";
     let mut setup = Setup::start(budget, "client-token");
     let nobody = json!({"visualizationType": "NONE"});

@@ -184,7 +184,7 @@ def first_answer(process, port):
 
 
 def free_ports(number):
-    """Ports that nobody listened on a moment ago."""
+    """Ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
         return [stack.enter_context(listener).getsockname()[1] for listener in sockets]

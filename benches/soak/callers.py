@@ -114,7 +114,7 @@ async def aborts(load, reader, writer):
 
 
 async def is_cut_off(load, reader, writer):
-    """Reads an answer that the old vendor does not finish."""
+    """Reads an answer that the fallback does not finish."""
     writer.write(request("GET", "/cut"))
     await reader.read()
 

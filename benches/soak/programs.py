@@ -1,5 +1,5 @@
-"""The programs of the soak: the gateway, the in-memory Ryze and an old vendor, and what is seen of a
-process from outside. No load and no judgement belongs here."""
+"""The programs of the soak: the gateway, the in-memory Ryze and a fallback, and the figures of a
+process that the system shows."""
 
 import asyncio
 import contextlib
@@ -119,7 +119,7 @@ def configuration(ryze, vendor, instances, limit, connections=512, slowest=2, id
 
 
 async def old_vendor():
-    """Starts an old vendor: `/large/N` is answered with N bytes, `/cut` with a part of what it
+    """Starts a fallback: `/large/N` is answered with N bytes, `/cut` with a part of what it
     announces, `/slow` a little at a time, and everything else once its body is in."""
 
     async def serve(reader, writer):

@@ -1,5 +1,5 @@
-//! The gateway at the moment when Prometheus looks. What is counted while requests go by belongs in
-//! `telemetry`.
+//! The present state of the gateway as gauges for Prometheus. Counters of requests are in
+//! `telemetry/metrics.rs`.
 
 use std::{fmt, sync::Arc};
 
@@ -14,173 +14,191 @@ use super::{
     overview::Overview,
     status::{Phase, Status},
 };
-use crate::telemetry::{Label, dropped_lines};
+use crate::telemetry::dropped_lines;
 
-/// Shows the moment of an overview.
-pub(super) struct Moment(pub(super) Arc<Overview>);
+/// Encodes the gauges when Prometheus scrapes.
+pub(super) struct Gauges(pub(super) Arc<Overview>);
 
-impl fmt::Debug for Moment {
+impl fmt::Debug for Gauges {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Moment")
+        formatter.write_str("Gauges")
     }
 }
 
-impl Collector for Moment {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = self.0.status();
-        let mut page = Page(encoder);
-        page.life(&status)?;
-        page.budget(&status)?;
-        page.instances(&status)
+        let build = encoder.encode_descriptor("build", "The program", None, MetricType::Info)?;
+        Info::new([("version", status.version)]).encode(build)?;
+        for (name, help, value) in rows(&status) {
+            value.encode(name, help, &mut encoder)?;
+        }
+        Ok(())
     }
 }
 
-struct Page<'e>(DescriptorEncoder<'e>);
+enum Value {
+    Gauge(i64),
+    Seconds(i64),
+    Counter(u64),
+    /// A gauge for each value of one label.
+    States(&'static str, Vec<(&'static str, i64)>),
+    /// There is nothing to show now.
+    Absent,
+}
 
-impl Page<'_> {
-    fn life(&mut self, status: &Status) -> fmt::Result {
-        let connections = &status.connections;
-        let configuration = &status.configuration;
-        let kind = MetricType::Info;
-        let build = self
-            .0
-            .encode_descriptor("build", "The program", None, kind)?;
-        Info::new([("version", status.version)]).encode(build)?;
-        let uptime = signed(status.uptime_seconds);
-        self.seconds("uptime", "Since the process began to serve", uptime)?;
-        let phases = [
-            (Phase::Serving, "serving"),
-            (Phase::Delaying, "delaying"),
-            (Phase::Draining, "draining"),
-            (Phase::Cut, "cut"),
-        ]
-        .map(|(phase, name)| (("phase", name), (status.phase == phase).into()));
-        self.states("drain_phase", "Where the process is in its life", &phases)?;
-        self.gauge(
+/// Name, help and value of each metric.
+fn rows(status: &Status) -> [(&'static str, &'static str, Value); 19] {
+    let Status {
+        connections,
+        configuration,
+        budget,
+        ..
+    } = status;
+    let certificate = status.certificate.as_ref().map(|it| it.not_after);
+    let phases = Phase::ALL
+        .iter()
+        .map(|phase| (phase.as_str(), i64::from(*phase == status.phase)));
+    let redis =
+        ["shared", "alone", "silent"].map(|state| (state, (budget.redis == Some(state)).into()));
+    let held = ["throttled", "denied"].map(|cause| {
+        let held = status.instances.iter().filter_map(|it| it.held.as_ref());
+        (
+            cause,
+            signed(held.filter(|held| held.cause == cause).count() as u64),
+        )
+    });
+    [
+        (
+            "uptime",
+            "Since the process began to serve",
+            Value::Seconds(signed(status.uptime_seconds)),
+        ),
+        (
+            "drain_phase",
+            "Where the process is in its life",
+            Value::States("phase", phases.collect()),
+        ),
+        (
             "last_reload_applied",
             "Whether the last configuration that was loaded anew is in force; 1 before the first",
             configuration.last_reload_applied.into(),
-        )?;
-        self.gauge(
+        ),
+        (
             "restart_pending",
             "Whether something in the configuration file waits for a restart",
             (!configuration.restart_pending.is_empty()).into(),
-        )?;
-        self.gauge(
+        ),
+        (
             "connections",
             "Connections of callers",
-            signed(connections.open as u64),
-        )?;
-        self.gauge(
+            connections.open.into(),
+        ),
+        (
             "connections_limit",
             "How many there may be",
-            signed(connections.limit as u64),
-        )?;
-        self.counter(
+            connections.limit.into(),
+        ),
+        (
             "connections_turned_away",
             "Connections that came over the limit",
-            connections.turned_away,
-        )?;
-        self.counter(
+            Value::Counter(connections.turned_away),
+        ),
+        (
             "accept_errors",
             "Connections that the system could not hand over",
-            connections.accept_errors,
-        )?;
-        self.counter(
+            Value::Counter(connections.accept_errors),
+        ),
+        (
             "log_lines_dropped",
             "Log lines that nobody read in time",
-            dropped_lines(),
-        )?;
-        if let Some(certificate) = &status.certificate {
-            self.seconds(
-                "certificate_expiry_timestamp",
-                "When the first certificate of the chain that callers see expires, in Unix time",
-                signed(certificate.not_after),
-            )?;
-        }
-        Ok(())
-    }
-
-    fn budget(&mut self, status: &Status) -> fmt::Result {
-        let budget = &status.budget;
-        self.gauge(
+            Value::Counter(dropped_lines()),
+        ),
+        (
+            "certificate_expiry_timestamp",
+            "When the first certificate of the chain that callers see expires, in Unix time",
+            certificate.map_or(Value::Absent, |time| Value::Seconds(signed(time))),
+        ),
+        (
             "budget_limit",
             "Requests that may arrive at Ryze in any 60 s: this process's, or with Redis those of all",
-            budget.limit.into(),
-        )?;
-        self.gauge(
+            Value::Gauge(budget.limit.into()),
+        ),
+        (
             "budget_in_use",
             "Slots of this process that are taken, of the fullest budget: each until 61 s after its answer",
-            signed(budget.in_use as u64),
-        )?;
-        self.gauge(
+            budget.in_use.into(),
+        ),
+        (
             "budget_worst_window",
             "The most requests of one budget that this process has sent in any 60 s, by when they were over",
-            budget.worst_window.into(),
-        )?;
-        self.gauge(
+            Value::Gauge(budget.worst_window.into()),
+        ),
+        (
             "operations_waiting",
             "Callers who wait for their operation to be sent",
-            signed(budget.waiting as u64),
-        )?;
-        if let Some(remaining) = budget.remaining_at_ryze {
-            self.gauge(
-                "ryze_rate_limit_remaining",
-                "The least that Ryze said is left for a token, less what was sent since, until its reset",
-                signed(remaining),
-            )?;
-        }
-        let states = ["shared", "alone", "silent"]
-            .map(|state| (("state", state), (budget.redis == Some(state)).into()));
-        let help = "How this process stands to the Redis of its budget";
-        self.states("redis_state", help, &states)
-    }
-
-    fn instances(&mut self, status: &Status) -> fmt::Result {
-        self.gauge(
+            budget.waiting.into(),
+        ),
+        (
+            "ryze_rate_limit_remaining",
+            "The least that Ryze said is left for a token, less what was sent since, until its reset",
+            budget
+                .remaining_at_ryze
+                .map_or(Value::Absent, |left| Value::Gauge(signed(left))),
+        ),
+        (
+            "redis_state",
+            "How this process stands to the Redis of its budget",
+            Value::States("state", redis.to_vec()),
+        ),
+        (
             "ryze_up",
             "Whether the last request to Ryze was answered, be it with a failure; 1 before the first",
             status.ryze.up.into(),
-        )?;
-        let all = signed(status.instances.len() as u64);
-        self.gauge("instances", "Instances in the configuration", all)?;
-        let held = ["throttled", "denied"].map(|cause| {
-            let held = status.instances.iter().filter_map(|it| it.held.as_ref());
-            let count = held.filter(|held| held.cause == cause).count();
-            (("cause", cause), signed(count as u64))
-        });
-        let help = "Instances that are left alone for a while";
-        self.states("instances_held", help, &held)
-    }
+        ),
+        (
+            "instances",
+            "Instances in the configuration",
+            status.instances.len().into(),
+        ),
+        (
+            "instances_held",
+            "Instances that are left alone for a while",
+            Value::States("cause", held.to_vec()),
+        ),
+    ]
+}
 
-    fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
-        let kind = MetricType::Gauge;
-        let metric = self.0.encode_descriptor(name, help, None, kind)?;
-        ConstGauge::new(value).encode(metric)
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Gauge(flag.into())
     }
+}
 
-    fn seconds(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
-        let (unit, kind) = (Unit::Seconds, MetricType::Gauge);
-        let metric = self.0.encode_descriptor(name, help, Some(&unit), kind)?;
-        ConstGauge::new(value).encode(metric)
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        Self::Gauge(signed(number as u64))
     }
+}
 
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let kind = MetricType::Counter;
-        let metric = self.0.encode_descriptor(name, help, None, kind)?;
-        ConstCounter::new(value).encode(metric)
-    }
-
-    /// A gauge with one label.
-    fn states(&mut self, name: &str, help: &str, values: &[(Label, i64)]) -> fmt::Result {
-        let kind = MetricType::Gauge;
-        let mut metric = self.0.encode_descriptor(name, help, None, kind)?;
-        for (label, value) in values {
-            let of_label = [*label];
-            let family = metric.encode_family(&of_label)?;
-            ConstGauge::new(*value).encode(family)?;
+impl Value {
+    fn encode(&self, name: &str, help: &str, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (kind, unit) = match self {
+            Self::Gauge(_) | Self::States(..) => (MetricType::Gauge, None),
+            Self::Seconds(_) => (MetricType::Gauge, Some(&Unit::Seconds)),
+            Self::Counter(_) => (MetricType::Counter, None),
+            Self::Absent => return Ok(()),
+        };
+        let mut metric = encoder.encode_descriptor(name, help, unit, kind)?;
+        match self {
+            Self::Gauge(value) | Self::Seconds(value) => ConstGauge::new(*value).encode(metric),
+            Self::Counter(value) => ConstCounter::new(*value).encode(metric),
+            Self::States(label, states) => states.iter().try_for_each(|(state, value)| {
+                let labels = [(*label, *state)];
+                ConstGauge::new(*value).encode(metric.encode_family(&labels)?)
+            }),
+            Self::Absent => Ok(()),
         }
-        Ok(())
     }
 }
 

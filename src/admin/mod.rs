@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::Full;
 use prometheus_client::{encoding::text, registry::Registry};
 
-use self::gauges::Moment;
+use self::gauges::Gauges;
 pub use self::{overview::Overview, status::Phase};
 use crate::{
     config,
@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-n4nHG/jX4i5vWbwQYlUAdRXSpIAgl74o4UjwEkn7B30='; \
-    script-src 'sha256-YUY/hjxYUNRgngMqTlXju3EpZYG9M3P/9x2xS8kjZLg='; \
+    script-src 'sha256-hbdQGQue2sWbXub6z7U2J3qHBbmu9zAk3TTcgFGWrbI='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -45,7 +45,7 @@ impl Admin {
     pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
         let mut registry = overview.metrics().registry();
         let own = registry.sub_registry_with_prefix("zapi_to_ryze");
-        own.register_collector(Box::new(Moment(Arc::clone(&overview))));
+        own.register_collector(Box::new(Gauges(Arc::clone(&overview))));
         Self {
             registry,
             overview,
@@ -119,8 +119,8 @@ impl Handler for Admin {
     }
 }
 
-/// Whether the request was meant for this machine and not for a name of the Internet that leads here: a
-/// page of whoever owns that name, in a browser on this machine, could read the answers (DNS rebinding).
+/// Whether `Host` names this machine. Any other name could be an attacker's that resolves to this address,
+/// whose page could then read the responses in a browser on this machine (DNS rebinding).
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;

@@ -1,8 +1,7 @@
-//! The gateway at one moment, as the operator sees it: gathered here from those who know, shown by
-//! `admin` as JSON and by `metrics` as gauges. What is told of it is in `status.rs`; what happened before
-//! belongs in `metrics` and the log.
+//! A snapshot of the gateway for the operator, gathered from its components. `status.rs` has its form;
+//! the admin listener shows it as JSON and as gauges.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
@@ -11,16 +10,17 @@ use super::status::{
     Ryze, Status,
 };
 use crate::{
-    budget::{STEP, Snapshot, shared::Standing},
+    budget::{STEP, Snapshot, redis::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
     net::Network,
     queue::{Health, Held, Lanes},
     server::Occupancy,
+    sync::lock,
     telemetry::{Metrics, Reloaded},
 };
 
-/// Those who know how a gateway is.
+/// The components that a snapshot is gathered from.
 pub struct Overview {
     started: Instant,
     gateway: Arc<Gateway<Network>>,
@@ -62,17 +62,17 @@ impl Overview {
 
     /// The gateway goes on to another phase.
     pub fn enter(&self, phase: Phase) {
-        self.lock().phase = phase;
+        lock(&self.life).phase = phase;
     }
 
     /// Where the gateway is in its life.
     pub fn phase(&self) -> Phase {
-        self.lock().phase
+        lock(&self.life).phase
     }
 
     /// Another configuration is in force, and these keys of it wait for a restart.
     pub fn applied(&self, config: Arc<Config>, restart_pending: Vec<&'static str>) {
-        let mut life = self.lock();
+        let mut life = lock(&self.life);
         life.config = config;
         life.restart_pending = restart_pending;
         life.was_last_reload_applied = true;
@@ -81,13 +81,13 @@ impl Overview {
 
     /// Another configuration was refused.
     pub fn refused(&self) {
-        self.lock().was_last_reload_applied = false;
+        lock(&self.life).was_last_reload_applied = false;
         self.metrics().reloaded(Reloaded::Refused);
     }
 
     /// The configuration that is in force.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.lock().config)
+        Arc::clone(&lock(&self.life).config)
     }
 
     /// What is counted.
@@ -100,7 +100,7 @@ impl Overview {
         let now = Instant::now();
         let rules = self.gateway.rules();
         let instances = rules.instances().iter();
-        let life = self.lock();
+        let life = lock(&self.life);
         let tls = life.config.server.tls.as_ref();
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -144,11 +144,6 @@ impl Overview {
                 seconds_left: left.as_secs(),
             }),
         }
-    }
-
-    /// Every change of it is one step.
-    fn lock(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

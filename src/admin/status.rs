@@ -3,18 +3,20 @@
 
 use serde::Serialize;
 
-/// Where a gateway is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Callers are welcome.
-    Serving,
-    /// They are served, and had better go elsewhere.
-    Delaying,
-    /// What is under way is brought to its end.
-    Draining,
-    /// What is not at its end is given up.
-    Cut,
+use crate::telemetry::{OutcomeLabel, words};
+
+words! {
+    /// The phase of the gateway's life.
+    pub enum Phase {
+        /// Ready.
+        Serving = "serving",
+        /// Not ready, still accepting connections (`server.drain.delay`).
+        Delaying = "delaying",
+        /// Finishing requests in flight.
+        Draining = "draining",
+        /// Aborting what is still in flight.
+        Cut = "cut",
+    }
 }
 
 /// A gateway at one moment.
@@ -77,7 +79,7 @@ pub struct Budget {
     pub in_use: usize,
     /// The most requests of one budget that were sent in any 60 s.
     pub worst_window: u32,
-    /// Callers who wait to be sent.
+    /// Calls that wait to be sent.
     pub waiting: usize,
     /// The least that the upstream said is left for a token, until its reset.
     pub remaining_at_ryze: Option<u64>,
@@ -119,17 +121,17 @@ pub struct Certificate {
 pub struct InstanceStatus {
     /// Its name at the upstream.
     pub name: String,
-    /// How its last call ended, in one of a few words.
-    pub outcome: Option<&'static str>,
+    /// How its last call ended.
+    pub outcome: Option<OutcomeLabel>,
     /// Since then.
     pub seconds_ago: Option<u64>,
-    /// Callers who wait to be sent.
+    /// Calls that wait to be sent.
     pub waiting: usize,
-    /// Why it is left alone, if it is.
+    /// Why it is suspended, if it is.
     pub held: Option<HeldStatus>,
 }
 
-/// Why an instance is left alone.
+/// Why an instance is suspended.
 #[derive(Debug, Serialize)]
 pub struct HeldStatus {
     /// `throttled` or `denied`.

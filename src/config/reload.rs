@@ -1,4 +1,4 @@
-//! Merges a configuration that is read anew into the one in force: keys that need a restart keep their
+//! Merges a reloaded configuration into the one in force: keys that need a restart keep their
 //! values.
 
 use std::collections::HashMap;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     privacy::{Change, Operation},
     ryze::Target,
-    telemetry::{Metrics, Served, Trace, method},
+    telemetry::{EndedBy, Metrics, OutcomeLabel, Served, Trace, method},
 };
 
 /// The line, written when it is dropped, also for a caller who hung up: it then has the status 0 if
@@ -29,10 +29,9 @@ pub(crate) struct Line {
     /// What was carried out for it, and since when.
     pub(crate) operation: Option<(Operation, Instant)>,
     pub(crate) status: Option<StatusCode>,
-    /// In one of a few words.
-    pub(crate) outcome: &'static str,
+    pub(crate) outcome: OutcomeLabel,
     is_success: bool,
-    pub(crate) ended_by: &'static str,
+    pub(crate) ended_by: EndedBy,
     metrics: Arc<Metrics>,
 }
 
@@ -47,21 +46,21 @@ impl Line {
             target: None,
             operation: None,
             status: None,
-            outcome: "caller_left",
+            outcome: OutcomeLabel::CallerLeft,
             is_success: false,
-            ended_by: "caller",
+            ended_by: EndedBy::Caller,
             metrics,
         }
     }
 
     /// It was done, in this way.
-    pub(crate) fn succeeded(&mut self, outcome: &'static str) {
+    pub(crate) fn succeeded(&mut self, outcome: OutcomeLabel) {
         self.outcome = outcome;
         self.is_success = true;
     }
 
     /// It was not done, for this reason.
-    pub(crate) fn failed(&mut self, outcome: &'static str) {
+    pub(crate) fn failed(&mut self, outcome: OutcomeLabel) {
         self.outcome = outcome;
         self.is_success = false;
     }
@@ -88,8 +87,8 @@ impl Drop for Line {
             route = self.route,
             instance = self.target.as_deref().map_or("", |target| target.name()),
             status = self.status.map_or(0, |status| status.as_u16()),
-            outcome = self.outcome,
-            ended_by = self.ended_by,
+            outcome = self.outcome.as_str(),
+            ended_by = self.ended_by.as_str(),
             ryze_calls = usage.requests,
             sent_as = usage.sent_as.as_ref().map(text),
             waiting_ms = milliseconds(waiting),
@@ -101,7 +100,7 @@ impl Drop for Line {
             method: &self.method,
             route: self.route,
             status: self.status,
-            error: if self.is_success { "" } else { self.outcome },
+            error: (!self.is_success).then_some(self.outcome),
             duration: total,
         });
     }
@@ -132,8 +131,8 @@ impl<B: Body> Logged<B> {
 
     /// All of it was passed on.
     fn ends(&mut self) {
-        self.line.ended_by = "fallback";
-        self.line.succeeded("forwarded");
+        self.line.ended_by = EndedBy::Fallback;
+        self.line.succeeded(OutcomeLabel::Forwarded);
     }
 }
 
@@ -148,8 +147,8 @@ impl<B: Body + Unpin> Body for Logged<B> {
         let this = &mut *self;
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         if let Some(Err(_)) = frame {
-            this.line.ended_by = "fallback";
-            this.line.failed("cut_short");
+            this.line.ended_by = EndedBy::Fallback;
+            this.line.failed(OutcomeLabel::CutShort);
         } else if frame.is_none() || this.body.is_end_stream() {
             this.ends();
         }

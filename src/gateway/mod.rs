@@ -22,7 +22,7 @@ use crate::{
     proxy::{self, Download, Fallback},
     queue::Lanes,
     server::{Handler, RequestBody},
-    telemetry::{Called, Trace, X_REQUEST_ID},
+    telemetry::{Called, EndedBy, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
@@ -106,7 +106,7 @@ impl<C: Connect> Gateway<C> {
             biased;
             call = call => call,
             () = self.lanes.until_cut() => {
-                line.ended_by = "gateway";
+                line.ended_by = EndedBy::Gateway;
                 Err(Unavailable::Stopping.into())
             }
         };
@@ -121,9 +121,9 @@ impl<C: Connect> Gateway<C> {
                 let outcome = outcome.await;
                 line.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
-                    (Err(failure), _) => line.failed(failure.kind()),
-                    (Ok(_), Operation::Change(_)) => line.succeeded("confirmed"),
-                    (Ok(_), Operation::Read) => line.succeeded("read"),
+                    (Err(failure), _) => line.failed(failure.into()),
+                    (Ok(_), Operation::Change(_)) => line.succeeded(OutcomeLabel::Confirmed),
+                    (Ok(_), Operation::Read) => line.succeeded(OutcomeLabel::Read),
                 }
                 let mut answer = response::outcome(&operation, &outcome);
                 if drops_contacts {
@@ -137,12 +137,19 @@ impl<C: Connect> Gateway<C> {
         answer
     }
 
-    /// Whose doing an outcome is.
-    fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> &'static str {
+    /// Who ended an operation.
+    fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> EndedBy {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull) => "gateway",
+            Err(
+                Failure::Budget { .. }
+                | Failure::BudgetUnavailable { .. }
+                | Failure::NotSent
+                | Failure::QueueFull,
+            ) => EndedBy::Gateway,
             // It was given up here, and may be answered still.
-            Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => "gateway",
+            Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => {
+                EndedBy::Gateway
+            }
             Ok(_)
             | Err(
                 Failure::Throttled { .. }
@@ -151,14 +158,14 @@ impl<C: Connect> Gateway<C> {
                 | Failure::Refused { .. }
                 | Failure::Upstream { .. }
                 | Failure::Unknown,
-            ) => "ryze",
+            ) => EndedBy::Ryze,
         }
     }
 
     fn reject(&self, rejection: &Rejection, line: &mut Line) -> Answer {
-        line.failed(rejection.kind());
+        line.failed(rejection.label());
         if rejection.is_unsupported() {
-            self.lanes.metrics().unsupported(rejection.kind());
+            self.lanes.metrics().unsupported(rejection.label());
         }
         response::rejection(rejection)
     }
@@ -175,10 +182,10 @@ impl<C: Connect> Gateway<C> {
             () = self.lanes.until_cut() => Err(proxy::Error::Stopping),
         };
         self.lanes.metrics().called(Called {
-            upstream: "fallback",
+            upstream: Upstream::Fallback,
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
-            error: answer.as_ref().err().map_or("", |error| error.kind()),
+            error: answer.as_ref().err().map(|error| error.label()),
             duration: begun.elapsed(),
         });
         answer
@@ -212,7 +219,7 @@ impl<C: Connect> Handler for Gateway<C> {
                     }
                     Err(error) => {
                         if error.is_of_fallback() {
-                            line.ended_by = "fallback";
+                            line.ended_by = EndedBy::Fallback;
                         }
                         self.reject(&error.into(), &mut line)
                     }

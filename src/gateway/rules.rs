@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use http::request::Parts;
@@ -17,6 +17,8 @@ use crate::{
     redact::SecretIndex,
     ryze::Target,
     server::validate,
+    sync::lock,
+    telemetry::OutcomeLabel,
     zapi::{
         auth::{Accounts, CLIENT_TOKEN},
         rejection::{BadRequest, Rejection},
@@ -46,9 +48,9 @@ pub struct Instance {
 /// How the last call of an instance ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Last {
-    /// In one of a few words.
-    pub outcome: &'static str,
-    /// When.
+    /// Its outcome.
+    pub outcome: OutcomeLabel,
+    /// When it ended.
     pub time: Instant,
 }
 
@@ -131,15 +133,15 @@ impl Instance {
 
     /// How its last call ended, if there was one.
     pub fn last(&self) -> Option<Last> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.last)
     }
 
     /// A call of it ended.
-    pub(super) fn note(&self, outcome: &'static str) {
+    pub(super) fn note(&self, outcome: OutcomeLabel) {
         let last = Last {
             outcome,
             time: Instant::now(),
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        *lock(&self.last) = Some(last);
     }
 }

@@ -1,5 +1,7 @@
 //! Why the proxy has no response to pass on. The sentences for clients are in `zapi/response.rs`.
 
+use crate::telemetry::OutcomeLabel;
+
 /// A request that was not passed on, or that got no usable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -38,24 +40,27 @@ impl Error {
     /// Whether the fallback is the cause, and not the client or the gateway.
     #[must_use]
     pub fn is_of_fallback(self) -> bool {
-        self.kind().starts_with("fallback_")
+        matches!(
+            self.label(),
+            OutcomeLabel::FallbackFailed | OutcomeLabel::FallbackTimeout
+        )
     }
 
     /// The label of this error in log and metrics.
     #[must_use]
-    pub fn kind(self) -> &'static str {
+    pub fn label(self) -> OutcomeLabel {
         match self {
-            Self::Method { .. } => "wrong_method",
+            Self::Method { .. } => OutcomeLabel::WrongMethod,
             Self::Upgrade | Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
-                "bad_request"
+                OutcomeLabel::BadRequest
             }
-            Self::BodyTooSlow => "body_too_slow",
+            Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::Loop
             | Self::Unreachable
             | Self::Broken
             | Self::Unsolicited
-            | Self::EndlessInterim => "fallback_failed",
-            Self::Silent | Self::Stopping => "fallback_timeout",
+            | Self::EndlessInterim => OutcomeLabel::FallbackFailed,
+            Self::Silent | Self::Stopping => OutcomeLabel::FallbackTimeout,
         }
     }
 }

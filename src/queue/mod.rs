@@ -142,6 +142,7 @@ impl<C: Connect> Lanes<C> {
             operation,
             latest,
             gives_up: None,
+            was_put_back: false,
             tried: Tried::Nothing,
             trace: Arc::clone(trace),
             outcome,

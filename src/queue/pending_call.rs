@@ -23,6 +23,8 @@ pub(super) struct Caller {
     pub(super) latest: Instant,
     /// Until then Ryze may stay out of reach, since it is.
     pub(super) gives_up: Option<Instant>,
+    /// It had a permit once, and waits for another one for as long as it has time.
+    pub(super) was_put_back: bool,
     pub(super) tried: Tried,
     pub(super) trace: Arc<Trace>,
     pub(super) outcome: oneshot::Sender<Outcome>,

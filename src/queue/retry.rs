@@ -12,7 +12,7 @@ use super::{
     directory::has_same_token,
     send::is_about_token,
     verdict::{shows, shows_other},
-    worker::{Next, Running},
+    worker::{Next, Running, label},
 };
 use crate::{
     budget::Purpose,
@@ -41,10 +41,11 @@ impl<C: Connect> Running<C> {
             }
         }
         let not_before = now + backoff(failures, fastrand::f32());
+        self.put_back(callers, not_before, failure);
         Next {
             not_before: Some(not_before),
             failures: failures + 1,
-            ..self.put_back(callers, not_before, failure)
+            ..Next::default()
         }
     }
 
@@ -54,9 +55,10 @@ impl<C: Connect> Running<C> {
             by: Limiter::Upstream,
             retry_after: pause,
         };
+        self.put_back(callers, Instant::now() + pause, &throttled);
         Next {
             was_throttled: true,
-            ..self.put_back(callers, Instant::now() + pause, &throttled)
+            ..Next::default()
         }
     }
 
@@ -67,9 +69,9 @@ impl<C: Connect> Running<C> {
         mut open: Vec<(Caller, Failure)>,
         update: &Settings,
         result: &Result<Settings, Error>,
-    ) -> Next {
+    ) {
         if open.is_empty() {
-            return Next::default();
+            return;
         }
         let is_last = open.iter().all(|(caller, _)| caller.was_sent_before());
         let settings = match result {
@@ -83,7 +85,7 @@ impl<C: Connect> Running<C> {
                     for (caller, failure) in open {
                         caller.answer(Err(failure));
                     }
-                    return Next::default();
+                    return;
                 }
             },
         };
@@ -121,7 +123,7 @@ impl<C: Connect> Running<C> {
                 again.push(caller);
             }
         }
-        self.put_back(again, Instant::now(), &Failure::Unknown)
+        self.put_back(again, Instant::now(), &Failure::Unknown);
     }
 
     /// The settings as they are, if that can be learned while somebody waits for it.
@@ -138,7 +140,7 @@ impl<C: Connect> Running<C> {
                 let longest = latest.saturating_duration_since(Instant::now());
                 let permit = self.leave(&current, Purpose::ReadBack, Some(longest)).await;
                 permit
-                    .inspect_err(|refused| self.lanes.metrics.refused(refused.by_upstream))
+                    .inspect_err(|refused| self.lanes.metrics.refused(label(refused.by)))
                     .ok()
             };
             let is_current =
@@ -165,25 +167,21 @@ impl<C: Connect> Running<C> {
 
     /// Lets callers wait again, in their old places, until they may be sent at `time`. Whoever has not
     /// that much time hears of the failure.
-    pub(super) fn put_back(&self, callers: Vec<Caller>, time: Instant, failure: &Failure) -> Next {
+    pub(super) fn put_back(&self, callers: Vec<Caller>, time: Instant, failure: &Failure) {
         let callers = callers.into_iter().filter(|caller| !caller.is_gone());
-        let (again, late): (Vec<_>, Vec<_>) = callers.partition(|caller| {
+        let (mut again, late): (Vec<_>, Vec<_>) = callers.partition(|caller| {
             time <= caller.latest && caller.gives_up.is_none_or(|until| time <= until)
         });
         for caller in late {
             caller.refuse(failure.clone());
         }
-        let until = again.iter().map(|caller| caller.latest).max();
-        if until.is_some() {
-            let mut waiting = self.lanes.lock();
-            if let Some(lane) = waiting.lanes.get_mut(&self.name) {
-                lane.callers.extend(again);
-                lane.callers.sort_unstable_by_key(|caller| caller.number);
-            }
+        for caller in &mut again {
+            caller.was_put_back = true;
         }
-        Next {
-            until,
-            ..Next::default()
+        let mut waiting = self.lanes.lock();
+        if let Some(lane) = waiting.lanes.get_mut(&self.name) {
+            lane.callers.extend(again);
+            lane.callers.sort_unstable_by_key(|caller| caller.number);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
-    telemetry::{Called, Trace},
+    telemetry::{Called, Trace, Upstream, WaitPurpose},
 };
 
 impl<C: Connect> Running<C> {
@@ -33,8 +33,8 @@ impl<C: Connect> Running<C> {
             Some(longest) => budget.permit_within(token, purpose, longest).await,
         };
         let purpose = match purpose {
-            Purpose::Call => "call",
-            Purpose::ReadBack => "read_back",
+            Purpose::Call => WaitPurpose::Call,
+            Purpose::ReadBack => WaitPurpose::ReadBack,
         };
         if permit.is_ok() {
             self.lanes.metrics.waited(purpose, asked.elapsed());
@@ -90,14 +90,14 @@ impl<C: Connect> Running<C> {
             trace.returns(error.is_none_or(Error::was_sent), now);
         }
         self.lanes.metrics.called(Called {
-            upstream: "ryze",
+            upstream: Upstream::Ryze,
             method: if is_update {
                 &Method::POST
             } else {
                 &Method::GET
             },
             status: reply.status,
-            error: error.map_or("", Error::kind),
+            error: error.map(Error::label),
             duration: now - begun,
         });
         let mut health = self.lanes.lock_health();

@@ -17,10 +17,11 @@ use super::{
     verdict::{Verdict, judge},
 };
 use crate::{
-    budget::{Permit, Purpose, Refused},
+    budget::{Permit, Purpose, Refused, RefusedBy},
     net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Target},
+    telemetry,
 };
 
 /// A lane at work. It ends when nobody waits in it.
@@ -37,10 +38,7 @@ pub(super) struct Running<C> {
 pub(super) struct Next {
     /// Nothing is sent before.
     pub(super) not_before: Option<Instant>,
-    /// Until then the budget may be waited for, in place of its own longest wait: somebody was put
-    /// back who had waited for it once.
-    pub(super) until: Option<Instant>,
-    /// Whether that was for Ryze's limit.
+    /// Whether it is because of Ryze's limit.
     pub(super) was_throttled: bool,
     /// How often in a row Ryze could not be reached.
     pub(super) failures: u32,
@@ -77,23 +75,37 @@ impl<C: Connect> Running<C> {
             sleep_until(time).await;
         }
         let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        let longest = next.until.map(left);
+        let longest = self.permit_deadline(target).map(left);
         self.leave(target, Purpose::Call, longest).await
+    }
+
+    /// Until when a permit for this token may be waited for, in place of the budget's own longest wait,
+    /// where a call was put back.
+    fn permit_deadline(&self, target: &Target) -> Option<Instant> {
+        let waiting = self.lanes.lock();
+        let put_back = waiting.lanes.get(&self.name)?.callers.iter().filter(|it| {
+            it.was_put_back && has_same_token(waiting.directory.current(&it.target), target)
+        });
+        put_back.map(|caller| caller.latest).max()
     }
 
     /// Refuses who waits to be sent with this token. Who was sent away by Ryze before hears of its limit,
     /// not of the budget.
     fn refuse(&self, refused: Refused, target: &Target, was_throttled: bool) {
         let retry_after = refused.retry_after;
-        let by_upstream = refused.by_upstream || was_throttled;
-        self.lanes.metrics.refused(by_upstream);
-        let failure = if by_upstream {
-            Failure::Throttled {
+        let by = if was_throttled {
+            RefusedBy::Upstream
+        } else {
+            refused.by
+        };
+        self.lanes.metrics.refused(label(by));
+        let failure = match by {
+            RefusedBy::Upstream => Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
-            }
-        } else {
-            Failure::Budget { retry_after }
+            },
+            RefusedBy::Budget => Failure::Budget { retry_after },
+            RefusedBy::Redis => Failure::BudgetUnavailable { retry_after },
         };
         self.refuse_all(&failure, |it| has_same_token(it, target));
     }
@@ -198,9 +210,9 @@ impl<C: Connect> Running<C> {
             };
             let renewed: Vec<_> = callers.extract_if(.., is_renewed).collect();
             // It was refused before anything was changed, and may go out with the new token at once.
-            let next = self.put_back(renewed, Instant::now(), &error.failure(None));
+            self.put_back(renewed, Instant::now(), &error.failure(None));
             if callers.is_empty() {
-                return next;
+                return Next::default();
             }
         }
         if let Some((Limiter::Upstream, pause)) = limiter(&result) {
@@ -223,7 +235,17 @@ impl<C: Connect> Running<C> {
                 Verdict::Open(failure) => open.push((caller, failure)),
             }
         }
-        self.make_sure(open, &update, &result).await
+        self.make_sure(open, &update, &result).await;
+        Next::default()
+    }
+}
+
+/// The label of the metrics for what refused a request.
+pub(super) fn label(by: RefusedBy) -> telemetry::RefusedBy {
+    match by {
+        RefusedBy::Budget => telemetry::RefusedBy::Budget,
+        RefusedBy::Upstream => telemetry::RefusedBy::Ryze,
+        RefusedBy::Redis => telemetry::RefusedBy::Redis,
     }
 }
 

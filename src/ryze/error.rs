@@ -11,6 +11,7 @@ use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
     redact::SecretIndex,
+    telemetry::OutcomeLabel,
     telltale::has_piece,
 };
 
@@ -87,12 +88,12 @@ impl Error {
 
     /// What it is, in one of a few words.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn label(&self) -> OutcomeLabel {
         match self {
-            Self::Unreachable(_) => "unreachable",
-            Self::Untrusted => "untrusted",
-            Self::Unknown(_) => "no_answer",
-            Self::Answered { failure, .. } => failure.kind(),
+            Self::Unreachable(_) => OutcomeLabel::Unreachable,
+            Self::Untrusted => OutcomeLabel::Untrusted,
+            Self::Unknown(_) => OutcomeLabel::NoAnswer,
+            Self::Answered { failure, .. } => failure.into(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{http::Reply, privacy};
+use super::{privacy, reply::Reply};
 
 pub(super) struct Account {
     /// Valid for every instance.

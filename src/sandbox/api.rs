@@ -17,9 +17,9 @@ use super::{
     Sandbox,
     arrivals::Arrival,
     fault::{Answer, Call, Fault},
-    http::{Closed, Reply, read},
     limit::Quota,
     privacy::{self, Change},
+    reply::{Closed, Reply, read},
 };
 
 /// A call with a known token, counted against the limit.

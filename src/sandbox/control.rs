@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{
     Sandbox,
     fault::{Answer, Call, Fault},
-    http::Reply,
     privacy::FIELDS,
+    reply::Reply,
 };
 
 const CALLS: &str = "The calls are POST and DELETE /sandbox/faults, GET and DELETE \

@@ -1,39 +1,34 @@
 //! HTTP: accepts connections, routes each request to the API or the control API and writes the
 //! response.
 
-use std::{
-    error::Error,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{
-    Request, Response, StatusCode,
+    Request, Response,
     header::{CONTENT_TYPE, DATE},
 };
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     net::TcpListener,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
-use super::{Sandbox, api, control, limit::Quota};
+use super::{
+    Sandbox, api, control,
+    reply::{Closed, Reply, read},
+};
 
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_HEAD: usize = 16 * 1024;
-const MAX_BODY: usize = 16 * 1024;
 /// Also the keep-alive time of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Why a connection is closed without a response.
-pub(super) type Closed = Box<dyn Error + Send + Sync>;
 
 /// Accepts and serves connections forever. Dropping the future closes them all.
 pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener) {
@@ -95,46 +90,4 @@ async fn answer(
         quota.write(response.headers_mut(), |instant| sandbox.unix(instant));
     }
     Ok(response)
-}
-
-/// A response before it is written to a connection.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) body: String,
-    /// The state of the limit, for a request with a known token.
-    pub(super) quota: Option<Quota>,
-}
-
-impl Reply {
-    pub(super) fn new(status: StatusCode, body: String) -> Self {
-        Self {
-            status,
-            body,
-            quota: None,
-        }
-    }
-
-    pub(super) fn ok(body: &Value) -> Self {
-        Self::new(StatusCode::OK, body.to_string())
-    }
-
-    /// An error in Ryze's envelope.
-    pub(super) fn refusal(status: StatusCode, message: &str) -> Self {
-        let body = json!({"success": false, "error": {"message": message}});
-        Self::new(status, body.to_string())
-    }
-}
-
-/// Reads a whole body.
-pub(super) async fn read(body: Incoming) -> Result<Bytes, Reply> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
-    let (status, message) = match body.await {
-        Ok(Ok(body)) => return Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large")
-        }
-        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "Invalid request body"),
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-    };
-    Err(Reply::refusal(status, message))
 }

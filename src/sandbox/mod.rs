@@ -15,6 +15,7 @@ mod fault;
 mod http;
 mod limit;
 mod privacy;
+mod reply;
 
 use std::{
     collections::VecDeque,

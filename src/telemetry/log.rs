@@ -1,27 +1,25 @@
-//! Logs: where tracing's events go and how they look. What is logged is up to each module, and is
-//! never a path, a token or a phone number.
-//!
-//! How lines reach stderr is in `writer.rs`, how they look as JSON in `json_line.rs`.
+//! The log: where the events of `tracing` go. Each module decides what it logs, which is never a path, a
+//! token or a phone number.
 
-use std::{io, thread};
+use std::io;
 
 use tracing::{level_filters::LevelFilter, subscriber::set_global_default};
 use tracing_subscriber::{Registry, layer::SubscriberExt as _, reload};
 
 use super::{
     json_line::JsonLine,
-    writer::{LogWriter, Sink},
+    writer::{BufferedWriter, LogWriter},
 };
 use crate::config::{Log, LogFormat};
 
-/// The least severe level that is written, which can be changed.
+/// The level of the log, which a reload can change.
 #[derive(Clone)]
 pub struct LogLevel(reload::Handle<LevelFilter, Registry>);
 
 impl LogLevel {
-    /// Writes what is at least as severe as this from now on.
+    /// Writes events of this level and above from now on.
     pub fn set(&self, level: LevelFilter) {
-        // It fails only where nothing is logged any more.
+        // It fails only if there is no subscriber any more.
         let _ = self.0.reload(level);
     }
 }
@@ -29,23 +27,19 @@ impl LogLevel {
 /// Sends all events of the process to stderr.
 ///
 /// # Errors
-/// The system has no thread for it, or it was done before.
+/// The system has no thread for it, or the log was started before.
 pub fn start(log: &Log) -> io::Result<(LogWriter, LogLevel)> {
-    let sink = Sink::new(log.format);
+    let writer = BufferedWriter::new(log.format);
     let (level, handle) = reload::Layer::new(log.level);
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)
-        .with_writer(sink.clone());
+        .with_writer(writer.clone());
     let all = tracing_subscriber::registry().with(level);
     match log.format {
         LogFormat::Json => set_global_default(all.with(lines.event_format(JsonLine))),
         LogFormat::Text => set_global_default(all.with(lines)),
     }
     .map_err(io::Error::other)?;
-    let writing = sink.clone();
-    thread::Builder::new()
-        .name("log".into())
-        .spawn(move || writing.write_until_closed(&mut io::stderr()))?;
-    Ok((LogWriter::new(sink), LogLevel(handle)))
+    Ok((LogWriter::start(writer, io::stderr())?, LogLevel(handle)))
 }

@@ -1,6 +1,5 @@
-//! What is counted while requests go by, and what is shown of it to Prometheus. Names and labels of
-//! HTTP are OpenTelemetry's; every label has few values, whatever callers send. What there is at the
-//! moment, such as the budget in use, is in `admin`.
+//! Counters and histograms. Names and labels of HTTP metrics are OpenTelemetry's. Gauges of the present
+//! state, such as the budget in use, are in `admin/gauges.rs`.
 
 use std::time::Duration;
 
@@ -10,8 +9,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::labels::{self, ClientLabels, Label, ServerLabels, method, status};
-use crate::privacy::{Failure, Setting};
+use super::labels::{
+    self, ChangeLabels, ClientLabels, CountedIn, OutcomeLabel, RefusedBy, Reloaded, ServerLabels,
+    Upstream, WaitPurpose, method, status,
+};
+use crate::privacy::Setting;
 
 /// Upper bounds in seconds: those that OpenTelemetry advises for HTTP, and on to what a caller's
 /// deadline and an upstream's answer may come to.
@@ -21,6 +23,8 @@ const BUCKETS: [f64; 18] = [
 ];
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+/// Counters by a single label.
+type Counters<L> = Family<[(&'static str, L); 1], Counter>;
 
 /// The counters and histograms.
 #[derive(Debug)]
@@ -28,57 +32,36 @@ pub struct Metrics {
     served: Durations<ServerLabels>,
     active: Gauge,
     called: Durations<ClientLabels>,
-    changes: Family<[Label; 2], Counter>,
-    reads: Family<[Label; 1], Counter>,
+    changes: Family<ChangeLabels, Counter>,
+    reads: Counters<OutcomeLabel>,
     folded: Counter,
-    unsupported: Family<[Label; 1], Counter>,
-    waits: Durations<[Label; 1]>,
-    refused: Family<[Label; 1], Counter>,
-    reloads: Family<[Label; 1], Counter>,
+    unsupported: Counters<OutcomeLabel>,
+    waits: Durations<[(&'static str, WaitPurpose); 1]>,
+    refused: Counters<RefusedBy>,
+    reloads: Counters<Reloaded>,
 }
 
 /// A caller's request that is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Served<'r> {
     pub(crate) method: &'r Method,
-    /// A route's template, or another of a few words.
+    /// A route's template, `fallback` or `unknown`.
     pub(crate) route: &'static str,
-    /// None where the caller left before its answer.
+    /// None if the caller left before the response.
     pub(crate) status: Option<StatusCode>,
-    /// What went wrong, in one of a few words, or nothing.
-    pub(crate) error: &'static str,
+    pub(crate) error: Option<OutcomeLabel>,
     pub(crate) duration: Duration,
 }
 
 /// A request to an upstream that is over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Called<'r> {
-    pub(crate) upstream: &'static str,
+    pub(crate) upstream: Upstream,
     pub(crate) method: &'r Method,
     pub(crate) status: Option<StatusCode>,
-    /// What went wrong where there is no status, in one of a few words.
-    pub(crate) error: &'static str,
+    pub(crate) error: Option<OutcomeLabel>,
     pub(crate) duration: Duration,
 }
-
-/// How loading a configuration anew went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reloaded {
-    Applied,
-    Refused,
-}
-
-impl Reloaded {
-    fn label(self) -> [Label; 1] {
-        [match self {
-            Self::Applied => ("result", "applied"),
-            Self::Refused => ("result", "refused"),
-        }]
-    }
-}
-
-/// Whose doing it is that the budget refuses a request.
-const REFUSED_BY: [&str; 2] = ["budget", "ryze"];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -101,30 +84,34 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// What can be counted is shown from the start as 0, so that the first of it is a rise.
+    /// Shows every counter as 0 from the start, so that its first event is an increase.
     fn begin(&self) {
-        for setting in Setting::ALL {
-            for outcome in Failure::KINDS
-                .into_iter()
-                .chain(["confirmed", "caller_left"])
-            {
+        for outcome in OutcomeLabel::ALL.iter().copied() {
+            let (in_changes, in_reads) = match outcome.counted_in() {
+                CountedIn::ChangesAndReads => (true, true),
+                CountedIn::Changes => (true, false),
+                CountedIn::Reads => (false, true),
+                CountedIn::Unsupported => {
+                    drop(self.unsupported.get_or_create(&[("kind", outcome)]));
+                    continue;
+                }
+                CountedIn::Requests => continue,
+            };
+            for setting in Setting::ALL.into_iter().filter(|_| in_changes) {
                 drop(self.changes.get_or_create(&change(setting, outcome)));
             }
+            if in_reads {
+                drop(self.reads.get_or_create(&[("outcome", outcome)]));
+            }
         }
-        for outcome in Failure::KINDS.into_iter().chain(["read", "caller_left"]) {
-            drop(self.reads.get_or_create(&[("outcome", outcome)]));
+        for purpose in WaitPurpose::ALL {
+            drop(self.waits.get_or_create(&[("purpose", *purpose)]));
         }
-        for kind in ["contacts_list", "no_counterpart", "unknown_path"] {
-            drop(self.unsupported.get_or_create(&[("kind", kind)]));
+        for by in RefusedBy::ALL {
+            drop(self.refused.get_or_create(&[("by", *by)]));
         }
-        for purpose in ["call", "read_back"] {
-            drop(self.waits.get_or_create(&[("purpose", purpose)]));
-        }
-        for by in REFUSED_BY {
-            drop(self.refused.get_or_create(&[("by", by)]));
-        }
-        for result in [Reloaded::Applied, Reloaded::Refused] {
-            self.reloads(result);
+        for result in Reloaded::ALL {
+            self.reloads(*result);
         }
     }
 
@@ -158,46 +145,45 @@ impl Metrics {
         durations.observe(called.duration.as_secs_f64());
     }
 
-    /// A change came to its end, which is told in one of a few words.
-    pub(crate) fn changed(&self, setting: Setting, outcome: &'static str) {
+    /// A change ended.
+    pub(crate) fn changed(&self, setting: Setting, outcome: OutcomeLabel) {
         self.changes.get_or_create(&change(setting, outcome)).inc();
     }
 
-    /// As [`changed`](Self::changed), of a reading.
-    pub(crate) fn read(&self, outcome: &'static str) {
+    /// A read ended.
+    pub(crate) fn read(&self, outcome: OutcomeLabel) {
         self.reads.get_or_create(&[("outcome", outcome)]).inc();
     }
 
-    /// So many changes went along in the request of another.
+    /// Counts changes coalesced into another call's request.
     pub(crate) fn folded(&self, changes: usize) {
         self.folded.inc_by(changes as u64);
     }
 
-    /// A call asked for what the upstream cannot do.
-    pub(crate) fn unsupported(&self, kind: &'static str) {
+    /// A call asked for what Ryze cannot do.
+    pub(crate) fn unsupported(&self, kind: OutcomeLabel) {
         self.unsupported.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// The budget let a request out after this wait.
-    pub(crate) fn waited(&self, purpose: &'static str, wait: Duration) {
+    /// The budget granted a permit after this wait.
+    pub(crate) fn waited(&self, purpose: WaitPurpose, wait: Duration) {
         let waits = self.waits.get_or_create(&[("purpose", purpose)]);
         waits.observe(wait.as_secs_f64());
     }
 
-    /// The budget refused a request, or the upstream's limit did.
-    pub(crate) fn refused(&self, by_upstream: bool) {
-        let by = REFUSED_BY[usize::from(by_upstream)];
+    /// Counts a request that was refused.
+    pub(crate) fn refused(&self, by: RefusedBy) {
         self.refused.get_or_create(&[("by", by)]).inc();
     }
 
-    /// A configuration was loaded anew.
+    /// The configuration was reloaded.
     pub(crate) fn reloaded(&self, result: Reloaded) {
-        self.reloads.get_or_create(&result.label()).inc();
+        self.reloads.get_or_create(&[("result", result)]).inc();
     }
 
-    /// How often that went so.
+    /// Reloads with this result so far.
     pub(crate) fn reloads(&self, result: Reloaded) -> u64 {
-        self.reloads.get_or_create(&result.label()).get()
+        self.reloads.get_or_create(&[("result", result)]).get()
     }
 
     /// Everything that is counted, to be shown to Prometheus.
@@ -262,6 +248,9 @@ impl Metrics {
     }
 }
 
-fn change(setting: Setting, outcome: &'static str) -> [Label; 2] {
-    [("setting", labels::setting(setting)), ("outcome", outcome)]
+fn change(setting: Setting, outcome: OutcomeLabel) -> ChangeLabels {
+    ChangeLabels {
+        setting: labels::setting(setting),
+        outcome,
+    }
 }

@@ -12,14 +12,15 @@ mod request_id;
 mod trace;
 mod writer;
 
-pub(crate) use self::{
-    labels::{Label, method},
-    metrics::{Called, Reloaded, Served},
-};
 pub use self::{
+    labels::OutcomeLabel,
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
     writer::{LogWriter, dropped_lines},
+};
+pub(crate) use self::{
+    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
+    metrics::{Called, Served},
 };

@@ -1,18 +1,14 @@
-//! How one request is followed: the ids that are told of it on all sides, and what it used of Ryze
-//! so far. Which ids of a caller are taken over is in `request_id.rs`; what is done with all this belongs in
-//! `access_log.rs` and `lane`.
+//! The trace of one request: its ids, and what it used of Ryze so far.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use tokio::time::Instant;
 
 use super::request_id::{self, ContainsCredentials};
+use crate::sync::lock;
 
-/// The id under which callers, gateway and upstream speak of a request.
+/// The id of a request, the same for the caller, the gateway and the upstream.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The caller's place in its own trace (W3C Trace Context).
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -25,21 +21,21 @@ pub struct Trace {
     usage: Mutex<Usage>,
 }
 
-/// What a request used of Ryze.
+/// What a call used of Ryze.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    /// Requests that were sent for it, alone or with others.
+    /// Requests that were sent for it, alone or coalesced with others.
     pub requests: u32,
-    /// For how long it was with Ryze.
+    /// Time in which a request for it was in flight to Ryze.
     pub upstream: Duration,
-    /// The id under which it was sent, where that is another's.
+    /// The id under which it was sent, if it was coalesced into another call's request.
     pub sent_as: Option<HeaderValue>,
-    /// Since when it is with Ryze again.
+    /// When the request in flight was sent.
     since: Option<Instant>,
 }
 
 impl Default for Trace {
-    /// That of a request without a caller.
+    /// The trace of a request without a caller.
     fn default() -> Self {
         Self {
             id: request_id::random(),
@@ -68,14 +64,14 @@ impl Trace {
         &self.id
     }
 
-    /// The id of the trace that the caller is in.
+    /// The id of the caller's own trace.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
         self.parent.as_ref()?.to_str().ok()?.split('-').nth(1)
     }
 
-    /// Adds to the headers of a request to Ryze what is to be told there. `tracestate` is not: it is
-    /// of the caller's own systems.
+    /// Adds the ids to the headers of a request to Ryze. `tracestate` is not forwarded: it belongs to the
+    /// caller's own systems.
     pub fn propagate(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.id.clone());
         if let Some(parent) = &self.parent {
@@ -83,36 +79,31 @@ impl Trace {
         }
     }
 
-    /// A request for it goes out, under the id of `carrier`.
+    /// A request for it was sent, under the id of `carrier`.
     pub(crate) fn departs(&self, carrier: &Self, now: Instant) {
-        let mut usage = self.lock();
+        let mut usage = lock(&self.usage);
         usage.since = Some(now);
         usage.sent_as = (carrier.id != self.id).then(|| carrier.id.clone());
     }
 
-    /// That request is over. It counts if any of it was sent.
+    /// That request ended. It counts if any of it was sent.
     pub(crate) fn returns(&self, was_sent: bool, now: Instant) {
-        let mut usage = self.lock();
+        let mut usage = lock(&self.usage);
         if let (Some(since), true) = (usage.since.take(), was_sent) {
             usage.requests += 1;
             usage.upstream += now - since;
         }
     }
 
-    /// What it used so far, with what is under way.
+    /// What it used so far, including the request in flight.
     #[must_use]
     pub fn usage(&self, now: Instant) -> Usage {
-        let mut usage = self.lock().clone();
+        let mut usage = lock(&self.usage).clone();
         if let Some(since) = usage.since.take() {
             usage.requests += 1;
             usage.upstream += now - since;
         }
         usage
-    }
-
-    /// Every change of it is one step.
-    fn lock(&self) -> MutexGuard<'_, Usage> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

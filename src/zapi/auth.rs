@@ -25,13 +25,17 @@ const MIN_SECRET: usize = 6;
 /// and the hyphens. If the path is not Z-API's, each of its segments may be a credential.
 ///
 /// Linear in the length of the head, for it runs before the credentials are checked: each byte is
-/// normalised once, the search for `id` is linear, and a segment longer than `id` is not looked for in it.
+/// normalised once, and of a segment and `id`, which is short, the shorter is searched for in the longer.
 #[must_use]
 pub fn contains_credentials(parts: &Parts, id: &str) -> bool {
     let id = normalised(id.bytes());
     let shown = |secret: &[u8]| {
-        let is_in_id = secret.len() <= id.len() && memmem::find(&id, secret).is_some();
-        !secret.is_empty() && is_in_id || memmem::find(secret, &id).is_some()
+        let (short, long) = if secret.len() < id.len() {
+            (secret, &*id)
+        } else {
+            (&*id, secret)
+        };
+        !short.is_empty() && memmem::find(long, short).is_some()
     };
     let path = parts.uri.path();
     let in_path = match routes::credentials(path) {

@@ -3,7 +3,7 @@
 //! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
 
 use super::values::Values;
-use crate::{proxy, server::InvalidHead};
+use crate::{proxy, server::InvalidHead, telemetry::OutcomeLabel};
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,21 +117,21 @@ impl Rejection {
 
     /// The label of this rejection in log and metrics.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn label(&self) -> OutcomeLabel {
         match self {
-            Self::BadRequest(_) => "bad_request",
-            Self::UnknownPath { .. } => "unknown_path",
-            Self::WrongMethod { .. } => "wrong_method",
-            Self::UnknownInstance => "unknown_instance",
-            Self::ClientTokenMissing => "client_token_missing",
-            Self::ClientTokenWrong => "client_token_wrong",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::NoCounterpart(_) => "no_counterpart",
-            Self::ContactsList => "contacts_list",
-            Self::Unavailable(_) => "unavailable",
-            Self::Fallback(error) => error.kind(),
+            Self::BadRequest(_) => OutcomeLabel::BadRequest,
+            Self::UnknownPath { .. } => OutcomeLabel::UnknownPath,
+            Self::WrongMethod { .. } => OutcomeLabel::WrongMethod,
+            Self::UnknownInstance => OutcomeLabel::UnknownInstance,
+            Self::ClientTokenMissing => OutcomeLabel::ClientTokenMissing,
+            Self::ClientTokenWrong => OutcomeLabel::ClientTokenWrong,
+            Self::UnsupportedMediaType(_) => OutcomeLabel::UnsupportedMediaType,
+            Self::BodyTooLarge { .. } => OutcomeLabel::BodyTooLarge,
+            Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
+            Self::NoCounterpart(_) => OutcomeLabel::NoCounterpart,
+            Self::ContactsList => OutcomeLabel::ContactsList,
+            Self::Unavailable(_) => OutcomeLabel::Unavailable,
+            Self::Fallback(error) => error.label(),
         }
     }
 }

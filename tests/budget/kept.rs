@@ -165,7 +165,7 @@ fn purpose() -> impl Strategy<Value = Purpose> {
     prop_oneof![3 => Just(Purpose::Call), 1 => Just(Purpose::ReadBack)]
 }
 
-/// Somebody who asks for a permit.
+/// A task that asks for a permit.
 #[derive(Clone, Debug)]
 struct Asker {
     pause_before: Duration,

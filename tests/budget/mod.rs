@@ -1,6 +1,6 @@
 //! The promise of the budget, on a paused clock: never more arrivals than the share in any 60 s,
-//! whoever calls, waits, fails or leaves. What single permits do is in `permits`, what is kept for
-//! read-backs in `kept`.
+//! whatever calls, waits, failures and disconnects there are. `permits` is about single permits, `kept`
+//! about slots that are reserved for read-backs.
 
 mod kept;
 mod permits;

@@ -222,7 +222,7 @@ async fn a_folded_update_whose_outcome_is_open_is_made_in_the_end() {
             let name = format!("{fault:?}");
             let (got, made, mut arrivals) = folded(vec![fault]).await;
             assert_eq!((got, made), ([200; 3], [true; 3]), "{name}");
-            // Those who go alone go in the order in which they came.
+            // Isolated retries are sent in the order of their calls.
             arrivals.sort();
             let mut requests = requests;
             requests.sort_unstable();

@@ -1,6 +1,6 @@
-//! Changes of one instance, one by one or folded: every sequence of callers who come and leave ends
-//! with the settings that it would have had one by one, and each request has exactly what a plain model
-//! says.
+//! Changes of one instance, one by one or coalesced: every sequence of calls and disconnects ends with the
+//! settings that it would have had one by one, and each request has exactly the content that a plain model
+//! predicts.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ enum Event {
     Comes(Change),
     /// One of the callers who came leaves.
     Leaves(proptest::sample::Index),
-    /// Time goes by, in steps.
+    /// Time passes, in steps.
     Passes(u64),
 }
 
@@ -53,8 +53,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..40)
 }
 
-/// The bodies that Ryze is to get: a request at once where none is under way, else all who wait once
-/// its answer is there.
+/// The bodies that Ryze must get: a request at once if none is in flight, else one for all waiting calls
+/// when its response arrives.
 fn expected(events: &[Event]) -> Vec<String> {
     let mut bodies = Vec::new();
     let mut waiting: BTreeMap<usize, Change> = BTreeMap::new();
@@ -128,7 +128,7 @@ async fn sent(events: &[Event]) -> Vec<String> {
         }
     }
     for caller in callers {
-        // Who left has no outcome, everybody else is confirmed.
+        // A client that left has no outcome; all others are confirmed.
         if let Ok(outcome) = caller.await {
             outcome.unwrap();
         }

@@ -45,7 +45,7 @@ fn words(call: usize) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// What becomes of many requests. Those that are not complete take a second, all at the same time.
+/// The results of many requests. Incomplete ones take a second, all at the same time.
 fn told(requests: Vec<Vec<u8>>, with_fallback: bool) -> Vec<(Vec<u8>, Explanation)> {
     let setup = Setup {
         instance: "client_token = \"C1\"",

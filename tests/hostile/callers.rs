@@ -178,7 +178,7 @@ async fn good_callers_are_served_among_hostile_ones_and_those_end() {
     soon(async { while hostile.join_next().await.is_some() {} }).await;
 }
 
-/// As many wait as there are connections, for each has one request under way; one more is told so.
+/// As many calls wait as there are connections, each with one request in flight; one more gets 503.
 #[tokio::test]
 async fn callers_who_wait_are_bounded_by_their_connections() {
     let (ryze, gateway) = start("max_connections = 30\ndeadline = \"3s\"").await;

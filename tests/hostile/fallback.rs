@@ -1,4 +1,4 @@
-//! An old vendor that is hostile or broken. Where nothing of its answer was passed on the caller gets
+//! A fallback that is hostile or broken. Where nothing of its answer was passed on the caller gets
 //! one of the gateway's, else its connection ends; and no answer is ever taken for that to another
 //! request. Broken heads belong in `fallback/connections.rs`.
 
@@ -15,7 +15,7 @@ use crate::harness::{Gateway, Reply, Setup, answer, soon};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// A gateway in front of an old vendor that plays this once, and then tells of the second request.
+/// A gateway in front of a fallback that plays this once, and then reports the second request.
 async fn start(play: Play) -> (Player, Gateway) {
     let old = Player::start(move |number, request| match number {
         0 => play.clone(),

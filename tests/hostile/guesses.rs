@@ -1,4 +1,4 @@
-//! Somebody who guesses credentials learns nothing from an answer: an unknown id looks like a wrong
+//! Guessing credentials reveals nothing: an unknown id looks like a wrong
 //! token. What the log tells of a guess belongs in `secrets.rs`, that secrets are compared in constant
 //! time in the code of `Secret`.
 

@@ -24,9 +24,9 @@ use tokio::{
 
 use crate::harness::Message;
 
-/// Between the bytes of somebody who is slow on purpose.
+/// Between the bytes of a peer that is slow on purpose.
 const PAUSE: Duration = Duration::from_millis(20);
-/// More than any peer may send in vain: what the gateway and both systems hold of one message.
+/// More than any peer may send unread: what the gateway and both systems buffer of one message.
 const MOST_IN_VAIN: usize = 16 * 1024 * 1024;
 
 /// What an upstream does with a request.

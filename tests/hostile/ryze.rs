@@ -33,8 +33,8 @@ fn confirmation(value: &str) -> String {
     answer(200, "", &confirming(value))
 }
 
-/// What a caller gets of a Ryze that plays this once and then only fails, and what the next caller
-/// gets, who asks for `none`.
+/// The response to a client of a Ryze that plays this once and then only fails, and the response to the
+/// next client, which asks for `none`.
 async fn play(play: Play) -> (Reply, Reply, Player) {
     let failure = answer(500, "", "{}");
     let ryze = Player::start(move |number, _| match number {
@@ -253,7 +253,7 @@ async fn an_answer_that_ends_its_connection_is_the_last_on_it() {
     }
 }
 
-/// A connection on which somebody spoke before he was asked.
+/// A connection with bytes before any request.
 struct Hasty(String);
 
 impl Connect for Hasty {

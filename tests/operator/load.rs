@@ -1,4 +1,4 @@
-//! Busy callers while the configuration is loaded anew ten times and the gateway stops: no call is
+//! Busy clients while the configuration is reloaded ten times and the gateway shuts down: no call is
 //! lost. A caller may be told with `Connection: close`, or be refused a new connection.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What an operator sees of a running gateway, and a configuration that is loaded anew. How it stops
+//! What an operator sees of a running gateway, and a reloaded configuration. How it stops
 //! belongs in `stop.rs`, the page for people in `page.rs`.
 
 mod flood;

@@ -1,4 +1,4 @@
-//! What the admin listener answers: how the gateway is and what it goes by, without a secret.
+//! Responses of the admin listener: state and configuration of the gateway, without a secret.
 
 use serde_json::{Value, json};
 

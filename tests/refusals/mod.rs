@@ -12,7 +12,7 @@ const PHOTO: &str = "/instances/I1/token/T1/privacy/photo";
 /// A name, a raw request, and a part of the message that is expected.
 type Case<'c> = (&'c str, String, &'c str);
 
-/// Checks that each request is answered with the status and the error, and reaches nobody.
+/// Checks that each request is answered with the status and the error, and reaches no upstream.
 async fn check(setup: Setup, status: u16, error: &str, cases: &[Case<'_>]) -> Vec<Reply> {
     let upstream = Upstream::start(confirms(r#"{"visibility":{"profile":"all"}}"#)).await;
     let gateway = setup.start(&upstream.base_url).await;

@@ -88,7 +88,7 @@ async fn the_date_and_the_reset_keep_to_the_same_clock() {
     advance(Duration::from_secs(3600)).await;
     let second = caller.read().await;
     assert_eq!(date(&second) - date(&first), 3600);
-    // The one is rounded up, the other down, and nobody starts on the stroke of a second.
+    // The one is rounded up, the other down, and no start is at a full second.
     assert_eq!(first.reset() - date(&first), 61);
     advance(Duration::from_secs(59)).await;
     assert!(date(&caller.read().await) < second.reset());

@@ -1,7 +1,7 @@
 //! Secrets and phone numbers are planted wherever there is a place for them, and looked for in all
 //! that leaves the program: its answers, its log and what its commands say.
 //!
-//! `callers` is about what callers send, `upstreams` about what Ryze, Redis and the old vendor say, `others` about another instance's secrets,
+//! `callers` is about what callers send, `upstreams` about what Ryze, Redis and the fallback say, `others` about another instance's secrets,
 //! `commands` about the other commands, `memory` about what is kept, and `panics` about a panic. A
 //! mistake in a configuration belongs in `broken_files.rs`, what `explain` shows in `explain.rs`.
 

@@ -1,5 +1,5 @@
 //! What the upstreams say when they repeat what they were told: Ryze, in each encoding and also to
-//! those who call while its instance is held, Redis, and the old vendor.
+//! calls while its instance is suspended, Redis, and the fallback.
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},

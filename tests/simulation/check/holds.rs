@@ -150,8 +150,11 @@ fn after<'it>(
     match history.is_token_replaced(request, at, SLACK) {
         Some(true) => return None,
         Some(false) => {
-            let reload = history.next_reload(at.saturating_sub(SLACK));
-            hold.until = reload.map_or(hold.until, |reload| hold.until.min(reload.max(at)));
+            // One at the same moment may have come before the answer.
+            let reload = history.next_reload(at + SLACK);
+            hold.until = reload.map_or(hold.until, |reload| hold.until.min(reload));
+            let near = history.next_reload(at.saturating_sub(SLACK));
+            hold.is_sure &= near == reload;
         }
         None => hold.is_sure = false,
     }

@@ -98,7 +98,7 @@ pub fn nobody_is_given_up_too_soon(
         }
         let cause = match turns.tries[number].len() {
             0 => unsent(schedule, history, call, end),
-            tries => left_open(schedule, history, turns, call, end, tries),
+            _ => left_open(schedule, history, turns, number, end),
         };
         broken.extend(cause.map(|cause| format!("given up: call {number} {cause}")));
     }
@@ -119,18 +119,29 @@ fn unsent(
     is_early.then_some("though it was not tried for long enough")
 }
 
-/// What is wrong with the failure of a call that was sent so often.
+/// What is wrong with the failure of a call that was sent.
 fn left_open(
     schedule: &Schedule,
     history: &History,
     turns: &Turns,
-    call: &Call,
+    number: usize,
     end: Duration,
-    tries: usize,
 ) -> Option<&'static str> {
-    let mut exchanges = history.exchanges.iter();
-    let is_over = |it: &Exchange| it.over.is_some_and(|over| over <= end);
-    let last = exchanges.rposition(|it| is_of(it, call) && is_over(it))?;
+    let (call, tries) = (&history.calls[number], turns.tries[number].len());
+    let is_over = |request: &usize| {
+        let over = history.exchanges[*request].over;
+        over.is_some_and(|over| over <= end)
+    };
+    // Others of the instance may have been sent and answered in the moment in which this call ended.
+    let is_for_it = |request: &usize| match turns.purposes[*request] {
+        Purpose::Call => turns.may_be_in(number, *request),
+        Purpose::ReadBack => {
+            let update = turns.update_before(*request);
+            update.is_some_and(|update| turns.may_be_in(number, update))
+        }
+    };
+    let mut requests = (0..history.exchanges.len()).rev();
+    let last = requests.find(|request| is_over(request) && is_for_it(request))?;
     let exchange = &history.exchanges[last];
     let heard = heard(exchange, schedule);
     let over = match outage(history, call, exchange.over?, end) {

@@ -88,7 +88,7 @@ pub fn values_are_in_order(history: &History) -> Vec<String> {
             let Some(earlier) = before.rfind(|it| {
                 it.is_of_lane(later)
                     && it.asked.get(setting).is_some()
-                    && !it.answer.as_ref().is_some_and(Answer::is_over_ryzes_limit)
+                    && !it.answer.as_ref().is_some_and(changed_nothing)
             }) else {
                 continue;
             };
@@ -112,6 +112,12 @@ pub fn values_are_in_order(history: &History) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Ryze refused the request for its token: the value that a call had replaced counts again, where that
+/// call has left.
+fn changed_nothing(answer: &Answer) -> bool {
+    answer.is_over_ryzes_limit() || answer.is_denial()
 }
 
 /// In the end Ryze holds of each setting what [`Acknowledged::may_hold`] says.
