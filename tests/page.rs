@@ -1,5 +1,5 @@
-//! The operator's page in a real browser: its texts, that it updates itself, and that it works under its
-//! Content-Security-Policy and on a phone. The tests of `/status` check the numbers.
+//! The operator's page in a real browser: its texts, that it updates itself, and that it works under
+//! its Content-Security-Policy and on a phone. The tests of `/status` check the numbers.
 
 use std::net::SocketAddr;
 
@@ -100,7 +100,9 @@ async fn a_denied_instance_is_shown_as_suspended_for_any_name_also_on_a_phone() 
     shown.cell(1, "Ryze refuses the token or instance").await;
     let suspended = format!("/^Suspended for \\d+ s: Ryze refuses it$/.test({ROW}[3])");
     shown.browser.wait_for(&suspended, true).await;
-    shown.text("count", "1 in all, 1 suspended, 0 failing").await;
+    shown
+        .text("count", "1 in all, 1 suspended, 0 failing")
+        .await;
     shown.cell(0, name).await;
     let images = shown
         .browser

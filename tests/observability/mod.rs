@@ -183,12 +183,7 @@ fn every_alert_has_its_section_and_its_test_and_there_is_no_other_section() {
     let sections = runbook.lines().filter_map(|line| after(line, "## "));
     let sections: BTreeSet<_> = sections.filter(|title| !title.contains(' ')).collect();
     assert_eq!(names, sections);
-    for part in [
-        "**Means.**",
-        "**See more.**",
-        "**Fix.**",
-        "**No action**",
-    ] {
+    for part in ["**Means.**", "**See more.**", "**Fix.**", "**No action**"] {
         assert_eq!(runbook.matches(part).count(), names.len(), "{part}");
     }
     let tests = read(ALERT_TESTS);
