@@ -193,15 +193,15 @@ impl Pool {
         self.shared.as_ref().map_or(own, Shared::in_use)
     }
 
-    /// Forgets the gates of other tokens than these, but those that something waits at or whose limit
-    /// still holds.
+    /// Forgets the gates of other tokens than these, but those that something waits at and those that are
+    /// in use.
     pub(super) fn serve(&self, tokens: &HashSet<TokenDigest>) {
         let mut state = self.lock();
         let now = Instant::now();
         let waiting: HashSet<_> = state.waiting.iter().map(|waiter| waiter.token).collect();
         state.gates.retain(|token, gate| {
             let is_used = tokens.contains(token) || waiting.contains(token);
-            is_used || gate.remaining(now).is_some()
+            is_used || gate.is_in_use(now)
         });
     }
 

@@ -16,13 +16,15 @@ const SAME_WINDOW: Duration = Duration::from_millis(1500);
 pub(super) struct Gate {
     /// Requests let out so far, which is the number of the latest one.
     let_out: u64,
+    /// How many of them are not over.
+    in_flight: u32,
     known: Known,
 }
 
 #[derive(Debug)]
 enum Known {
-    /// No answer has come yet. What is in flight, and when the latest was let out.
-    Nothing { in_flight: u32, latest: Instant },
+    /// No answer has come yet. When the latest request was let out.
+    Nothing { latest: Instant },
     /// No limit but those that are over.
     NoLimit,
     /// By the answer to the request of the number `answered`: until `reset` no request beyond the
@@ -38,10 +40,8 @@ impl Gate {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             let_out: 0,
-            known: Known::Nothing {
-                in_flight: 0,
-                latest: now,
-            },
+            in_flight: 0,
+            known: Known::Nothing { latest: now },
         }
     }
 
@@ -49,8 +49,8 @@ impl Gate {
     /// where that takes long, one more every `interval`.
     pub(super) fn opens(&self, now: Instant, interval: Duration) -> Instant {
         match self.known {
-            Known::Nothing { in_flight: 0, .. } => now,
-            Known::Nothing { latest, .. } => latest + PATIENCE.max(interval),
+            Known::Nothing { .. } if self.in_flight == 0 => now,
+            Known::Nothing { latest } => latest + PATIENCE.max(interval),
             _ => self.expected_to_open(now, 0),
         }
     }
@@ -73,11 +73,16 @@ impl Gate {
         }
     }
 
+    /// Whether a limit still holds, or a request is in flight whose answer may set one.
+    pub(super) fn is_in_use(&self, now: Instant) -> bool {
+        self.in_flight > 0 || self.remaining(now).is_some()
+    }
+
     /// A request goes out; this is its number.
     pub(super) fn let_out(&mut self, now: Instant) -> u64 {
         self.let_out += 1;
-        if let Known::Nothing { in_flight, latest } = &mut self.known {
-            *in_flight += 1;
+        self.in_flight += 1;
+        if let Known::Nothing { latest } = &mut self.known {
             *latest = now;
         }
         self.let_out
@@ -94,9 +99,7 @@ impl Gate {
 
     /// A request is over, answered or not.
     pub(super) fn over(&mut self) {
-        if let Known::Nothing { in_flight, .. } = &mut self.known {
-            *in_flight = in_flight.saturating_sub(1);
-        }
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// The answer to a request: until `reset`, `remaining` more than its number may go out.

@@ -54,7 +54,8 @@ impl<C: Connect> Client<C> {
         }
     }
 
-    /// From now on no reason that is read from an answer shows one of these secrets.
+    /// From now on no reason that is read from an answer shows one of these secrets, nor one of those
+    /// that were there when its request was sent.
     pub fn redact(&self, secrets: Arc<SecretIndex>) {
         self.secrets.store(secrets);
     }
@@ -90,6 +91,8 @@ impl<C: Connect> Client<C> {
         if let Some(trace) = trace {
             trace.propagate(request.headers_mut());
         }
+        // A reload may bring others before the answer, which may still show these.
+        let secrets = self.secrets.load_full();
         match self.exchange(request, limit).await {
             Err(error) => Reply {
                 result: Err(error),
@@ -97,7 +100,12 @@ impl<C: Connect> Client<C> {
                 limit: None,
             },
             Ok((parts, body)) => Reply {
-                result: error::read(&parts, &body, target.token(), &self.secrets.load()),
+                result: error::read(
+                    &parts,
+                    &body,
+                    target.token(),
+                    [&secrets, &self.secrets.load()],
+                ),
                 status: Some(parts.status),
                 limit: rate_limit::read(&parts.headers),
             },

@@ -151,7 +151,7 @@ pub(super) fn read(
     parts: &Parts,
     body: &[u8],
     token: &Secret,
-    secrets: &SecretIndex,
+    secrets: [&SecretIndex; 2],
 ) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
         if parts.headers.contains_key(header::CONTENT_ENCODING) {
@@ -235,14 +235,15 @@ fn from_whatsapp(cause: &str, reason: String) -> Failure {
 
 /// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it
 /// that may be a phone number or an encoded token. With a secret in it, nothing.
-fn safe(message: &str, status: StatusCode, token: &Secret, secrets: &SecretIndex) -> String {
+fn safe(message: &str, status: StatusCode, token: &Secret, secrets: [&SecretIndex; 2]) -> String {
     let printed = message.chars().take(LONGEST_MESSAGE);
     let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
     let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(LONGEST_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    let tells = has_piece(&printed, token.expose().as_bytes()) || secrets.is_in(&printed);
+    let tells = has_piece(&printed, token.expose().as_bytes())
+        || secrets.iter().any(|it| it.is_in(&printed));
     if reason.is_empty() || tells {
         return format!("Ryze answered with status {}", status.as_u16());
     }

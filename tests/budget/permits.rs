@@ -222,3 +222,27 @@ async fn a_budget_for_each_token_that_has_a_use_for_it() {
         assert_eq!(budget.count(), 1);
     }
 }
+
+/// A reload takes the token away and the next one puts it back, while a request is in flight with it.
+#[tokio::test(start_paused = true)]
+async fn what_the_answer_to_a_request_in_flight_says_of_its_token_outlives_a_reload() {
+    let reset = Duration::from_secs(10);
+    for is_known in [false, true] {
+        let budget = self::budget(100, 100, Duration::from_secs(30));
+        if is_known {
+            budget.permit(TOKEN).await.unwrap().answered(None);
+        }
+        let mut in_flight = budget.permit(TOKEN).await.unwrap();
+        in_flight.sent();
+        budget.serve([[1; 32]].into_iter());
+        in_flight.answered(Some(Allowance {
+            remaining: 0,
+            reset,
+        }));
+        drop(in_flight);
+        budget.serve([TOKEN].into_iter());
+        let begun = Instant::now();
+        budget.permit(TOKEN).await.unwrap();
+        assert_eq!(begun.elapsed(), reset, "{is_known}");
+    }
+}

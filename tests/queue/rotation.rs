@@ -11,6 +11,7 @@ use tokio::{
 use zapi_to_ryze::{
     budget::{Allowance, Purpose},
     privacy::{Audience, Failure, Limiter},
+    redact::SecretIndex,
     ryze::Target,
 };
 
@@ -295,4 +296,36 @@ async fn a_call_that_comes_with_a_replaced_token_is_sent_with_the_new_one() {
         assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
     }
     assert_eq!(bench.pipes.tokens(), ["new", "new"]);
+}
+
+/// A token that a reload has replaced stays secret in the answer to a request that was sent before.
+#[tokio::test(start_paused = true)]
+async fn the_secrets_of_the_moment_of_sending_are_hidden_too() {
+    const TELLS: Ending = Ending::Answer(
+        400,
+        "",
+        r#"{"error":{"message":"no call with o%6cd/t for r%65tired"}}"#,
+    );
+    let secrets = |all: &[&'static str]| Arc::new(SecretIndex::new(all.iter().copied()));
+    for (before, after, is_hidden) in [
+        ("old/t", "new/t", true),
+        ("retired", "new/t", true),
+        ("new/t", "old/t", true),
+        ("new/t", "newer/t", false),
+    ] {
+        let bench = Bench::new(in_turn(SECOND, &[TELLS]));
+        bench.lanes.redact(secrets(&[before]));
+        let call = bench.call(&target_of("1", "one", "token"), online()).await;
+        sleep(SECOND / 2).await;
+        bench.lanes.redact(secrets(&[after]));
+        let (outcome, _) = call.await.unwrap();
+        let Err(Failure::Refused { reason }) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(
+            reason == "Ryze answered with status 400",
+            is_hidden,
+            "{before}: {reason}"
+        );
+    }
 }
