@@ -20,7 +20,7 @@ use crate::{
     config::{self, CaFile, Config, Scope, Secret},
     gateway::Gateway,
     net::{LOOKUP_TIMEOUT, Network, NetworkError, tls},
-    proxy::Fallback,
+    proxy::Proxy,
     queue::{Lanes, longest_wait},
     ryze::Client,
     server::{Address, Limits, Listener, Socket, bind},
@@ -83,7 +83,7 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let max_waiting = (config.server.max_connections / 4).max(LEAST_WAITING);
     let budget = budget(config, max_wait)?;
     let lanes = Lanes::new(budget, client(config)?, deadline, max_waiting);
-    let gateway = Gateway::new(config, Arc::clone(&lanes), fallback(config)?)?;
+    let gateway = Gateway::new(config, Arc::clone(&lanes), proxy(config)?)?;
     let gateway = Arc::new(gateway);
     let socket = Socket::open(&config.server.listen).await?;
     let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
@@ -122,14 +122,14 @@ pub(crate) fn client(config: &Config) -> Result<Client<Network>, LifecycleError>
     Ok(Client::new(network, *request_timeout))
 }
 
-fn fallback(config: &Config) -> Result<Option<Arc<Fallback<Network>>>, LifecycleError> {
+fn proxy(config: &Config) -> Result<Option<Arc<Proxy<Network>>>, LifecycleError> {
     let Some(config) = &config.fallback else {
         return Ok(None);
     };
     let trusted = trusted(config.ca_file.as_ref());
     let network = Network::new(&config.base_url, config.connect_timeout, trusted)
         .map_err(LifecycleError::Fallback)?;
-    Ok(Some(Arc::new(Fallback::new(config, network)?)))
+    Ok(Some(Arc::new(Proxy::new(config, network)?)))
 }
 
 fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {

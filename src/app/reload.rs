@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{signal::unix::Signal, task::spawn_blocking, time::timeout};
 
-use super::{LifecycleError, fallback};
+use super::{LifecycleError, proxy};
 use crate::{
     admin::Overview,
     config::{Config, Loaded, Problem, reload},
@@ -119,17 +119,16 @@ impl Reload {
     }
 }
 
-/// The rules of a configuration. The way to the old vendor stays, with its connections, where nothing of
-/// it is another one.
+/// The rules of a configuration. The proxy and its connections are kept if `[fallback]` did not change.
 fn rules(
     config: &Config,
     before: &Config,
     gateway: &Gateway<Network>,
 ) -> Result<Rules<Network>, LifecycleError> {
-    let fallback = if config.fallback == before.fallback {
-        gateway.rules().fallback()
+    let proxy = if config.fallback == before.fallback {
+        gateway.rules().proxy().cloned()
     } else {
-        fallback(config)?
+        proxy(config)?
     };
-    Ok(gateway.prepare(config, fallback)?)
+    Ok(gateway.prepare(config, proxy)?)
 }

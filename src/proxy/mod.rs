@@ -47,13 +47,13 @@ const BUFFER: usize = 64 * 1024;
 const MOST_INTERIM: usize = 100;
 
 /// The old vendor.
-pub struct Fallback<C> {
+pub struct Proxy<C> {
     client: Client<Connector<C>, Upload>,
     base_url: uri::Parts,
     host: HeaderValue,
 }
 
-impl<C: Connect> Fallback<C> {
+impl<C: Connect> Proxy<C> {
     /// The vendor of the configuration, reached through `connector`.
     ///
     /// # Errors

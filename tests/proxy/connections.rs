@@ -23,7 +23,7 @@ use tokio::{
 use zapi_to_ryze::{
     config,
     net::{Connect, MAX_CONNECTION_AGE, Stream},
-    proxy::{self, Fallback},
+    proxy::{self, Proxy},
 };
 
 use super::{After, REQUEST, Scene, VENDORS, bytes, read, wire};
@@ -198,9 +198,8 @@ impl Body for Awaited {
 #[tokio::test(start_paused = true)]
 async fn a_vendor_that_died_is_not_blamed_on_a_slow_caller() {
     let request = Request::post("/x").header("Host", "gateway:1");
-    let answer = fallback(Dying)
-        .forward(request.body(Awaited).unwrap())
-        .await;
+    let request = request.body(Awaited).unwrap();
+    let answer = proxy(Dying).forward(request).await;
     assert!(
         matches!(answer, Err(proxy::Error::Silent)),
         "{:?}",
@@ -208,14 +207,14 @@ async fn a_vendor_that_died_is_not_blamed_on_a_slow_caller() {
     );
 }
 
-fn fallback<C: Connect>(connect: C) -> Fallback<C> {
+fn proxy<C: Connect>(connect: C) -> Proxy<C> {
     let config = config::Fallback {
         base_url: "http://vendor.test".parse().unwrap(),
         connect_timeout: Duration::from_secs(3),
         idle_timeout: MAX_CONNECTION_AGE * 2,
         ca_file: None,
     };
-    Fallback::new(&config, connect).unwrap()
+    Proxy::new(&config, connect).unwrap()
 }
 
 /// The addresses of the host may have changed meanwhile.
@@ -227,7 +226,7 @@ async fn an_old_connection_is_replaced_between_two_calls() {
             pause,
             connections: Arc::default(),
         };
-        let fallback = fallback(vendor.clone());
+        let proxy = proxy(vendor.clone());
         let begun = Instant::now();
         let mut opened = Vec::new();
         while begun.elapsed() < MAX_CONNECTION_AGE * 4 {
@@ -235,7 +234,7 @@ async fn an_old_connection_is_replaced_between_two_calls() {
             let sent = begun.elapsed();
             let request = Request::get("/x").header("Host", "gateway:1");
             let request = request.body(Full::<Bytes>::default()).unwrap();
-            let answer = fallback.forward(request).await.unwrap();
+            let answer = proxy.forward(request).await.unwrap();
             let body = answer.into_body().collect().await.unwrap().to_bytes();
             assert_eq!(body, "12");
             if vendor.connections.load(Ordering::Relaxed) > before {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use zapi_to_ryze::{
     config,
     net::{Connect, Stream},
-    proxy::Fallback,
+    proxy::Proxy,
 };
 
 use super::{After, Meaning, Scene, VENDORS, Vendor, confirming};
@@ -114,10 +114,10 @@ async fn the_host_is_that_of_the_base_url() {
             idle_timeout: PATIENCE,
             ca_file: None,
         };
-        let fallback = Fallback::new(&config, Here(vendor.authority.clone())).unwrap();
+        let proxy = Proxy::new(&config, Here(vendor.authority.clone())).unwrap();
         let request = Request::get("/x").header("Host", "gateway:1");
         let request = request.body(Full::<Bytes>::default()).unwrap();
-        assert_eq!(fallback.forward(request).await.unwrap().status(), 299);
+        assert_eq!(proxy.forward(request).await.unwrap().status(), 299);
         let seen = vendor.seen().pop().unwrap();
         assert!(seen.contains(&format!("\r\nhost: {host}\r\n")), "{seen}");
     }
