@@ -29,6 +29,5 @@ pub mod sandbox;
 pub mod server;
 pub mod systemd;
 pub mod telemetry;
-mod telltale;
 mod timer;
 pub mod zapi;
