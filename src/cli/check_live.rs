@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    app::{self, LifecycleError},
+    app,
     config::{Config, Instance},
     net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
@@ -26,10 +26,7 @@ const AT_ONCE: usize = 16;
 ///
 /// # Errors
 /// There is no way to Ryze, or to the Redis of the budget.
-pub async fn check(
-    config: &Config,
-    mut report: impl FnMut(String),
-) -> Result<bool, LifecycleError> {
+pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bool, app::Error> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
     let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, AT_ONCE);
     lanes.redact(Arc::new(SecretIndex::of(&config.instances)));

@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
 use crate::{
-    app::{self, LifecycleError, Reload, Stop},
+    app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
     explain::{
         self,
@@ -161,7 +161,7 @@ async fn serve_sandbox() -> Result<(), Failed> {
     let ryze = Sandbox::new(sandbox::Options::default());
     tokio::spawn(ryze.serve(upstream));
     let gateway = match app::start(&config).await {
-        Err(LifecycleError::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+        Err(app::Error::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
             app::start(&config).await?
         }
