@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// Answers Z-API's privacy calls by calling Ryze
+/// Answers Z-API's privacy calls and does the work on Ryze.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]
 pub(super) struct Cli {
