@@ -30,6 +30,5 @@ pub mod server;
 mod sync;
 pub mod systemd;
 pub mod telemetry;
-mod telltale;
 mod timer;
 pub mod zapi;

@@ -1,42 +1,52 @@
-//! Finds configured secrets in a text that another program wrote.
+//! Detection of configured secrets in a text from another program.
 //!
-//! The index has keyed hashes of pieces of the secrets, not the secrets, and takes about 100 bytes a
-//! secret. A text is looked through in linear time, whatever the number of secrets. A secret of at least
-//! [`PIECE`] bytes is found whole, by its first or last [`PIECE`] bytes, and by any
-//! `2 × PIECE - 1` bytes of it. A shorter one is found only where it stands as a word: three letters are a
-//! part of too many others. Upper and lower case are the same.
+//! The index stores keyed hashes of pieces of the secrets, not the secrets: about 100 bytes a secret.
+//! The search is linear in the text, whatever the number of secrets, and ignores case. A secret of at
+//! least [`PIECE`] bytes is found whole, by its first or last [`PIECE`] bytes and by any `2 × PIECE - 1`
+//! bytes of it; a shorter one only as a whole word, because it would match parts of ordinary words.
 //!
-//! Spellings: as it is, percent-encoded, in base64 with any number of bytes before it. Hexadecimal of a
-//! short one; that of a long one is a long word with digits, which no reason shows.
+//! Encodings: plain, percent-encoded, base64 at any offset, and hexadecimal for short secrets. A long
+//! one in hexadecimal is a long word with digits, which `ryze/reason.rs` removes anyway.
 
 use std::{
     fmt,
     hash::{BuildHasher as _, RandomState},
 };
 
+use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use crate::config::{Instance, Secret};
 
-/// Bytes that hardly stand in another text by chance.
+/// Bytes of a piece: long enough to be rare in other texts.
 const PIECE: usize = 8;
-/// In hexadecimal, a secret of so many bytes is a word that no reason shows.
+/// A secret of this many bytes is, in hexadecimal, a word that `ryze/reason.rs` removes.
 const SHORT: usize = 6;
-/// A secret with fewer bytes is not looked for in another spelling: as a word, that is anything.
+/// A secret with fewer bytes is not searched for in an encoding, which would match any short word.
 const ENCODED: usize = 3;
+/// Bytes of a secret that are already too much of it.
+const FRAGMENT: usize = 6;
 
-/// The secrets to be found. With none, nothing is.
+/// Whether `text` contains a fragment of the secret of at least [`FRAGMENT`] bytes, in upper or lower
+/// case. Stricter than [`SecretIndex`], for the one secret that the text is most likely to quote.
+pub(crate) fn contains_fragment(text: &str, secret: &[u8]) -> bool {
+    let (text, secret) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
+    let length = FRAGMENT.min(secret.len()).max(1);
+    let mut fragments = secret.windows(length);
+    fragments.any(|fragment| memmem::find(text.as_bytes(), fragment).is_some())
+}
+
+/// An index of secrets. The default one is empty and matches nothing.
 #[derive(Default)]
 pub struct SecretIndex {
     hasher: RandomState,
-    /// Of pieces of [`PIECE`] bytes, sorted.
+    /// Hashes of pieces of [`PIECE`] bytes, sorted.
     pieces: Vec<u64>,
-    /// Of whole secrets that are shorter, sorted.
+    /// Hashes of whole secrets that are shorter, sorted.
     words: Vec<u64>,
 }
 
 impl SecretIndex {
-    /// An index of these secrets.
     pub fn new<'s>(secrets: impl Iterator<Item = &'s str>) -> Self {
         let mut index = Self::default();
         for secret in secrets {
@@ -47,7 +57,7 @@ impl SecretIndex {
                 index.add(&base64(secret, 0));
             } else if secret.len() >= SHORT {
                 for before in 0..3 {
-                    // Its last character depends on what follows.
+                    // The last character depends on the bytes that follow.
                     let encoded = base64(secret, before);
                     let encoded = &encoded[..encoded.len() - 1];
                     index.add(encoded.get(..PIECE).unwrap_or(encoded));
@@ -62,14 +72,14 @@ impl SecretIndex {
         index
     }
 
-    /// An index of all that must not be seen of these instances.
+    /// Indexes all secrets of these instances.
     #[must_use]
     pub fn of(instances: &[Instance]) -> Self {
         let secrets = instances.iter().flat_map(Instance::secrets);
         Self::new(secrets.map(Secret::expose))
     }
 
-    /// Whether one of the secrets is in the text.
+    /// Whether the text contains one of the secrets.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         self.is_in_bytes(text.as_bytes())
@@ -127,9 +137,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What base64 makes of these bytes behind `before` others, in lower case, without padding and without
-/// a first character that depends on the bytes before. The URL-safe form differs in `+` and `/` alone,
-/// which are rare enough.
+/// The base64 of these bytes after `before` others, in lower case, without padding and without a first
+/// character that depends on the bytes before. The URL-safe alphabet differs in `+` and `/` only, which
+/// are rare.
 fn base64(bytes: &[u8], before: usize) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789+/";
     let first = (6 - before * 8 % 6) % 6;
@@ -148,7 +158,7 @@ mod tests {
     const LONG: &str = "wq7RzP0vKd3mXt5bYn8cHa6L";
 
     #[test]
-    fn a_long_secret_is_found_however_it_is_written() {
+    fn a_long_secret_is_found_in_any_encoding() {
         let index = SecretIndex::new(["one-OTHER-secret", LONG].into_iter());
         let percent: String = LONG.bytes().map(|byte| format!("%{byte:02X}")).collect();
         for secret in [
@@ -176,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_found_as_a_word_of_its_own() {
+    fn a_short_secret_is_found_as_a_whole_word_only() {
         let index = SecretIndex::new(["ab1", "q", "S-3cre!"].into_iter());
         for text in [
             "ab1",
@@ -207,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secrets_of_ten_thousand_instances_hide_no_words() {
+    fn the_secrets_of_ten_thousand_instances_match_no_ordinary_words() {
         let secrets: Vec<_> = (0..30_000_u128)
             .map(|number| {
                 format!(

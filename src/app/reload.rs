@@ -1,12 +1,14 @@
-//! Taking over another configuration while callers are served: it is read and checked as a whole, put
-//! together beside the one in force, and then takes its place in one step. Whatever is wrong with it is
-//! told, and nothing is changed. Which keys can be taken over is in `config/reload.rs`.
+//! Reload of the configuration at SIGHUP.
+//!
+//! The new configuration is read, checked and built as a whole, and then replaces the current one in one
+//! step that cannot fail. If it is not valid, its problems are logged and the current one stays in
+//! force. `config/reload.rs` decides which keys a reload applies.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{signal::unix::Signal, task::spawn_blocking, time::timeout};
 
-use super::{LifecycleError, fallback};
+use super::{Error, build::proxy};
 use crate::{
     admin::Overview,
     config::{Config, Loaded, Problem, reload},
@@ -17,20 +19,20 @@ use crate::{
     telemetry::LogLevel,
 };
 
-/// How long reading a configuration may take.
-const LONGEST_LOAD: Duration = Duration::from_secs(10);
+/// Limit for reading a configuration.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads a configuration and everything that it names.
+/// Reads a configuration and the files that it names.
 pub type Load = Arc<dyn Fn() -> Result<Loaded, Vec<Problem>> + Send + Sync>;
 
-/// What a configuration is in force in.
+/// The parts that a reload updates.
 pub(super) struct Running<'g> {
     pub(super) listener: &'g Listener<Gateway<Network>>,
     pub(super) gateway: &'g Gateway<Network>,
     pub(super) overview: &'g Overview,
 }
 
-/// Loads the configuration anew at SIGHUP.
+/// Reloads the configuration at SIGHUP.
 pub struct Reload {
     hangup: Signal,
     load: Load,
@@ -38,7 +40,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Answers the signal, also one that came before.
+    /// Also handles a signal that `hangup` received before.
     #[must_use]
     pub fn new(hangup: Signal, load: Load, log_level: LogLevel) -> Self {
         Self {
@@ -48,8 +50,8 @@ impl Reload {
         }
     }
 
-    /// Goes on until it is dropped. Signals that come during a reload ask for one more.
-    pub(super) async fn whenever_asked(&mut self, running: &Running<'_>) {
+    /// Reloads at each signal until it is dropped. Signals during a reload are coalesced into one more.
+    pub(super) async fn run(&mut self, running: &Running<'_>) {
         while self.hangup.recv().await.is_some() {
             systemd::reloading();
             let is_applied = self.reload(running).await;
@@ -61,11 +63,11 @@ impl Reload {
         }
     }
 
-    /// Tells whether the configuration is in force.
+    /// Returns whether the new configuration is in force.
     async fn reload(&self, running: &Running<'_>) -> bool {
         let load = Arc::clone(&self.load);
-        // What it reads may be slow, or never come.
-        let loaded = timeout(LONGEST_LOAD, spawn_blocking(move || load())).await;
+        // A file may be on a file system that hangs.
+        let loaded = timeout(LOAD_TIMEOUT, spawn_blocking(move || load())).await;
         let applied = match loaded {
             Ok(Ok(Ok(loaded))) => {
                 let applied = self.apply(&loaded, running);
@@ -75,14 +77,14 @@ impl Reload {
             Ok(Err(_)) | Err(_) => Err(vec!["it could not be read in time".into()]),
         };
         let Err(problems) = applied else {
-            tracing::info!("the configuration was loaded anew");
+            tracing::info!("the configuration was reloaded");
             return true;
         };
         running.overview.refused();
         for problem in problems {
             tracing::error!(
                 problem,
-                "the new configuration is refused; the old one stays in force"
+                "the new configuration is rejected; the current one stays in force"
             );
         }
         false
@@ -92,7 +94,7 @@ impl Reload {
         &self,
         Loaded { config, warnings }: &Loaded,
         running: &Running<'_>,
-    ) -> Result<(), LifecycleError> {
+    ) -> Result<(), Error> {
         let Running {
             listener,
             gateway,
@@ -101,10 +103,10 @@ impl Reload {
         let before = overview.config();
         let restart_pending = reload::restart_pending(&before, config);
         let config = reload::take_over(&before, config);
-        let config = config.map_err(LifecycleError::Conflict)?;
+        let config = config.map_err(Error::Conflict)?;
         let rules = rules(&config, &before, gateway)?;
         for warning in reload::ambiguities(&before, &config).iter().chain(warnings) {
-            tracing::warn!(%warning, "the configuration may not be as it is meant");
+            tracing::warn!(%warning, "the configuration may not do what is intended");
         }
         for key in &restart_pending {
             tracing::warn!(key, "a change of the configuration waits for a restart");
@@ -119,17 +121,16 @@ impl Reload {
     }
 }
 
-/// The rules of a configuration. The way to the old vendor stays, with its connections, where nothing of
-/// it is another one.
+/// The rules of a configuration. The proxy and its connections are kept if `[fallback]` did not change.
 fn rules(
     config: &Config,
     before: &Config,
     gateway: &Gateway<Network>,
-) -> Result<Rules<Network>, LifecycleError> {
-    let fallback = if config.fallback == before.fallback {
-        gateway.rules().fallback()
+) -> Result<Rules<Network>, Error> {
+    let proxy = if config.fallback == before.fallback {
+        gateway.rules().proxy().cloned()
     } else {
-        fallback(config)?
+        proxy(config)?
     };
-    Ok(gateway.prepare(config, fallback)?)
+    Ok(gateway.prepare(config, proxy)?)
 }

@@ -1,28 +1,28 @@
-//! The gateway at work, from its first caller to its last.
+//! Runs a gateway: serves until a signal, drains what is in flight, and aborts the rest.
 
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::{Bound, LifecycleError, Reload, reload::Running};
+use super::{Bound, Error, Reload, reload::Running};
 use crate::{admin::Phase, systemd};
 
-/// Time for the last answers to reach their callers once every deadline was cut short.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// Time to send the responses of aborted calls.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Bound {
-    /// Takes over another configuration whenever the process gets SIGHUP.
+    /// Reloads the configuration at SIGHUP.
     #[must_use]
     pub fn reloading(mut self, reload: Reload) -> Self {
         self.reload = Some(reload);
         self
     }
 
-    /// Serves until a signal, then stops in order.
+    /// Serves until a signal, then shuts down.
     ///
     /// # Errors
-    /// [`LifecycleError::Cut`].
-    pub async fn run(mut self) -> Result<(), LifecycleError> {
+    /// [`Error::Aborted`].
+    pub async fn run(mut self) -> Result<(), Error> {
         let overview = &self.overview;
         let admin = async {
             match &self.admin {
@@ -38,7 +38,7 @@ impl Bound {
         };
         let reloads = async {
             match &mut self.reload {
-                Some(reload) => reload.whenever_asked(&running).await,
+                Some(reload) => reload.run(&running).await,
                 None => std::future::pending().await,
             }
         };
@@ -53,7 +53,7 @@ impl Bound {
         systemd::stopping("draining requests in flight");
         overview.enter(Phase::Delaying);
         let drain = overview.config().server.drain.clone();
-        let in_a_hurry = tokio::select! {
+        let is_urgent = tokio::select! {
             () = self.listener.accept() => false,
             () = &mut admin => false,
             () = self.stop.signalled() => true,
@@ -65,7 +65,7 @@ impl Bound {
             connections.wait().await;
             self.lanes.idle().await;
         };
-        let clean = !in_a_hurry
+        let clean = !is_urgent
             && tokio::select! {
                 result = timeout(drain.limit, finished) => result.is_ok(),
                 () = &mut admin => false,
@@ -77,8 +77,8 @@ impl Bound {
         }
         overview.enter(Phase::Cut);
         self.lanes.cut();
-        // Who cannot take its answer in this time is gone.
-        let _ = timeout(LAST_ANSWERS, connections.wait()).await;
-        Err(LifecycleError::Cut)
+        // A client that does not read its response in this time is disconnected.
+        let _ = timeout(ABORT_TIMEOUT, connections.wait()).await;
+        Err(Error::Aborted)
     }
 }

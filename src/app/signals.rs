@@ -1,17 +1,17 @@
-//! The signals that a process is told to stop or to load its configuration anew with.
+//! SIGTERM and SIGINT.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask the process to stop.
+/// Receives the signals that shut the process down.
 pub struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    /// Listens for them from now on.
+    /// Installs the handlers.
     ///
     /// # Errors
     /// The system has no signals.
@@ -22,7 +22,7 @@ impl Stop {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn signalled(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => (),

@@ -1,4 +1,4 @@
-//! What the user may type. What the commands do is in `mod.rs`.
+//! Commands and flags. Their doc comments are the text of `--help` and of the man page.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -21,13 +21,13 @@ pub(super) enum Command {
     Sandbox(SandboxArgs),
     /// Read the configuration and report every problem; opens no port, and sends nothing without --live
     Check(Check),
-    /// Tell what becomes of a Z-API request; opens no port and sends nothing
+    /// Explain how a Z-API request is handled; opens no port and sends nothing
     Explain(Explain),
-    /// Ask the running gateway on this machine whether it takes calls; exit 0 if so
+    /// Probe the running gateway on this machine; exit 0 if it is ready
     Healthcheck(Healthcheck),
-    /// Print the completions for a shell
+    /// Print the completion script for a shell
     Completions {
-        /// For which shell
+        /// The shell
         shell: Shell,
     },
     /// Print the manual page
@@ -38,30 +38,30 @@ pub(super) enum Command {
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) file: File,
-    /// Use a built-in configuration in front of an embedded in-memory Ryze
+    /// Use a built-in configuration and an embedded in-memory Ryze
     #[arg(long, conflicts_with = "config")]
     pub(super) sandbox: bool,
 }
 
 #[derive(Args)]
 pub(super) struct File {
-    /// The configuration file [default: what ZAPI_TO_RYZE_CONFIG names]
+    /// The configuration file [default: the value of ZAPI_TO_RYZE_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(super) struct SandboxArgs {
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: SocketAddr,
-    /// Requests of one token that are admitted in a minute
+    /// Requests a minute that are accepted for each token
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(super) requests_per_minute: u32,
-    /// Count the minute back from each request, not in fixed windows
+    /// Use a sliding window instead of fixed ones
     #[arg(long)]
     pub(super) sliding_window: bool,
-    /// Milliseconds that WhatsApp takes for each field, and to read the settings
+    /// Latency of WhatsApp for each field, and for a read, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(super) latency_ms: u32,
 }
@@ -70,11 +70,10 @@ pub(super) struct SandboxArgs {
 pub(super) struct Check {
     #[command(flatten)]
     pub(super) file: File,
-    /// Show the effective configuration, secrets masked
+    /// Print the effective configuration, with secrets masked
     #[arg(long)]
     pub(super) print: bool,
-    /// Read each instance's settings at Ryze once, within the budget, to see that its token and its
-    /// name are right
+    /// Read each instance's settings at Ryze once, within the budget, to verify its token and name
     #[arg(long)]
     pub(super) live: bool,
 }
@@ -83,7 +82,7 @@ pub(super) struct Check {
 pub(super) struct Healthcheck {
     #[command(flatten)]
     pub(super) file: File,
-    /// Ask whether the process lives, which it does also while it stops
+    /// Probe whether the process is alive, which includes a gateway that is shutting down
     #[arg(long)]
     pub(super) live: bool,
 }
@@ -98,8 +97,8 @@ pub(super) struct Explain {
     /// Add a header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(super) headers: Vec<String>,
-    /// METHOD, TARGET (a path or a URL) and perhaps BODY (JSON, if no header says otherwise);
-    /// without them a raw HTTP request is read from stdin
+    /// METHOD, TARGET (a path or a URL) and optionally BODY (JSON unless a header says otherwise);
+    /// without them, a raw HTTP request is read from stdin
     #[arg(value_name = "METHOD TARGET [BODY]")]
     pub(super) request: Vec<String>,
 }

@@ -1,12 +1,12 @@
-//! `check --live`: reads the settings of each instance once, because a wrong token or mapping is
-//! something that no file shows. It goes the way of every read, through lane and budget.
+//! `check --live`: reads the settings of each instance once, to find wrong tokens and instance names.
+//! The reads go through queue and budget as all others do.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::{
-    app::{self, LifecycleError},
+    app,
     config::{Config, Instance},
     net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
@@ -15,40 +15,37 @@ use crate::{
     ryze::Target,
 };
 
-/// Time for one instance: that of a whole turn of the budget, and for Ryze to answer.
+/// Deadline of one read: a whole window of the budget, and time for Ryze's response.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// How many are read at once. One after the other, a Ryze that hangs would take all day; all at once,
-/// the last would wait for the budget in vain.
-const AT_ONCE: usize = 16;
+/// Concurrent reads. With one at a time, a Ryze that hangs would take the deadline for each instance;
+/// with all at once, the last would time out waiting for the budget.
+const CONCURRENCY: usize = 16;
 
-/// Reads each instance of the configuration and gives `report` a line for each, in their order. Tells
-/// whether all are as they should be.
+/// Reads each instance of the configuration and calls `report` with a line for each, in order. Returns
+/// whether all reads succeeded.
 ///
 /// # Errors
-/// There is no way to Ryze, or to the Redis of the budget.
-pub async fn check(
-    config: &Config,
-    mut report: impl FnMut(String),
-) -> Result<bool, LifecycleError> {
+/// `[ryze]` or `budget.redis` cannot be used to connect.
+pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bool, app::Error> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
-    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, AT_ONCE);
+    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, CONCURRENCY);
     lanes.redact(Arc::new(SecretIndex::of(&config.instances)));
     let mut all_fine = true;
-    for some in config.instances.chunks(AT_ONCE) {
-        let mut reads = Vec::with_capacity(some.len());
+    for chunk in config.instances.chunks(CONCURRENCY) {
+        let mut reads = Vec::with_capacity(chunk.len());
         for Instance {
             zapi_instance,
             ryze_instance,
             ryze_token,
             ..
-        } in some
+        } in chunk
         {
             let base_url = &config.ryze.base_url;
             let target = Target::new(base_url, zapi_instance, ryze_instance, ryze_token)?;
             reads.push(tokio::spawn(read(Arc::clone(&lanes), Arc::new(target))));
         }
-        for (instance, read) in some.iter().zip(reads) {
-            // Without a word its task is gone.
+        for (instance, read) in chunk.iter().zip(reads) {
+            // `Err` if the task panicked.
             let outcome = read.await.unwrap_or(Err(Failure::Unknown));
             let found = match outcome {
                 Ok(settings) if !settings.is_empty() => Ok("fine".into()),
@@ -71,7 +68,7 @@ async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
         .await
 }
 
-/// What is wrong, and where to look.
+/// Describes a failure, and what to check.
 fn fault(failure: &Failure) -> String {
     match failure {
         Failure::Denied { reason } => {

@@ -1,4 +1,4 @@
-//! What is made from the table of commands: completions for a shell, and the manual page.
+//! Shell completions and the man page, generated from the command definitions.
 
 use std::io;
 
@@ -8,46 +8,46 @@ use clap_mangen::Man;
 
 use super::arguments::Cli;
 
-/// What the page says beside the commands.
+/// The sections of the man page after the commands.
 const SECTIONS: &str = r#".SH EXIT STATUS
 .TP
 0
-Fine.
+Success.
 .TP
 64
-Wrong usage or configuration.
+Invalid usage or configuration.
 .TP
 1
-Anything else; of \fBhealthcheck\fR, any answer but 200.
+Any other failure; for \fBhealthcheck\fR, any status but 200.
 .SH ENVIRONMENT
 .TP
 ZAPI_TO_RYZE_CONFIG
-The configuration file where no flag names one.
+The configuration file if \fB\-\-config\fR is not given.
 .TP
 NOTIFY_SOCKET
-Where systemd is told of start, reload and stop.
+The socket for notifications of start, reload and stop, set by systemd.
 .SH SIGNALS
 .TP
 SIGTERM, SIGINT
-Stop in order: what is in flight is answered first. A second one stops at once.
+Shut down after the requests in flight are answered. A second signal aborts them.
 .TP
 SIGHUP
-Read the configuration anew. If anything in it is wrong, the one in force stays.
-\fBserve \-\-sandbox\fR has none and ends.
+Reload the configuration. If it is not valid, the current one stays in force.
+\fBserve \-\-sandbox\fR has no configuration file and exits.
 "#;
 
-/// The completions for `shell`, to be read by it.
+/// The completion script for `shell`.
 pub(super) fn completions(shell: Shell) -> io::Result<String> {
-    let cli = table();
+    let cli = built_cli();
     let script = text(|script| shell.try_generate(&cli, script))?;
-    // Of a program with a hyphen in its name bash would complete only the commands: clap_complete 4.6
-    // spells the hyphen in two ways where it has to be the same.
+    // clap_complete 4.6 escapes the hyphen of the program's name in two different ways, so that bash
+    // completes only the commands.
     Ok(script.replace("zapi__subcmd__to__subcmd__ryze", "zapi__to__ryze"))
 }
 
-/// One manual page, in section 1, with all commands and their options.
+/// The man page, section 1, with all commands and their options.
 pub(super) fn man() -> io::Result<String> {
-    let cli = table();
+    let cli = built_cli();
     let commands: Vec<_> = cli.get_subcommands().cloned().collect();
     let program = Man::new(cli);
     let mut page = text(|page| {
@@ -70,15 +70,15 @@ pub(super) fn man() -> io::Result<String> {
     Ok(page)
 }
 
-/// The commands, complete with what follows from what is written of them.
-fn table() -> Command {
+/// The command definitions, built: with defaults and generated flags.
+fn built_cli() -> Command {
     let mut cli = Cli::command();
     cli.set_bin_name(cli.get_name().to_owned());
     cli.build();
     cli
 }
 
-/// A section without its head, and without the preamble that each has.
+/// A rendered section without its heading and roff preamble.
 fn body(render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<String> {
     let section = text(render)?;
     let lines = section.split_inclusive('\n');

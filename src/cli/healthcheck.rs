@@ -1,4 +1,4 @@
-//! `healthcheck`: asks a running gateway how it is, as a container's or a pod's probe does.
+//! `healthcheck`: requests `/ready` or `/live` of the running gateway, for container and pod probes.
 
 use std::{
     io,
@@ -13,41 +13,41 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{FAILURE, Failed, answer, arguments::Healthcheck, tell};
+use super::{Exit, FAILURE, arguments::Healthcheck, print, print_error};
 use crate::config;
 
-/// Within this a gateway in good health has answered.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Limit for the whole probe.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) async fn healthcheck(command: Healthcheck) -> Result<(), Failed> {
+pub(super) async fn healthcheck(command: Healthcheck) -> Result<(), Exit> {
     let file = command.file.path();
     let listen = config::admin_listen(file.as_deref()).map_err(|problem| {
         let file = file.clone().unwrap_or_default();
-        tell(format_args!("{}: error: {problem}", file.display()));
-        Failed::Told(FAILURE)
+        print_error(format_args!("{}: error: {problem}", file.display()));
+        Exit::Reported(FAILURE)
     })?;
     let address = reachable(listen.address);
     if let Some(doubt) = listen.doubt {
         let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
-        tell(format_args!("{file}asking {address}: {doubt}"));
+        print_error(format_args!("{file}asking {address}: {doubt}"));
     }
     let path = if command.live { "/live" } else { "/ready" };
-    let status = timeout(LIMIT, status(address, path)).await;
+    let status = timeout(TIMEOUT, status(address, path)).await;
     let status = status.unwrap_or_else(|elapsed| Err(elapsed.into()));
     let status = status.map_err(|error| {
-        tell(format_args!(
+        print_error(format_args!(
             "http://{address}{path} did not answer: {error}"
         ));
-        Failed::Told(FAILURE)
+        Exit::Reported(FAILURE)
     })?;
-    answer(format_args!("http://{address}{path} answered {status}"));
+    print(format_args!("http://{address}{path} answered {status}"));
     match status {
         StatusCode::OK => Ok(()),
-        _ => Err(Failed::Told(FAILURE)),
+        _ => Err(Exit::Reported(FAILURE)),
     }
 }
 
-/// Where this machine finds what listens at `listen`.
+/// The address at which this machine reaches a listener: loopback for an unspecified one.
 fn reachable(mut listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -67,6 +67,6 @@ async fn status(address: SocketAddr, path: &str) -> io::Result<StatusCode> {
         .header(header::HOST, address.to_string())
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
-    let answer = sender.send_request(request).await;
-    Ok(answer.map_err(io::Error::other)?.status())
+    let response = sender.send_request(request).await;
+    Ok(response.map_err(io::Error::other)?.status())
 }

@@ -1,5 +1,5 @@
-//! The commands: what is answered on stdout, what is told on stderr, and the exit code. What the user
-//! may type is in `arguments.rs`; what a command does belongs in the module that does it.
+//! The command line: runs a command, prints its result on stdout and errors on stderr, and sets the exit
+//! code. `arguments.rs` defines commands and flags.
 
 mod arguments;
 mod check_live;
@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
 use crate::{
-    app::{self, LifecycleError, Reload, Stop},
+    app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
     explain::{
         self,
@@ -36,21 +36,21 @@ use crate::{
 
 /// Wrong usage or configuration (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
-/// Anything else that went wrong.
+/// Any other failure.
 const FAILURE: u8 = 1;
-/// Names the configuration where no flag does.
+/// Path of the configuration file if `--config` is not given.
 const CONFIG_VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
-/// Where `serve --sandbox` listens, or where that is taken, on any free port.
+/// The address of `serve --sandbox`. If the port is in use, it listens on a free one.
 const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
 
-/// Runs the command that the process was started with, to its end.
+/// Parses the command line and runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
     telemetry::hide_panic_messages();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
-            // It fails only without stdout or stderr.
+            // Fails only if stdout or stderr is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
@@ -61,89 +61,89 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
         Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
-        Command::Completions { shell } => generated::completions(shell)
-            .map(answer)
-            .map_err(Into::into),
-        Command::Man => generated::man().map(answer).map_err(Into::into),
+        Command::Completions { shell } => {
+            generated::completions(shell).map(print).map_err(Into::into)
+        }
+        Command::Man => generated::man().map(print).map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed::Told(code)) => ExitCode::from(code),
-        Err(Failed::Because(error)) => {
-            tell(format_args!("error: {error}"));
+        Err(Exit::Reported(code)) => ExitCode::from(code),
+        Err(Exit::Error(error)) => {
+            print_error(format_args!("error: {error}"));
             ExitCode::from(FAILURE)
         }
     }
 }
 
-/// Why a command did not succeed.
-enum Failed {
-    /// The user was told already.
-    Told(u8),
-    /// The user is to be told this.
-    Because(Box<dyn std::error::Error>),
+/// Why a command failed.
+enum Exit {
+    /// The error was printed already; the exit code.
+    Reported(u8),
+    /// An error that is still to be printed.
+    Error(Box<dyn std::error::Error>),
 }
 
-impl<E: std::error::Error + 'static> From<E> for Failed {
+impl<E: std::error::Error + 'static> From<E> for Exit {
     fn from(error: E) -> Self {
-        Self::Because(Box::new(error))
+        Self::Error(Box::new(error))
     }
 }
 
-/// One thread carries everything: the work is waiting, and the budget bounds it.
-fn block_on(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+/// Runs a command on one thread.
+fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let result = runtime.block_on(command);
-    // A look-up of a name that hangs must not keep the process.
+    // Does not wait for a blocked thread, such as a name look-up that hangs.
     runtime.shutdown_background();
     result
 }
 
-async fn check(check: Check) -> Result<(), Failed> {
+async fn check(check: Check) -> Result<(), Exit> {
     let config = check.file.load()?;
     if check.print {
-        answer(config::print(&config).trim_end());
+        print(config::print(&config).trim_end());
     } else {
-        answer("the configuration is fine");
+        print("the configuration is fine");
     }
-    if check.live && !check_live::check(&config, answer).await? {
-        return Err(Failed::Told(FAILURE));
+    if check.live && !check_live::check(&config, print).await? {
+        return Err(Exit::Reported(FAILURE));
     }
     Ok(())
 }
 
-async fn explain(command: Explain) -> Result<(), Failed> {
+async fn explain(command: Explain) -> Result<(), Exit> {
     let request = request::read(&command.request, &command.headers, io::stdin().lock());
     let request = request.map_err(|error| match error {
         InvalidRequest::Usage(_) => {
-            tell(format_args!("error: {error}"));
-            Failed::Told(USAGE)
+            print_error(format_args!("error: {error}"));
+            Exit::Reported(USAGE)
         }
         InvalidRequest::Stdin(_) => error.into(),
     })?;
     if let Some(warning) = request.warning {
-        tell(format_args!("warning: {warning}"));
+        print_error(format_args!("warning: {warning}"));
     }
     let config = if command.sandbox {
         let mut config = config::sandbox(SANDBOX_LISTEN, (Ipv4Addr::LOCALHOST, 80).into());
-        // Nothing is sent, so the real address shows more than that of a sandbox that does not run.
+        // Nothing is sent; Ryze's real address is more informative than that of a sandbox not running.
         config.ryze.base_url = Uri::from_static("https://ryzeapi.cloud");
         config
     } else {
         command.file.load()?
     };
     let explanation = explain::explain(&config, &request.bytes).await?;
-    answer(explanation.to_string().trim_end());
+    print(explanation.to_string().trim_end());
     Ok(())
 }
 
-async fn serve(serve: Serve) -> Result<(), Failed> {
+async fn serve(serve: Serve) -> Result<(), Exit> {
     if serve.sandbox {
         return serve_sandbox().await;
     }
-    // From now on the signal does not end the process; `Reload` answers it as soon as there is one.
+    // Installed first, so that SIGHUP does not terminate the process; `Reload` handles it later.
     let hangup = signal(SignalKind::hangup())?;
     let path = serve.file.required()?;
     let config = load(&path)?;
@@ -154,25 +154,25 @@ async fn serve(serve: Serve) -> Result<(), Failed> {
     Ok(gateway.reloading(reload).run().await?)
 }
 
-async fn serve_sandbox() -> Result<(), Failed> {
+async fn serve_sandbox() -> Result<(), Exit> {
     let upstream = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
     let mut config = config::sandbox(SANDBOX_LISTEN, upstream.local_addr()?);
     let (_log, _) = telemetry::start(&config.log)?;
     let ryze = Sandbox::new(sandbox::Options::default());
     tokio::spawn(ryze.serve(upstream));
     let gateway = match app::start(&config).await {
-        Err(LifecycleError::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+        Err(app::Error::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
             app::start(&config).await?
         }
         started => started?,
     };
     announce(&gateway.address);
-    answer(try_it(&config, &gateway.address));
+    print(try_it(&config, &gateway.address));
     Ok(gateway.run().await?)
 }
 
-/// A line to paste into a shell.
+/// A sample call for a shell.
 fn try_it(config: &Config, address: &Address) -> String {
     let instance = config.instances.first();
     let (id, token) = instance.map_or(("", ""), |instance| {
@@ -185,12 +185,12 @@ fn try_it(config: &Config, address: &Address) -> String {
     )
 }
 
-async fn sandbox(sandbox: SandboxArgs) -> Result<(), Failed> {
+async fn sandbox(sandbox: SandboxArgs) -> Result<(), Exit> {
     let mut stop = Stop::new()?;
     let socket = server::bind(sandbox.listen).await?;
     let address = socket.local_addr()?;
     announce(format_args!("http://{address}"));
-    answer(sandbox::usage(address));
+    print(sandbox::usage(address));
     let ryze = Sandbox::new(sandbox::Options {
         requests_per_minute: sandbox.requests_per_minute,
         window: if sandbox.sliding_window {
@@ -209,35 +209,34 @@ async fn sandbox(sandbox: SandboxArgs) -> Result<(), Failed> {
 }
 
 impl File {
-    /// The file that the flag or else the variable names.
+    /// The path from the flag, or else from the environment.
     fn path(self) -> Option<PathBuf> {
         let variable = || env::var_os(CONFIG_VARIABLE).map(Into::into);
         self.config.or_else(variable)
     }
 
-    /// The same where there must be one.
-    fn required(self) -> Result<PathBuf, Failed> {
+    /// As [`path`](Self::path); prints an error if there is none.
+    fn required(self) -> Result<PathBuf, Exit> {
         self.path().ok_or_else(|| {
-            tell(format_args!(
+            print_error(format_args!(
                 "error: no configuration: give --config FILE or set {CONFIG_VARIABLE}"
             ));
-            Failed::Told(USAGE)
+            Exit::Reported(USAGE)
         })
     }
 
-    /// Reads the configuration, or reports what is wrong with it.
-    fn load(self) -> Result<Config, Failed> {
+    fn load(self) -> Result<Config, Exit> {
         load(&self.required()?)
     }
 }
 
-fn load(file: &Path) -> Result<Config, Failed> {
+fn load(file: &Path) -> Result<Config, Exit> {
     let report = |kind: &str, problem: &Problem| {
-        tell(format_args!("{}: {kind}: {problem}", file.display()));
+        print_error(format_args!("{}: {kind}: {problem}", file.display()));
     };
     let loaded = config::load(file).map_err(|problems| {
         problems.iter().for_each(|problem| report("error", problem));
-        Failed::Told(USAGE)
+        Exit::Reported(USAGE)
     })?;
     loaded
         .warnings
@@ -247,16 +246,16 @@ fn load(file: &Path) -> Result<Config, Failed> {
 }
 
 fn announce(address: impl Display) {
-    answer(format_args!("listening on {address}"));
+    print(format_args!("listening on {address}"));
 }
 
-/// Answers on stdout. A reader that is gone is no reason to stop.
-fn answer(text: impl Display) {
+/// Prints a line on stdout. A closed pipe is not an error.
+fn print(text: impl Display) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Tells on stderr.
-fn tell(text: impl Display) {
+/// Prints a line on stderr.
+fn print_error(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -34,7 +34,7 @@ use crate::{
     budget::{Budget, Terms},
     config::{Config, Secret},
     gateway::{AnswerBody, ContactsDropped, Gateway},
-    proxy::Fallback,
+    proxy::Proxy,
     queue::Lanes,
     ryze::Client,
     server::{self, Admission, Handler, RequestBody, Timeouts},
@@ -161,8 +161,8 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub
     let client = Client::new(ryze.clone(), NO_LIMIT);
     let lanes = Lanes::new(budget, client, NO_LIMIT, 1);
     let configured = config.fallback.as_ref();
-    let fallback = configured.map(|it| Fallback::new(it, fallback.clone()).map(Arc::new));
-    Gateway::new(&config, lanes, fallback.transpose()?)
+    let proxy = configured.map(|it| Proxy::new(it, fallback.clone()).map(Arc::new));
+    Gateway::new(&config, lanes, proxy.transpose()?)
 }
 
 /// The response to a client that sends these bytes.

@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     net::Connect,
     privacy::{Failure, Operation, Outcome},
-    proxy::{self, Download, Fallback},
+    proxy::{self, Download, Proxy},
     queue::Lanes,
     server::{Handler, RequestBody},
     telemetry::{Called, EndedBy, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
@@ -55,9 +55,9 @@ impl<C: Connect> Gateway<C> {
     pub fn new(
         config: &Config,
         lanes: Arc<Lanes<C>>,
-        fallback: Option<Arc<Fallback<C>>>,
+        proxy: Option<Arc<Proxy<C>>>,
     ) -> Result<Self, http::Error> {
-        let rules = Rules::new(config, fallback)?;
+        let rules = Rules::new(config, proxy)?;
         lanes.serve(&rules.targets());
         lanes.redact(Arc::clone(&rules.secrets));
         Ok(Self {
@@ -74,9 +74,9 @@ impl<C: Connect> Gateway<C> {
     pub fn prepare(
         &self,
         config: &Config,
-        fallback: Option<Arc<Fallback<C>>>,
+        proxy: Option<Arc<Proxy<C>>>,
     ) -> Result<Rules<C>, http::Error> {
-        Rules::following(config, fallback, self.rules.load().instances())
+        Rules::following(config, proxy, self.rules.load().instances())
     }
 
     /// Goes by these rules from the next request on. Requests in progress keep the rules that they
@@ -172,13 +172,15 @@ impl<C: Connect> Gateway<C> {
 
     async fn forward(
         &self,
-        fallback: &Fallback<C>,
+        rules: &Rules<C>,
         request: Request<RequestBody>,
     ) -> Result<Response<Download>, proxy::Error> {
+        // The router has this destination only if there is a fallback.
+        let proxy = rules.proxy().ok_or(proxy::Error::Unreachable)?;
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
             biased;
-            answer = fallback.forward(request) => answer,
+            answer = proxy.forward(request) => answer,
             () = self.lanes.until_cut() => Err(proxy::Error::Stopping),
         };
         self.lanes.metrics().called(Called {
@@ -207,10 +209,10 @@ impl<C: Connect> Handler for Gateway<C> {
                 let answer = self.carry_out(call, &rules, &parts, body, &mut line);
                 answer.await
             }
-            Ok(Destination::Fallback(fallback)) => {
+            Ok(Destination::Fallback) => {
                 let request = Request::from_parts(parts, body);
                 // Boxed, for it is large, and most calls have no use for it.
-                match Box::pin(self.forward(fallback, request)).await {
+                match Box::pin(self.forward(&rules, request)).await {
                     Ok(mut answer) => {
                         line.status = Some(answer.status());
                         let id = answer.headers_mut().entry(X_REQUEST_ID);
@@ -241,15 +243,15 @@ impl<C: Connect> Handler for Gateway<C> {
 }
 
 /// Who answers a call, if its head is sound.
-fn route<'r, C: Connect>(
-    rules: &'r Rules<C>,
+fn route<C: Connect>(
+    rules: &Rules<C>,
     parts: &Parts,
     line: &mut Line,
-) -> Result<Destination<'r, Arc<Fallback<C>>>, Rejection> {
+) -> Result<Destination, Rejection> {
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => line.route = route.template,
-        (None, Ok(Destination::Fallback(_))) => line.route = "fallback",
+        (None, Ok(Destination::Fallback)) => line.route = "fallback",
         _ => (),
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     config::Config,
     net::Connect,
-    proxy::Fallback,
+    proxy::Proxy,
     redact::SecretIndex,
     ryze::Target,
     server::validate,
@@ -29,7 +29,8 @@ use crate::{
 
 /// The rules.
 pub struct Rules<C> {
-    router: Router<Arc<Fallback<C>>>,
+    router: Router,
+    proxy: Option<Arc<Proxy<C>>>,
     /// In the order of the configuration, which is that of [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
@@ -59,8 +60,8 @@ impl<C: Connect> Rules<C> {
     ///
     /// # Errors
     /// An instance's name or token cannot stand in a request.
-    pub fn new(config: &Config, fallback: Option<Arc<Fallback<C>>>) -> Result<Self, http::Error> {
-        Self::following(config, fallback, &[])
+    pub fn new(config: &Config, proxy: Option<Arc<Proxy<C>>>) -> Result<Self, http::Error> {
+        Self::following(config, proxy, &[])
     }
 
     /// The rules of a configuration that comes after these instances.
@@ -69,7 +70,7 @@ impl<C: Connect> Rules<C> {
     /// As [`new`](Self::new).
     pub(super) fn following(
         config: &Config,
-        fallback: Option<Arc<Fallback<C>>>,
+        proxy: Option<Arc<Proxy<C>>>,
         before: &[Instance],
     ) -> Result<Self, http::Error> {
         let key = |target: &Target| (Arc::clone(target.entry()), Arc::clone(target.name()));
@@ -93,7 +94,8 @@ impl<C: Connect> Rules<C> {
         Ok(Self {
             instances: instances.collect::<Result<_, http::Error>>()?,
             secrets: Arc::new(SecretIndex::of(&config.instances)),
-            router: Router::new(Accounts::new(&config.instances), fallback),
+            router: Router::new(Accounts::new(&config.instances), proxy.is_some()),
+            proxy,
             limits: Limits {
                 max_body: config.server.max_body,
                 body_timeout: config.server.body_timeout,
@@ -103,14 +105,14 @@ impl<C: Connect> Rules<C> {
     }
 
     /// Who answers a call, if its head is sound.
-    pub(super) fn route(&self, parts: &Parts) -> Result<Routed<'_, Arc<Fallback<C>>>, Rejection> {
+    pub(super) fn route(&self, parts: &Parts) -> Result<Routed, Rejection> {
         validate::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
         Ok(self.router.route(parts))
     }
 
-    /// The way to the old vendor.
-    pub fn fallback(&self) -> Option<Arc<Fallback<C>>> {
-        self.router.fallback().cloned()
+    /// The proxy to the fallback, if one is configured.
+    pub fn proxy(&self) -> Option<&Arc<Proxy<C>>> {
+        self.proxy.as_ref()
     }
 
     /// The instances, in the order of the configuration.

@@ -1,4 +1,4 @@
-//! Opens connections to the host of a base URL.
+//! Connections to the host of a base URL: name resolution, then each address with TCP and TLS.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,24 +12,24 @@ use tokio_rustls::TlsConnector;
 
 use super::{Connect, Resolver, Stream, TcpConnection, tls};
 
-/// Opens TCP connections, with TLS where the base URL says `https`.
+/// Opens TCP connections, with TLS if the base URL is `https`.
 pub struct Network {
     /// Host name or address, without brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// The name to expect in the certificate, and how to check it.
+    /// The server name and the client configuration; `None` for `http`.
     pub tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
-    /// Time to connect, TLS included, from the host's addresses on.
+    /// Limit for TCP and TLS over all addresses. Name resolution has its own.
     pub timeout: Duration,
-    /// How the host's addresses are found.
+    /// Resolves the host.
     pub resolver: Resolver,
 }
 
-/// The configuration does not lead to a connection.
+/// The configuration cannot be used to connect.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// The base URL has no host, or one that cannot be in a certificate.
+    /// The base URL has no host, or one that is not valid in a certificate.
     #[error("base_url: the host is not a name or an address")]
     Host,
     /// The certificates or the protocol versions are not usable.
@@ -38,11 +38,10 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Connects to the host of a base URL. The bundled Mozilla roots are trusted, or in their place
-    /// these certificates.
+    /// Connects to the host of a base URL. Trusts the bundled Mozilla roots, or `trusted` instead.
     ///
     /// # Errors
-    /// The host is not one, or a certificate cannot be used.
+    /// The host is not valid, or a certificate cannot be used.
     pub fn new(
         base_url: &Uri,
         timeout: Duration,
@@ -90,8 +89,8 @@ impl Connect for Network {
     }
 }
 
-/// Tries addresses one after the other. Each gets its part of the time that is left, so that one that
-/// does not answer does not use up all of it. The error is that of the last.
+/// Tries the addresses one after the other. Each gets an equal part of the remaining time, so that an
+/// unresponsive address does not use up the whole limit. Returns the error of the last address.
 pub(super) async fn first_that_opens<T, F>(
     addresses: &[SocketAddr],
     limit: Duration,
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_address_uses_all_of_the_time() {
+    async fn an_unresponsive_address_uses_its_part_of_the_limit_only() {
         let begun = Instant::now();
         let addresses = addresses(3);
         let opened = first_that_opens(&addresses, Duration::from_secs(3), async |address| {
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_address_has_what_the_others_left() {
+    async fn the_last_address_gets_the_remaining_time() {
         let begun = Instant::now();
         let limit = Duration::from_secs(3);
         let addresses = addresses(3);

@@ -1,5 +1,4 @@
-//! Connections to an upstream: name resolution, TCP and TLS, whichever upstream is at the other end.
-//! What is said on a connection belongs in the upstreams' modules.
+//! Connections to an upstream: name resolution, TCP and TLS. Independent of the upstream's protocol.
 
 mod connector;
 mod resolver;
@@ -16,20 +15,20 @@ pub use self::{
     tcp::{TcpConnection, USER_TIMEOUT},
 };
 
-/// An older connection is not used again, so that the new addresses of a host are used also where
-/// connections are never idle. A request in flight is not cut short.
+/// Maximum age at which a connection is reused, so that a host's new addresses are used even if its
+/// connections are never idle. A request in flight is not interrupted.
 pub const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 
-/// A byte stream, plain or with TLS, or a pipe in a test.
+/// A byte stream: TCP, TLS, or a pipe in a test.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 /// Opens streams to an upstream.
 pub trait Connect: Send + Sync + 'static {
-    /// Opens one. Dropping the future abandons it.
+    /// Opens a stream. Dropping the future cancels it.
     ///
     /// # Errors
-    /// `NotFound` a host that has no address, `InvalidData` a broken TLS handshake, `TimedOut` a
-    /// look-up or a handshake that took too long, or the system's own error.
+    /// `NotFound`: the host has no address; `InvalidData`: the TLS handshake failed; `TimedOut`: name
+    /// resolution or the connection timed out; else the system's error.
     fn connect(&self) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
 }

@@ -1,9 +1,9 @@
 //! Name resolution by the system (`getaddrinfo`: hosts file, nsswitch, resolv.conf).
 //!
-//! A look-up cannot be cancelled and takes minutes where no name server answers. So there is one
-//! look-up per name at a time, which all callers wait for and none of them ends; it runs on a thread
-//! of its own, so that neither another name nor tokio's blocking pool waits behind it. An answer is
-//! kept for a short time, also for callers that come after the last one timed out.
+//! `getaddrinfo` cannot be cancelled and takes minutes if no name server answers. So each name has at
+//! most one look-up in flight, which all its callers share and none of them cancels. It runs on its own
+//! thread, so that it blocks neither other names nor tokio's blocking pool. Its answer is cached for a
+//! short time, even if every caller timed out before it came.
 
 use std::{
     collections::HashMap,
@@ -19,23 +19,23 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long one caller waits for a look-up. glibc sends a query again after 5 s: one lost packet is
-/// not to fail a call.
+/// How long a caller waits for a look-up. glibc retries a query after 5 s, so one lost packet does not
+/// fail a call.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the addresses of a name are used.
-const KEPT: Duration = Duration::from_secs(10);
-/// How long a failure is, or addresses at none of which a connection could be opened.
-const FAILURE_KEPT: Duration = Duration::from_secs(1);
-/// Names in memory, and so the threads that look one up. The upstreams have three; a reload may bring
-/// others while a look-up of a former one still runs.
+/// How long addresses are cached.
+const CACHE_TIME: Duration = Duration::from_secs(10);
+/// How long a failure is cached, and addresses of which none could be connected to.
+const FAILURE_CACHE_TIME: Duration = Duration::from_secs(1);
+/// Bound on cached names, and so on look-up threads. There are three upstreams; a reload may add names
+/// while look-ups of replaced ones still run.
 const MAX_NAMES: usize = 16;
 
-/// Starts a look-up, which ends with the [`Reply`].
+/// Starts a look-up, which completes through the [`Reply`].
 type LookUp = dyn Fn(Arc<str>, Reply) + Send + Sync;
-/// The addresses, with port 0; the error's kind, for an error cannot be copied.
+/// The addresses, with port 0, or the kind of the error, because `io::Error` cannot be cloned.
 type Addresses = Result<Arc<[SocketAddr]>, io::ErrorKind>;
 
-/// Resolves names. A clone shares look-ups and answers.
+/// Resolves names. Clones share look-ups and the cache.
 #[derive(Clone)]
 pub struct Resolver(Arc<Inner>);
 
@@ -50,12 +50,12 @@ struct Answer {
     expires: Instant,
 }
 
-/// Takes the result of one look-up. Dropped without one, the look-up has failed.
+/// Completes a look-up. Dropping it without a result fails the look-up.
 #[derive(Debug)]
 pub struct Reply(watch::Sender<Option<Answer>>);
 
 impl Resolver {
-    /// Looks names up through this function, which must not block.
+    /// Uses this function to start look-ups; it must not block.
     pub fn new(look_up: impl Fn(Arc<str>, Reply) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             look_up: Box::new(look_up),
@@ -63,19 +63,19 @@ impl Resolver {
         }))
     }
 
-    /// The system's resolver. It is one for the process, so that the bound on its threads is one too.
+    /// The system's resolver, one per process, so that its threads have one bound.
     #[must_use]
     pub fn system() -> Self {
         static SYSTEM: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(spawn_look_up));
         SYSTEM.clone()
     }
 
-    /// The addresses of a host, in the order in which they are to be tried. Dropping the future does not
-    /// end the look-up.
+    /// Returns the addresses of a host, in the order in which to try them. Dropping the future does not
+    /// cancel the look-up.
     ///
     /// # Errors
-    /// `NotFound` the name has no address, or the name servers are not there; `TimedOut` the look-up
-    /// takes longer than [`LOOKUP_TIMEOUT`]; `ResourceBusy` too many look-ups are in flight.
+    /// `NotFound`: the name has no address, or no name server answered; `TimedOut`: the look-up exceeds
+    /// [`LOOKUP_TIMEOUT`]; `ResourceBusy`: too many look-ups are in flight.
     pub async fn resolve(&self, host: &str) -> io::Result<Arc<[SocketAddr]>> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([SocketAddr::new(address, 0)]));
@@ -89,7 +89,7 @@ impl Resolver {
         }
     }
 
-    /// No connection could be opened at the host's addresses: they may be old.
+    /// Shortens the cache time of a host, because none of its addresses could be connected to.
     pub fn distrust(&self, host: &str) {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(answer) = names.get_mut(host) else {
@@ -97,12 +97,12 @@ impl Resolver {
         };
         let kept = answer.borrow().clone();
         if let Some(mut kept) = kept {
-            kept.expires = kept.expires.min(Instant::now() + FAILURE_KEPT);
+            kept.expires = kept.expires.min(Instant::now() + FAILURE_CACHE_TIME);
             *answer = watch::channel(Some(kept)).1;
         }
     }
 
-    /// The answer that is kept, or that of the look-up in flight, or that of a new one.
+    /// Subscribes to the cached answer, the look-up in flight or a new look-up.
     fn subscribe(&self, host: &str) -> io::Result<watch::Receiver<Option<Answer>>> {
         let (host, sender, receiver) = {
             let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,20 +128,20 @@ impl Resolver {
 }
 
 impl Reply {
-    /// Ends the look-up.
+    /// Completes the look-up. An error is cached as `NotFound`.
     pub fn send(self, found: io::Result<Vec<SocketAddr>>) {
         self.publish(found.unwrap_or_default());
     }
 
     fn publish(&self, found: Vec<SocketAddr>) {
-        let (addresses, kept) = if found.is_empty() {
-            (Err(io::ErrorKind::NotFound), FAILURE_KEPT)
+        let (addresses, cache_time) = if found.is_empty() {
+            (Err(io::ErrorKind::NotFound), FAILURE_CACHE_TIME)
         } else {
-            (Ok(found.into()), KEPT)
+            (Ok(found.into()), CACHE_TIME)
         };
         self.0.send_replace(Some(Answer {
             addresses,
-            expires: Instant::now() + kept,
+            expires: Instant::now() + cache_time,
         }));
     }
 }
@@ -159,7 +159,7 @@ fn spawn_look_up(host: Arc<str>, reply: Reply) {
         let found = (&*host, 0).to_socket_addrs();
         reply.send(found.map(Iterator::collect));
     };
-    // Without a thread the reply is dropped, which is a failed look-up.
+    // If no thread can be spawned, the reply is dropped, which fails the look-up.
     let _ = thread::Builder::new().name("look-up".into()).spawn(look_up);
 }
 
@@ -182,7 +182,8 @@ mod tests {
         Ok(vec![([192, 0, 2, last], 0).into()])
     }
 
-    /// A resolver whose n-th look-up, from 0, takes this long, or for ever, and finds this.
+    /// A resolver whose n-th look-up, counted from 0, takes this time (`None`: never completes) and
+    /// returns this result.
     fn scripted(
         script: impl Fn(usize) -> (Option<Duration>, io::Result<Vec<SocketAddr>>)
         + Send
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_who_wait_for_a_name_share_one_look_up() {
+    async fn concurrent_callers_share_one_look_up() {
         let (resolver, looked_up) = scripted(|_| (Some(SECOND * 3), found(1)));
         let mut callers = JoinSet::new();
         for _ in 0..500 {
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!(count(&looked_up), 1);
     }
 
-    /// glibc sends a query again after 5 s.
+    /// glibc retries a query after 5 s.
     #[tokio::test(start_paused = true)]
     async fn a_lost_packet_fails_no_caller() {
         let (resolver, looked_up) = scripted(|_| (Some(SECOND * 5), found(1)));
@@ -241,11 +242,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_leaves_ends_no_look_up() {
+    async fn a_cancelled_caller_does_not_cancel_the_look_up() {
         let (resolver, looked_up) = scripted(|_| (Some(SECOND * 5), found(1)));
         for _ in 0..4 {
-            let left = timeout(SECOND, resolver.resolve("slow.test")).await;
-            assert!(left.is_err());
+            let timed_out = timeout(SECOND, resolver.resolve("slow.test")).await;
+            assert!(timed_out.is_err());
         }
         sleep(SECOND * 2).await;
         let kept = timeout(Duration::ZERO, resolver.resolve("slow.test")).await;
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_up_without_an_end_is_waited_for_as_long_as_the_limit_and_never_begun_again() {
+    async fn callers_of_a_look_up_that_hangs_time_out_and_start_no_second_one() {
         let (resolver, looked_up) = scripted(|number| match number {
             0 => (None, found(0)),
             _ => (Some(Duration::ZERO), found(1)),
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_kept_for_a_while_and_a_failure_for_a_moment() {
+    async fn answers_and_failures_are_cached() {
         let (resolver, looked_up) = scripted(|number| match number {
             0 | 1 => (Some(Duration::ZERO), Err(io::ErrorKind::Other.into())),
             _ => (Some(Duration::ZERO), found(1)),
@@ -282,10 +283,10 @@ mod tests {
                 assert_eq!(error.kind(), io::ErrorKind::NotFound);
             }
             assert_eq!(count(&looked_up), failures);
-            advance(FAILURE_KEPT).await;
+            advance(FAILURE_CACHE_TIME).await;
         }
         resolver.resolve("name.test").await.unwrap();
-        advance(KEPT - Duration::from_millis(1)).await;
+        advance(CACHE_TIME - Duration::from_millis(1)).await;
         resolver.resolve("name.test").await.unwrap();
         assert_eq!(count(&looked_up), 3);
         advance(Duration::from_millis(1)).await;
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn addresses_that_were_of_no_use_are_looked_up_again_soon() {
+    async fn distrusted_addresses_are_looked_up_again_soon() {
         let (resolver, looked_up) = scripted(|_| (Some(Duration::ZERO), found(1)));
         resolver.resolve("name.test").await.unwrap();
         for _ in 0..100 {
@@ -303,15 +304,19 @@ mod tests {
             advance(Duration::from_millis(1)).await;
         }
         assert_eq!(count(&looked_up), 1);
-        advance(FAILURE_KEPT).await;
+        advance(FAILURE_CACHE_TIME).await;
         resolver.resolve("name.test").await.unwrap();
         assert_eq!(count(&looked_up), 2);
         for _ in 0..3 {
             resolver.distrust("name.test");
-            advance(FAILURE_KEPT / 2).await;
+            advance(FAILURE_CACHE_TIME / 2).await;
         }
         resolver.resolve("name.test").await.unwrap();
-        assert_eq!(count(&looked_up), 3, "no later for being distrusted again");
+        assert_eq!(
+            count(&looked_up),
+            3,
+            "distrusting again does not extend the cache time"
+        );
         resolver.distrust("another.test");
     }
 
@@ -325,13 +330,13 @@ mod tests {
         };
         let (resolved, ()) = tokio::join!(resolved, distrusted);
         resolved.unwrap();
-        advance(FAILURE_KEPT).await;
+        advance(FAILURE_CACHE_TIME).await;
         resolver.resolve("name.test").await.unwrap();
         assert_eq!(count(&looked_up), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_up_that_is_given_up_has_failed() {
+    async fn a_dropped_reply_fails_the_look_up() {
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
         let resolver = Resolver::new(move |_, reply| {
@@ -342,7 +347,7 @@ mod tests {
             let error = resolver.resolve("name.test").await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
             assert_eq!(count.load(Ordering::Relaxed), look_ups);
-            advance(FAILURE_KEPT).await;
+            advance(FAILURE_CACHE_TIME).await;
         }
     }
 
@@ -359,13 +364,13 @@ mod tests {
         let error = resolve(MAX_NAMES).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         assert_eq!(count(&looked_up), MAX_NAMES);
-        sleep(SECOND * 60 + KEPT).await;
+        sleep(SECOND * 60 + CACHE_TIME).await;
         assert!(timeout(SECOND, resolve(MAX_NAMES)).await.is_err());
         assert_eq!(count(&looked_up), MAX_NAMES + 1);
     }
 
     #[tokio::test]
-    async fn the_systems_resolver_knows_the_hosts_file() {
+    async fn the_system_resolver_reads_the_hosts_file() {
         let resolved = Resolver::system().resolve("localhost").await.unwrap();
         assert!(resolved.iter().all(|address| address.ip().is_loopback()));
     }

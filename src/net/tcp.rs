@@ -1,10 +1,10 @@
-//! TCP connections to an upstream, and how the death of a peer that sends no more packets is noticed.
+//! TCP connections to an upstream, with detection of a dead peer.
 //!
-//! Keep-alive probes find it while nothing is outstanding, `TCP_USER_TIMEOUT` while sent data is not
-//! acknowledged. Both take about 10 s, and neither ends a connection whose peer acknowledges and takes
-//! its time to answer. Linux (tcp_probe_timer) applies the user timeout also to a peer that
-//! acknowledges and has no room for more: that is a slow reader of a large body, so the timeout is
-//! lifted for good once more was sent without an answer than a receive window always has room for.
+//! Keep-alive probes detect it on an idle connection, `TCP_USER_TIMEOUT` while sent data is
+//! unacknowledged. Both take about 10 s, and neither closes a connection whose peer acknowledges and is
+//! slow to respond. Linux (`tcp_probe_timer`) applies the user timeout also to a peer that acknowledges
+//! with a zero window, as a slow reader of a large body does. So the timeout is removed for good once
+//! more bytes were sent without a response than any receive window holds.
 
 use std::{
     io,
@@ -20,31 +20,31 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How long sent data may be unacknowledged, and keep-alive probes.
+/// How long sent data and keep-alive probes may be unacknowledged.
 pub const USER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The user timeout ends a connection at the first unanswered probe that is due after it, so three
-/// probes are to have been lost by then.
+/// Linux closes the connection at the first unanswered probe after the user timeout; by then three
+/// probes are lost.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(4);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_PROBES: u32 = 3;
-/// Bytes that any receive window has room for.
-const SMALL: usize = 16 * 1024;
+/// Bytes that any receive window holds.
+const MIN_WINDOW: usize = 16 * 1024;
 
 /// A TCP connection.
 #[derive(Debug)]
 pub struct TcpConnection {
     stream: TcpStream,
-    /// Bytes that were sent since something was received.
+    /// Bytes sent since the last read.
     sent: usize,
     has_user_timeout: bool,
 }
 
 impl TcpConnection {
-    /// Opens one. Closing it throws away what was not delivered: else the system would go on
-    /// delivering a request that was given up.
+    /// Opens a connection with zero linger: closing it discards unsent data, so that the system does not
+    /// deliver a request that was cancelled.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -69,9 +69,9 @@ impl TcpConnection {
             return;
         };
         self.sent = self.sent.saturating_add(*sent);
-        if self.sent > SMALL && self.has_user_timeout {
+        if self.sent > MIN_WINDOW && self.has_user_timeout {
             self.has_user_timeout = false;
-            // It can only fail on a socket that is closed, which the next step on it tells.
+            // Fails only on a closed socket, which the next operation reports.
             #[cfg(target_os = "linux")]
             let _ = SockRef::from(&self.stream).set_tcp_user_timeout(None);
         }

@@ -1,11 +1,10 @@
-//! The TLS client configuration that the connections to all upstreams share: TLS 1.2 and 1.3 by
-//! rustls with ring.
+//! The TLS client configuration of all connections to upstreams: TLS 1.2 and 1.3 by rustls with ring.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, Error, RootCertStore, crypto::ring, pki_types::CertificateDer};
 
-/// Trusts these certificates in place of the bundled Mozilla roots.
+/// The root store: `trusted`, or else the bundled Mozilla roots.
 ///
 /// # Errors
 /// A certificate cannot be used.
@@ -22,7 +21,7 @@ pub fn roots(trusted: Option<&[CertificateDer<'static>]>) -> Result<RootCertStor
     Ok(roots)
 }
 
-/// A client that trusts these roots and has no certificate of its own.
+/// A client configuration with these roots and without a client certificate.
 ///
 /// # Errors
 /// The protocol versions are not usable.

@@ -1,5 +1,6 @@
-//! The two bodies of a request that is passed on: the caller's on its way up, the upstream's on its
-//! way down. Neither is gathered; each piece is asked for when there is room for it.
+//! The two bodies of a forwarded request: the client's upload and the upstream's download.
+//!
+//! Both are streamed with backpressure: a frame is polled only when the other side has room for it.
 
 use std::{
     error::Error,
@@ -20,73 +21,71 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connector::Cut;
+use super::connector::Abort;
 
-/// How long an upstream may take to ask for a body that waits for it, before the body is sent unasked
-/// (RFC 9110, 10.1.1, leaves the time to the sender; it is curl's).
+/// How long to wait for `100 Continue` before the body is sent without it. RFC 9110, 10.1.1, leaves
+/// the time to the sender; this is curl's.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whatever broke a body.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What the two bodies of one request know of each other. Clones are of the same request.
+/// The state that the two bodies of one request share. Clones share it too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchange {
-    /// The upstream asked for the caller's body.
+    /// Cancelled when the upstream sends `100 Continue`.
     continues: CancellationToken,
     flags: Arc<Flags>,
 }
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// There is an answer.
-    answered: AtomicBool,
-    /// The next piece of the caller's body has not come.
-    waits_for_caller: AtomicBool,
-    /// The caller's body broke.
+    /// The head of the final response was received.
+    responded: AtomicBool,
+    /// The upload waits for the client's next frame.
+    waits_for_client: AtomicBool,
+    /// Reading the client's body failed.
     broken: AtomicBool,
-    /// All of the caller's body went up.
+    /// The whole upload was handed to the upstream's connection.
     sent: AtomicBool,
 }
 
 impl Exchange {
-    /// The upstream asked for the body.
+    /// The upstream sent `100 Continue`.
     pub(super) fn proceed(&self) {
         self.continues.cancel();
     }
 
-    /// The upstream answered. Tells whether it has all of the caller's body.
-    pub(super) fn answer(&self) -> bool {
-        self.flags.answered.store(true, Ordering::Relaxed);
+    /// The head of the response was received. Returns whether the whole upload was sent before it.
+    pub(super) fn response_received(&self) -> bool {
+        self.flags.responded.store(true, Ordering::Relaxed);
         self.is_sent()
     }
 
-    /// Whether all of the caller's body went up.
     fn is_sent(&self) -> bool {
         self.flags.sent.load(Ordering::Relaxed)
     }
 
-    /// Whether it is the caller who keeps the upstream waiting.
-    pub(super) fn waits_for_caller(&self) -> bool {
-        self.flags.waits_for_caller.load(Ordering::Relaxed)
+    /// Whether the upload waits for the client, and not for the upstream.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.flags.waits_for_client.load(Ordering::Relaxed)
     }
 
-    /// Whether the caller's body broke.
+    /// Whether reading the client's body failed.
     pub(super) fn is_broken(&self) -> bool {
         self.flags.broken.load(Ordering::Relaxed)
     }
 }
 
-/// A caller's body on its way to the upstream.
+/// A client's body on its way to the upstream.
 pub(super) struct Upload {
     body: UnsyncBoxBody<Bytes, BoxError>,
     exchange: Exchange,
-    /// Until the upstream wants the body.
+    /// Ends when the body may be sent; `None` without `Expect: 100-continue`, and afterwards.
     expects: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Upload {
-    /// The body of a request with these headers.
+    /// Wraps the body of a request with these headers.
     pub(super) fn new<B>(body: B, headers: &HeaderMap, exchange: Exchange) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -122,9 +121,9 @@ impl Body for Upload {
         let this = &mut *self;
         let flags = Arc::clone(&this.exchange.flags);
         if let Some(expects) = &mut this.expects {
-            if flags.answered.load(Ordering::Relaxed) {
-                // The answer came in place of the word to go on, so the caller keeps its body, and
-                // the connection is cut in the end.
+            if flags.responded.load(Ordering::Relaxed) {
+                // A final response came instead of `100 Continue`: the body is not sent, and the
+                // connection is aborted when the response ends.
                 return Poll::Pending;
             }
             ready!(expects.as_mut().poll(context));
@@ -132,7 +131,7 @@ impl Body for Upload {
         }
         let frame = Pin::new(&mut this.body).poll_frame(context);
         let set = |flag: &AtomicBool, value| flag.store(value, Ordering::Relaxed);
-        set(&flags.waits_for_caller, frame.is_pending());
+        set(&flags.waits_for_client, frame.is_pending());
         let frame = ready!(frame);
         set(&flags.broken, matches!(frame, Some(Err(_))));
         set(&flags.sent, frame.is_none() || this.body.is_end_stream());
@@ -148,16 +147,16 @@ impl Body for Upload {
     }
 }
 
-/// The upstream's body on its way to the caller. Dropping it ends the upstream's connection, unless
+/// The upstream's body on its way to the client. Dropping it closes the upstream's connection, unless
 /// both bodies are complete.
 #[derive(Debug)]
 pub struct Download {
     body: Incoming,
-    /// hyper leaves the length out where there is no body at all, but that of a 304 is the length that
-    /// a 200 would have.
+    /// The response is a 304 with `Content-Length`, which is the length that a 200 would have. hyper
+    /// would remove it, because there is no body.
     has_length_alone: bool,
     exchange: Exchange,
-    cut: Cut,
+    abort: Abort,
 }
 
 impl Download {
@@ -166,7 +165,7 @@ impl Download {
         status: StatusCode,
         headers: &HeaderMap,
         exchange: Exchange,
-        cut: Cut,
+        abort: Abort,
     ) -> Self {
         let has_length_alone =
             status == StatusCode::NOT_MODIFIED && headers.contains_key(header::CONTENT_LENGTH);
@@ -174,16 +173,16 @@ impl Download {
             body,
             has_length_alone,
             exchange,
-            cut,
+            abort,
         }
     }
 }
 
 impl Drop for Download {
     fn drop(&mut self) {
-        // hyper itself sees to an answer that is not complete.
+        // hyper closes the connection itself if the response is not complete.
         if !self.exchange.is_sent() {
-            self.cut.cut();
+            self.abort.abort();
         }
     }
 }

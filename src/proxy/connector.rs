@@ -1,5 +1,6 @@
-//! Connections to the old vendor, as the pooling client wants them, and their time limit: one on which
-//! not a byte goes either way for too long is given up, as is one that nobody needs any more.
+//! Connections to the fallback for hyper-util's pooling client.
+//!
+//! A connection fails if no byte moves in either direction for the idle timeout, or if it is aborted.
 
 use std::{
     future::Future,
@@ -27,7 +28,7 @@ use crate::{
     timer::Timer,
 };
 
-/// Opens connections, each to the one upstream there is.
+/// Opens connections to the fallback, whatever the URI.
 pub(super) struct Connector<C> {
     pub(super) connect: Arc<C>,
     pub(super) idle_timeout: Duration,
@@ -43,7 +44,7 @@ impl<C> Clone for Connector<C> {
 }
 
 impl<C: Connect> Service<Uri> for Connector<C> {
-    type Response = TokioIo<Limited>;
+    type Response = TokioIo<TimeoutStream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -57,32 +58,32 @@ impl<C: Connect> Service<Uri> for Connector<C> {
             idle_timeout,
         } = self.clone();
         Box::pin(async move {
-            let cut = Cut::default();
-            Ok(TokioIo::new(Limited {
+            let abort = Abort::default();
+            Ok(TokioIo::new(TimeoutStream {
                 stream: connect.connect().await?,
                 idle_timeout,
-                last: Instant::now(),
+                last_moved: Instant::now(),
                 timer: Timer::default(),
                 opened: Opened(Instant::now()),
-                is_cut: Box::pin(cut.0.clone().cancelled_owned()),
-                cut,
+                aborted: Box::pin(abort.0.clone().cancelled_owned()),
+                abort,
             }))
         })
     }
 }
 
-/// Ends a connection, which hyper goes on with for as long as there is something to send. It is an
-/// extension of the answers that come on the connection.
+/// Aborts a connection that hyper would keep open as long as there is something to send. hyper-util
+/// adds it to the extensions of each response on the connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cut(CancellationToken);
+pub(super) struct Abort(CancellationToken);
 
-impl Cut {
-    pub(super) fn cut(&self) {
+impl Abort {
+    pub(super) fn abort(&self) {
         self.0.cancel();
     }
 }
 
-/// When a connection was opened. It is an extension of the answers that come on the connection.
+/// When a connection was opened; an extension of its responses, as [`Abort`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opened(Instant);
 
@@ -92,33 +93,33 @@ impl Opened {
     }
 }
 
-/// A stream that fails where nothing moves on it for `idle_timeout`, or once it is cut.
-pub(super) struct Limited {
+/// A stream whose operations fail if no byte moves for `idle_timeout`, or after an abort.
+pub(super) struct TimeoutStream {
     stream: Box<dyn Stream>,
     idle_timeout: Duration,
-    /// When the last bytes went either way.
-    last: Instant,
+    /// When the last bytes moved in either direction.
+    last_moved: Instant,
     timer: Timer,
     opened: Opened,
-    cut: Cut,
-    is_cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    abort: Abort,
+    aborted: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Limited {
-    /// The result of a step that moves bytes.
-    fn moved<T>(
+impl TimeoutStream {
+    /// Limits a read or a write, which restarts the idle timeout.
+    fn limit_transfer<T>(
         &mut self,
         result: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.last = Instant::now();
+            self.last_moved = Instant::now();
         }
-        self.limited(result, context)
+        self.limit(result, context)
     }
 
-    /// The result of any step. Each of them is limited, for hyper sends what it has before it closes.
-    fn limited<T>(
+    /// Limits any operation: a flush or a shutdown can block as well.
+    fn limit<T>(
         &mut self,
         result: Poll<io::Result<T>>,
         context: &mut Context<'_>,
@@ -126,39 +127,44 @@ impl Limited {
         if result.is_ready() {
             return result;
         }
-        if self.is_cut.as_mut().poll(context).is_ready() {
+        if self.aborted.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        ready!(self.timer.poll(self.last + self.idle_timeout, context));
+        ready!(
+            self.timer
+                .poll(self.last_moved + self.idle_timeout, context)
+        );
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl Connection for Limited {
+impl Connection for TimeoutStream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.cut.clone()).extra(self.opened)
+        Connected::new()
+            .extra(self.abort.clone())
+            .extra(self.opened)
     }
 }
 
-impl AsyncRead for Limited {
+impl AsyncRead for TimeoutStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.moved(result, context)
+        self.limit_transfer(result, context)
     }
 }
 
-impl AsyncWrite for Limited {
+impl AsyncWrite for TimeoutStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.moved(result, context)
+        self.limit_transfer(result, context)
     }
 
     fn poll_write_vectored(
@@ -167,7 +173,7 @@ impl AsyncWrite for Limited {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.moved(result, context)
+        self.limit_transfer(result, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -176,11 +182,11 @@ impl AsyncWrite for Limited {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(context);
-        self.limited(result, context)
+        self.limit(result, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.limited(result, context)
+        self.limit(result, context)
     }
 }

@@ -1,11 +1,11 @@
-//! Why the proxy has no response to pass on. The sentences for clients are in `zapi/response.rs`.
+//! Why the proxy has no response to forward. The sentences for clients are in `zapi/response.rs`.
 
 use crate::telemetry::OutcomeLabel;
 
-/// A request that was not passed on, or that got no usable response.
+/// A request that was not forwarded, or that got no usable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The proxy does not pass this method on.
+    /// The proxy does not forward this method.
     Method {
         /// The value of `Allow`.
         allow: &'static str,
@@ -14,7 +14,7 @@ pub enum Error {
     Upgrade,
     /// The target with the path of `fallback.base_url` is longer than a URL may be.
     TargetTooLong,
-    /// The target cannot stand in a URL.
+    /// The target is not valid in a URL.
     TargetInvalid,
     /// The client's body ended before its announced length.
     IncompleteBody,
@@ -28,11 +28,11 @@ pub enum Error {
     Broken,
     /// The response has a transfer coding other than chunked, or another protocol's status.
     Unsolicited,
-    /// The interim responses do not end.
+    /// More interim responses than the proxy accepts.
     EndlessInterim,
     /// No byte within `fallback.idle_timeout`.
     Silent,
-    /// The gateway shut down before the response.
+    /// The gateway shut down before the response came.
     Stopping,
 }
 

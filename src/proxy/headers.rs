@@ -1,5 +1,5 @@
-//! What of a head belongs to one connection and what goes on to the next (RFC 9110, 7.6), for requests
-//! to the old vendor and for its answers. Bodies belong in `body.rs`.
+//! Heads of forwarded messages (RFC 9110, 7.6): removes hop-by-hop fields, sets `Host`, extends `Via`
+//! and rejects requests that a proxy must not forward.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
@@ -12,8 +12,8 @@ use http::{
 
 use super::Error;
 
-/// Fields that are for one connection, whether `Connection` names them or not. `Trailer` is not one
-/// of them: it is about the message.
+/// Hop-by-hop fields, removed even if `Connection` does not name them. `Trailer` is not one of them:
+/// it describes the message.
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -26,22 +26,22 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 /// The gateway's name in `Via`.
 const PSEUDONYM: &[u8] = b"zapi-to-ryze";
-/// How many gateways a request may pass. One more of them, and it probably goes in circles.
-const MOST_GATEWAYS: usize = 4;
-/// What the gateway passes on, whoever is meant to be the last recipient.
+/// How often a request may have passed a gateway of this kind. More probably is a forwarding loop.
+const MAX_GATEWAYS: usize = 4;
+/// The value of `Allow`: the methods that are forwarded to any target.
 const METHODS: &str = "DELETE, GET, HEAD, PATCH, POST, PUT";
 
-/// Makes the head of a caller's request that of a request to `host`.
+/// Turns the head of a client's request into that of a request to `host`.
 ///
 /// # Errors
-/// The request is not one to be passed on.
+/// A proxy must not forward the request.
 pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Result<(), Error> {
     let headers = &mut parts.headers;
     if parts.method == Method::TRACE || !may_go_on(&parts.method, headers) {
         return Err(Error::Method { allow: METHODS });
     }
     if parts.version == Version::HTTP_10 {
-        // From there both are to be ignored (RFC 9110, 7.8 and 10.1.1).
+        // RFC 9110, 7.8 and 10.1.1: both are ignored in HTTP/1.0 requests.
         headers.remove(UPGRADE);
         headers.remove(EXPECT);
     }
@@ -51,7 +51,7 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
     if list(headers, &VIA)
         .filter(|hop| hop.ends_with(PSEUDONYM))
         .count()
-        >= MOST_GATEWAYS
+        >= MAX_GATEWAYS
     {
         return Err(Error::Loop);
     }
@@ -67,11 +67,11 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
     Ok(())
 }
 
-/// Makes the head of the upstream's answer that of an answer to the caller.
+/// Turns the head of the upstream's response into that of a response to the client.
 ///
 /// # Errors
-/// Its body is in a coding that cannot be passed on.
-pub(super) fn to_caller(parts: &mut response::Parts) -> Result<(), Error> {
+/// The body has a transfer coding other than chunked, or the status is informational.
+pub(super) fn to_client(parts: &mut response::Parts) -> Result<(), Error> {
     let headers = &mut parts.headers;
     let is_chunked_at_most =
         list(headers, &TRANSFER_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
@@ -102,8 +102,8 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Counts `Max-Forwards` down, which is for `OPTIONS` alone (RFC 9110, 7.6.2). Nothing is left of it
-/// where the gateway is to be the last recipient.
+/// Decrements `Max-Forwards` of an `OPTIONS` request (RFC 9110, 7.6.2). Returns `false` if it is 0:
+/// the gateway is the final recipient.
 fn may_go_on(method: &Method, headers: &mut HeaderMap) -> bool {
     let left = headers.get(MAX_FORWARDS).and_then(|it| it.to_str().ok());
     let Some(left) = left.and_then(|left| left.parse::<u32>().ok()) else {
@@ -118,13 +118,14 @@ fn may_go_on(method: &Method, headers: &mut HeaderMap) -> bool {
     left > 0
 }
 
-/// `h2c` does not count: many callers offer it with every request, and do well without.
+/// Whether the client requires an upgrade. `h2c` is ignored: many clients offer it with every request
+/// and work without it.
 fn wants_another_protocol(headers: &HeaderMap) -> bool {
     list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
         && list(headers, &UPGRADE).any(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
-/// As the last member of `Via` (RFC 9110, 7.6.3).
+/// Appends the gateway to `Via` (RFC 9110, 7.6.3).
 fn add_via(headers: &mut HeaderMap, received: Version) {
     headers.append(
         VIA,

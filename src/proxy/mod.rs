@@ -1,6 +1,7 @@
-//! The way to the old vendor, for everything that is not done on Ryze: a reverse proxy (RFC 9110, 7.6
-//! and RFC 9112) that passes requests and answers on as they are. Which requests come here is decided
-//! in `zapi::router`.
+//! The reverse proxy to the fallback (RFC 9110, 7.6, and RFC 9112).
+//!
+//! Requests and responses are forwarded unchanged except for hop-by-hop fields, `Host` and `Via`.
+//! Bodies are streamed. `zapi::router` decides which requests are forwarded.
 
 mod body;
 mod connector;
@@ -36,28 +37,28 @@ use self::{
 };
 use crate::{config, net::Connect};
 
-/// Connections kept open while nothing is under way on them, and for how long: the upstream is not to
-/// close one just when it is used again, for not every request may be sent twice. Node.js closes them
-/// after five seconds.
-const MOST_IDLE: usize = 32;
-const LONGEST_IDLE: Duration = Duration::from_secs(4);
-/// About so many bytes are held of one body, each way, and an answer's head may have.
+/// Idle connections in the pool.
+const MAX_IDLE_CONNECTIONS: usize = 32;
+/// How long a connection may be idle in the pool. Node.js closes idle connections after 5 s; a request
+/// that races with the close may not be safe to send again.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Bytes of a body that are buffered in each direction, and the limit of a response's head.
 const BUFFER: usize = 64 * 1024;
-/// Interim answers to one request. hyper reads any number of them, and none is silence.
-const MOST_INTERIM: usize = 100;
+/// Interim responses to one request. hyper reads any number of them, and each restarts the idle timeout.
+const MAX_INTERIM: usize = 100;
 
-/// The old vendor.
-pub struct Fallback<C> {
+/// Forwards requests to the fallback.
+pub struct Proxy<C> {
     client: Client<Connector<C>, Upload>,
     base_url: uri::Parts,
     host: HeaderValue,
 }
 
-impl<C: Connect> Fallback<C> {
-    /// The vendor of the configuration, reached through `connector`.
+impl<C: Connect> Proxy<C> {
+    /// Forwards to `config.base_url` over connections that `connector` opens.
     ///
     /// # Errors
-    /// Its host cannot stand in a header.
+    /// The host is not a valid header value.
     pub fn new(config: &config::Fallback, connector: C) -> Result<Self, http::Error> {
         let base_url = config.base_url.clone().into_parts();
         let host = base_url.authority.as_ref().map_or("", |host| host.as_str());
@@ -65,8 +66,8 @@ impl<C: Connect> Fallback<C> {
         let mut client = Client::builder(TokioExecutor::new());
         client
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(LONGEST_IDLE)
-            .pool_max_idle_per_host(MOST_IDLE)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .http1_max_buf_size(BUFFER);
         let client = client.build(Connector {
             connect: Arc::new(connector),
@@ -79,12 +80,12 @@ impl<C: Connect> Fallback<C> {
         })
     }
 
-    /// Passes a request on and its answer back; the bodies follow as they come. Dropping the future, or
-    /// the answer's body before its end, gives the request up on the upstream's side too. A request is
-    /// sent once: again only where a connection was closed before a byte of it was sent.
+    /// Forwards a request and returns the response; both bodies are streamed. Dropping the future, or the
+    /// response's body before its end, cancels the request at the upstream too. A request is retried
+    /// only if the connection was closed before any byte of it was sent.
     ///
     /// # Errors
-    /// The upstream gave no answer, or the request is none to be passed on.
+    /// The upstream sent no usable response, or the request must not be forwarded.
     pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<Download>, Error>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -92,7 +93,7 @@ impl<C: Connect> Fallback<C> {
     {
         let (mut parts, body) = request.into_parts();
         headers::to_upstream(&mut parts, &self.host)?;
-        parts.uri = self.address(&parts.uri)?;
+        parts.uri = self.upstream_url(&parts.uri)?;
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             let chunked = HeaderValue::from_static("chunked");
             parts.headers.insert(header::TRANSFER_ENCODING, chunked);
@@ -101,53 +102,53 @@ impl<C: Connect> Fallback<C> {
         let body = Upload::new(body, &parts.headers, exchange.clone());
         let mut request = Request::from_parts(parts, body);
         let asked = exchange.clone();
-        let endless = CancellationToken::new();
-        let (too_many, interim) = (endless.clone(), AtomicUsize::new(0));
-        hyper::ext::on_informational(&mut request, move |answer| {
-            if answer.status() == StatusCode::CONTINUE {
+        let too_many = CancellationToken::new();
+        let (exceeded, received) = (too_many.clone(), AtomicUsize::new(0));
+        hyper::ext::on_informational(&mut request, move |interim| {
+            if interim.status() == StatusCode::CONTINUE {
                 asked.proceed();
             }
-            if interim.fetch_add(1, Ordering::Relaxed) == MOST_INTERIM {
-                too_many.cancel();
+            if received.fetch_add(1, Ordering::Relaxed) == MAX_INTERIM {
+                exceeded.cancel();
             }
         });
         let connection = capture_connection(&mut request);
-        let answer = tokio::select! {
+        let response = tokio::select! {
             biased;
-            () = endless.cancelled() => return Err(Error::EndlessInterim),
-            answer = self.client.request(request) => answer,
+            () = too_many.cancelled() => return Err(Error::EndlessInterim),
+            response = self.client.request(request) => response,
         };
-        let answer = answer.map_err(|error| cause(&error, &exchange))?;
-        let (mut parts, body) = answer.into_parts();
+        let response = response.map_err(|error| cause(&error, &exchange))?;
+        let (mut parts, body) = response.into_parts();
         if parts.extensions.remove().is_some_and(Opened::is_too_old)
             && let Some(connection) = &*connection.connection_metadata()
         {
             connection.poison();
         }
-        headers::to_caller(&mut parts)?;
+        headers::to_client(&mut parts)?;
         if !body.is_end_stream() {
-            // The body knows its length, which the header may tell twice, or wrong beside chunks
+            // hyper writes the body's length itself. The header may repeat it, or contradict the chunks
             // (RFC 9112, 6.3).
             parts.headers.remove(header::CONTENT_LENGTH);
         }
-        if !exchange.answer() {
-            // What the caller still sends may be left unread.
+        if !exchange.response_received() {
+            // The rest of the client's body may stay unread.
             let close = HeaderValue::from_static("close");
             parts.headers.insert(header::CONNECTION, close);
         }
-        let cut = parts.extensions.remove().unwrap_or_default();
-        let body = Download::new(body, parts.status, &parts.headers, exchange, cut);
+        let abort = parts.extensions.remove().unwrap_or_default();
+        let body = Download::new(body, parts.status, &parts.headers, exchange, abort);
         Ok(Response::from_parts(parts, body))
     }
 
-    /// The upstream's URL of what the caller asked for, whose path and query stay as they are.
-    fn address(&self, asked: &Uri) -> Result<Uri, Error> {
-        let asked = asked.path_and_query().cloned();
-        // Displayed, a query without a path has its slash.
-        let asked = asked.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    /// The URL at the upstream for a request target. Path and query stay byte for byte.
+    fn upstream_url(&self, target: &Uri) -> Result<Uri, Error> {
+        let target = target.path_and_query().cloned();
+        // `Display` adds the slash to a query without a path.
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let prefix = self.base_url.path_and_query.as_ref();
         let prefix = prefix.map_or("", |prefix| prefix.path().trim_end_matches('/'));
-        let path = PathAndQuery::try_from(format!("{prefix}{asked}"));
+        let path = PathAndQuery::try_from(format!("{prefix}{target}"));
         let path = path.map_err(|_| Error::TargetTooLong)?;
         let mut url = uri::Parts::default();
         url.scheme.clone_from(&self.base_url.scheme);
@@ -157,23 +158,22 @@ impl<C: Connect> Fallback<C> {
     }
 }
 
-/// Why there is no answer: the caller's doing, or the upstream's.
+/// Why there is no response: because of the client or of the upstream.
 fn cause(error: &legacy::Error, exchange: &Exchange) -> Error {
     let mut causes = iter::successors(error.source(), |cause| (*cause).source());
-    let late = causes.find_map(|cause| {
+    let timed_out = causes.find_map(|cause| {
         let error = cause.downcast_ref::<io::Error>();
         error.filter(|error| error.kind() == io::ErrorKind::TimedOut)
     });
-    let is_late = late.is_some();
-    // The system's own says that the upstream is dead.
-    let is_idle = late.is_some_and(|error| error.raw_os_error().is_none());
+    // With an error number it is from the system: the peer is dead.
+    let is_idle = timed_out.is_some_and(|error| error.raw_os_error().is_none());
     if error.is_connect() {
         Error::Unreachable
     } else if exchange.is_broken() {
         Error::IncompleteBody
-    } else if is_idle && exchange.waits_for_caller() {
+    } else if is_idle && exchange.waits_for_client() {
         Error::BodyTooSlow
-    } else if is_late {
+    } else if timed_out.is_some() {
         Error::Silent
     } else {
         Error::Broken

@@ -1,5 +1,5 @@
-//! Calls to Ryze: builds the request, keeps the connections that can be used again, and reads the
-//! answer. When a call is made, and whether it is made again, belongs in `lane`.
+//! The HTTP client of Ryze: sends a request, reads the response and pools connections. The queue decides
+//! when to send and whether to retry.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,28 +14,28 @@ use http_body_util::Full;
 use super::{
     connection::{Connection, Unanswered},
     error::{self, Error},
-    instance::Target,
     rate_limit::{self, RateLimit},
+    target::Target,
 };
 use crate::{net::Connect, privacy::Settings, redact::SecretIndex, telemetry::Trace};
 
-/// Connections kept open while nothing is in flight on them.
-const MOST_IDLE: usize = 64;
-/// A connection that was idle for longer may be about to be closed by the other side.
-const LONGEST_IDLE: Duration = Duration::from_secs(15);
+/// Idle connections in the pool.
+const MAX_IDLE_CONNECTIONS: usize = 64;
+/// How long a connection may be idle in the pool. After a longer time Ryze may be about to close it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The settings as they are now, or why they are not known.
+    /// The current settings, or why they are not known.
     pub result: Result<Settings, Error>,
-    /// The status of its answer, if one came.
+    /// The status of the response, if one was received.
     pub status: Option<StatusCode>,
-    /// What Ryze says is left for the token.
+    /// The rate limit that Ryze reports for the token.
     pub limit: Option<RateLimit>,
 }
 
-/// Speaks to one Ryze.
+/// Sends requests to Ryze.
 pub struct Client<C> {
     connector: C,
     request_timeout: Duration,
@@ -44,7 +44,7 @@ pub struct Client<C> {
 }
 
 impl<C: Connect> Client<C> {
-    /// An answer may take `request_timeout`; then its outcome is given up as unknown.
+    /// A request without a response within `request_timeout` fails with an unknown outcome.
     pub fn new(connector: C, request_timeout: Duration) -> Self {
         Self {
             connector,
@@ -54,15 +54,15 @@ impl<C: Connect> Client<C> {
         }
     }
 
-    /// From now on no reason that is read from an answer shows one of these secrets, nor one of those
-    /// that were there when its request was sent.
+    /// Replaces the secrets that are removed from the reasons of Ryze's errors. The answer to a request in
+    /// flight is searched for those that were in force when it was sent, too.
     pub fn redact(&self, secrets: Arc<SecretIndex>) {
         self.secrets.store(secrets);
     }
 
-    /// Has an instance's settings changed, and returns what they are now; of a trace the ids are told
-    /// to Ryze. When this returns, the request is answered or its connection closed. Dropping the future
-    /// closes it soon.
+    /// Updates an instance's settings and returns the current ones. The ids of a trace are propagated to
+    /// Ryze. When this returns, the response was received or the connection is closed. Dropping the
+    /// future closes the connection soon afterwards.
     pub async fn update(
         &self,
         target: &Target,
@@ -74,10 +74,9 @@ impl<C: Connect> Client<C> {
             .await
     }
 
-    /// Reads an instance's settings, which may take `longest` at most, otherwise as
-    /// [`update`](Self::update).
-    pub async fn read(&self, target: &Target, longest: Duration, trace: Option<&Trace>) -> Reply {
-        let limit = longest.min(self.request_timeout);
+    /// Reads an instance's settings within `max`, otherwise as [`update`](Self::update).
+    pub async fn read(&self, target: &Target, max: Duration, trace: Option<&Trace>) -> Reply {
+        let limit = max.min(self.request_timeout);
         self.call(target, target.read(), limit, trace).await
     }
 
@@ -122,41 +121,41 @@ impl<C: Connect> Client<C> {
                 Some(connection) => (connection, false),
                 None => (Connection::open(&self.connector).await?, true),
             };
-            let (answer, reusable) = connection.exchange(request, limit).await;
+            let (response, reusable) = connection.exchange(request, limit).await;
             if let Some(connection) = reusable {
                 self.keep(connection);
             }
-            match answer {
-                Ok(answer) => return Ok(answer),
+            match response {
+                Ok(response) => return Ok(response),
                 Err(Unanswered::Failed(error)) => {
                     if !is_new {
-                        // The others may be as dead, and what comes next is to find out.
-                        self.forget_idle();
+                        // The other idle connections may be dead too: the next request opens a new one.
+                        self.close_idle();
                     }
                     return Err(error);
                 }
                 Err(Unanswered::NotSent(_)) if is_new => {
                     return Err(Error::Unreachable("the connection was closed at once"));
                 }
-                Err(Unanswered::NotSent(again)) => request = *again,
+                Err(Unanswered::NotSent(unsent)) => request = *unsent,
             }
         }
     }
 
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|connection| connection.is_fresh(LONGEST_IDLE));
+        idle.retain(|connection| connection.is_reusable(IDLE_TIMEOUT));
         idle.pop()
     }
 
-    fn forget_idle(&self) {
+    fn close_idle(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.clear();
     }
 
     fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MAX_IDLE_CONNECTIONS {
             idle.push(connection);
         }
     }

@@ -1,8 +1,7 @@
-//! Connections to Ryze: what can be said of a request on one. How a stream is opened belongs in
-//! `net`, which request is sent in `client.rs`.
+//! One HTTP/1.1 connection to Ryze.
 //!
-//! They are kept by hand, not by a pooling client, because two things must be known exactly:
-//! whether a request was sent, and when its connection was closed. The budget rests on both.
+//! Connections are managed by hand and not by a pooling client, because the budget depends on two facts
+//! that such a client hides: whether a request was sent, and when its connection was closed.
 
 use std::{future::poll_fn, io, time::Duration};
 
@@ -22,10 +21,10 @@ use crate::{
     timer::Timer,
 };
 
-/// Bytes that the head and the body of an answer may have, each.
-const LARGEST_ANSWER: usize = 64 * 1024;
+/// Limit in bytes of a response's head, and of its body.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// One connection. Dropping it closes it.
+/// A connection that closes when it is dropped.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
@@ -34,7 +33,7 @@ pub(super) struct Connection {
     last_used: Instant,
 }
 
-/// The task that moves a connection's bytes; it ends with its owner.
+/// The task that drives a connection; dropping this aborts it.
 struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {
@@ -43,16 +42,15 @@ impl Drop for Driver {
     }
 }
 
-/// What became of a request that got no answer.
+/// Why a request has no response.
 pub(super) enum Unanswered {
-    /// Not a byte was sent: here it is again.
+    /// No byte was sent; returns the request.
     NotSent(Box<Request<Full<Bytes>>>),
-    /// It was sent, at least in part.
+    /// The request was sent, at least in part.
     Failed(Error),
 }
 
 impl Connection {
-    /// Opens one.
     pub(super) async fn open<C: Connect>(connector: &C) -> Result<Self, Error> {
         let stream = connector
             .connect()
@@ -65,14 +63,14 @@ impl Connection {
                 _ => Error::Unreachable("no connection"),
             })?;
         let (sender, connection) = http1::Builder::new()
-            .max_buf_size(LARGEST_ANSWER)
+            .max_buf_size(MAX_RESPONSE)
             // Requests are small: one copy costs less than a gathering write.
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| Error::Unreachable("no connection"))?;
         let driver = tokio::spawn(async move {
-            // Whatever ends a connection also ends the exchange on it, which tells of it.
+            // An error also fails the exchange on the connection, which reports it.
             drop(connection.await);
         });
         Ok(Self {
@@ -84,44 +82,44 @@ impl Connection {
         })
     }
 
-    /// Whether it can be used again after a pause of at most `longest`.
-    pub(super) fn is_fresh(&self, longest: Duration) -> bool {
+    /// Whether the connection can be reused: open, idle for less than `idle_timeout`, and not too old.
+    pub(super) fn is_reusable(&self, idle_timeout: Duration) -> bool {
         !self.sender.is_closed()
-            && self.last_used.elapsed() < longest
+            && self.last_used.elapsed() < idle_timeout
             && self.opened.elapsed() < MAX_CONNECTION_AGE
     }
 
-    /// Sends a request and gathers its answer within `limit`. Gives the connection back if another
-    /// request may follow; else it was closed before this returns, so that nothing of the request
-    /// can arrive afterwards.
+    /// Sends a request and reads the whole response within `limit`. Returns the connection if it can be
+    /// reused; otherwise it is closed before this returns, so that no part of the request can arrive
+    /// afterwards.
     pub(super) async fn exchange(
         mut self,
         request: Request<Full<Bytes>>,
         limit: Duration,
     ) -> (Result<(Parts, Bytes), Unanswered>, Option<Self>) {
         let deadline = Instant::now() + limit;
-        let answer = async {
+        let response = async {
             if poll_fn(|context| self.sender.poll_ready(context))
                 .await
                 .is_err()
             {
                 return Err(Unanswered::NotSent(Box::new(request)));
             }
-            let answer = self.sender.try_send_request(request).await;
-            let (parts, body) = match answer {
+            let response = self.sender.try_send_request(request).await;
+            let (parts, body) = match response {
                 Ok(response) => response.into_parts(),
                 Err(mut error) => {
                     return Err(match error.take_message() {
                         Some(request) => Unanswered::NotSent(Box::new(request)),
-                        None => Unanswered::Failed(broken(error.error())),
+                        None => Unanswered::Failed(response_error(error.error())),
                     });
                 }
             };
             Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
         };
-        let late = || Unanswered::Failed(Error::Unknown("no answer in time"));
-        let result = self.timer.timeout_at(deadline, answer).await;
-        let result = result.unwrap_or_else(|| Err(late()));
+        let timed_out = || Unanswered::Failed(Error::Unknown("no answer in time"));
+        let result = self.timer.timeout_at(deadline, response).await;
+        let result = result.unwrap_or_else(|| Err(timed_out()));
         if result.is_ok() {
             self.last_used = Instant::now();
             return (result, Some(self));
@@ -132,8 +130,8 @@ impl Connection {
     }
 }
 
-/// An answer that cannot be read has arrived all the same; one that is not there is unknown.
-fn broken(error: &hyper::Error) -> Error {
+/// A response that cannot be parsed was received all the same; without one the outcome is unknown.
+fn response_error(error: &hyper::Error) -> Error {
     if error.is_parse() || error.is_parse_too_large() {
         Error::malformed("Ryze's answer is not HTTP")
     } else {
@@ -143,10 +141,10 @@ fn broken(error: &hyper::Error) -> Error {
 
 async fn collect(body: Incoming) -> Result<Bytes, Error> {
     let too_large = || Error::malformed("Ryze's answer is too large");
-    if body.size_hint().lower() > LARGEST_ANSWER as u64 {
+    if body.size_hint().lower() > MAX_RESPONSE as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, LARGEST_ANSWER).collect().await {
+    match Limited::new(body, MAX_RESPONSE).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(Error::malformed("Ryze's answer is cut short")),

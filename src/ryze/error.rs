@@ -1,35 +1,28 @@
-//! What an answer of Ryze means: one place that looks at status, headers and message, and the
-//! failure that each caller gets of it. Sources: the errors of the vendor's page "Update privacy"
-//! and the texts of the WhatsApp library underneath. Z-API's words do not belong here.
+//! Ryze's errors: classifies a response by status, headers and message, and gives each call its failure.
+//!
+//! Sources: the errors on Ryze's page "Update privacy", and the texts of the WhatsApp library that
+//! Ryze passes through.
 
 use std::time::Duration;
 
 use http::{StatusCode, header, response::Parts};
 
-use super::{rate_limit, wire};
+use super::{rate_limit, reason, wire};
 use crate::{
     config::Secret,
     privacy::{Failure, Limiter, Setting, Settings},
     redact::SecretIndex,
     telemetry::OutcomeLabel,
-    telltale::has_piece,
 };
 
-/// Characters of Ryze's message that a caller gets to see.
-const LONGEST_REASON: usize = 200;
-/// Characters of it that are read for that.
-const LONGEST_MESSAGE: usize = 1000;
-/// Digits in a row that may be a phone number.
-const PHONE_DIGITS: usize = 7;
-/// Bytes of a word that may be six of a token in hexadecimal.
-const LONG_WORD: usize = 12;
-/// WhatsApp's word for too many requests, wherever it stands.
+/// WhatsApp's error for too many requests, anywhere in a message.
 const OVER_LIMIT: &str = "rate-overlimit";
-/// In every text of WhatsApp's library: a message with one of them comes after Ryze asked WhatsApp.
-const WHATSAPPS_WORDS: [&str; 3] = ["info query", "websocket ", OVER_LIMIT];
-/// How Ryze begins when it refuses the body of an update.
-const INVALID: [&str; 2] = ["Invalid ", "At least one privacy setting "];
-/// It does not say for how long.
+/// Each text of the WhatsApp library has one of these, so a message with one was written after Ryze
+/// sent a request to WhatsApp.
+const WHATSAPP_TEXTS: [&str; 3] = ["info query", "websocket ", OVER_LIMIT];
+/// Prefixes of the messages with which Ryze rejects the body of an update.
+const INVALID_PREFIXES: [&str; 2] = ["Invalid ", "At least one privacy setting "];
+/// WhatsApp does not say for how long.
 const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
     by: Limiter::WhatsApp,
     retry_after: Duration::ZERO,
@@ -38,34 +31,34 @@ const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
 /// Why the settings are not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a byte of the request was sent, which may be otherwise soon.
+    /// No byte of the request was sent. A retry may succeed.
     #[error("Ryze could not be reached: {0}")]
     Unreachable(&'static str),
-    /// Not a byte of the request was sent, for whoever is there does not prove to be Ryze.
+    /// No byte of the request was sent: the peer's certificate or TLS handshake is not valid.
     #[error("Ryze could not be reached: its certificate or TLS handshake is not right")]
     Untrusted,
-    /// It was sent, and what became of it cannot be told.
+    /// The request was sent, and its outcome is unknown.
     #[error("Ryze did not answer: {0}")]
     Unknown(&'static str),
-    /// Ryze answered.
+    /// Ryze responded with an error.
     #[error("Ryze answered with a failure")]
     Answered {
-        /// What its answer means for the setting that failed.
+        /// The failure of the setting that failed.
         failure: Failure,
-        /// The setting that the answer names.
+        /// The setting that the response names.
         setting: Option<Setting>,
-        /// How much of an update may have been applied before it failed.
+        /// How much of the update may have been applied.
         progress: Progress,
     },
 }
 
-/// How much of an update Ryze may have applied before it answered with a failure. It applies the
-/// fields one by one and keeps those that it has applied.
+/// How much of an update Ryze may have applied before it failed. Ryze applies the fields one by one and
+/// does not roll back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing: Ryze refused the update before it asked WhatsApp.
+    /// Nothing: Ryze rejected the update before it sent a request to WhatsApp.
     NotStarted,
-    /// The fields before the one that failed.
+    /// The fields before the failed one.
     UpToFailedField,
     /// Any of the fields, or all of them.
     Unknown,
@@ -80,13 +73,13 @@ impl Error {
         }
     }
 
-    /// An answer that is no answer.
+    /// A response that cannot be read as one of Ryze.
     pub(super) fn malformed(reason: &str) -> Self {
         let reason = reason.into();
         Self::unnamed(Progress::Unknown, Failure::Upstream { reason })
     }
 
-    /// What it is, in one of a few words.
+    /// The label of this error in log and metrics.
     #[must_use]
     pub fn label(&self) -> OutcomeLabel {
         match self {
@@ -97,14 +90,14 @@ impl Error {
         }
     }
 
-    /// Whether any of the request was sent.
+    /// Whether any byte of the request was sent.
     #[must_use]
     pub fn was_sent(&self) -> bool {
         !matches!(self, Self::Unreachable(_) | Self::Untrusted)
     }
 
-    /// Whether it stays open what became of `setting` in an update of so many fields: it may have been
-    /// applied, or was not tried because of another one.
+    /// Whether the outcome of `setting` in an update of `fields` fields is still open: it may have been
+    /// applied, or not tried because another field failed.
     #[must_use]
     pub fn leaves_open(&self, setting: Setting, fields: usize) -> bool {
         let (failure, failed, progress) = match self {
@@ -126,7 +119,7 @@ impl Error {
         }
     }
 
-    /// What it means for a caller who asked for `setting`, or with none for all of them.
+    /// The failure for a call that changes `setting`, or for a read with `None`.
     #[must_use]
     pub fn failure(&self, setting: Option<Setting>) -> Failure {
         match self {
@@ -145,8 +138,8 @@ impl Error {
     }
 }
 
-/// Reads an answer to either privacy call. No reason shows a piece of `token`, which the request was
-/// sent with, or one of the `secrets`.
+/// Reads a response to either privacy call. `token`, with which the request was sent, and the `secrets`
+/// are removed from the failure's reason.
 pub(super) fn read(
     parts: &Parts,
     body: &[u8],
@@ -162,11 +155,12 @@ pub(super) fn read(
         });
     }
     let message = wire::message(body).unwrap_or_default();
-    let reason = safe(&message, parts.status, token, secrets);
+    let reason = reason::sanitize(&message, parts.status, token, secrets);
     Err(classify(parts, &message, reason))
 }
 
-/// Only messages that are known to come before Ryze asks WhatsApp prove that no field was applied.
+/// Only messages that Ryze is known to write before it sends a request to WhatsApp prove that no field
+/// was applied.
 fn classify(parts: &Parts, message: &str, reason: String) -> Error {
     // Ryze gives this message with 400 on some pages and 503 on others.
     if message == "Instance is not connected to WhatsApp" {
@@ -181,7 +175,7 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
     }
     let status = parts.status;
     let is_fault = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    // A step that failed, and not one that any of the fields is known to be.
+    // A step failed, and it is not known for which field.
     if is_fault || message.starts_with("failed to ") {
         let failure = if message.contains(OVER_LIMIT) {
             WHATSAPP_THROTTLES
@@ -190,7 +184,7 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
         };
         return Error::unnamed(Progress::Unknown, failure);
     }
-    if WHATSAPPS_WORDS.iter().any(|it| message.contains(it)) {
+    if WHATSAPP_TEXTS.iter().any(|it| message.contains(it)) {
         let failure = from_whatsapp(message, reason);
         return Error::unnamed(Progress::UpToFailedField, failure);
     }
@@ -202,7 +196,7 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
         }
         401 | 403 | 404 => (Progress::NotStarted, Failure::Denied { reason }),
         405 | 413 | 415 => (Progress::NotStarted, Failure::Refused { reason }),
-        400 if INVALID.iter().any(|it| message.starts_with(it)) => {
+        400 if INVALID_PREFIXES.iter().any(|it| message.starts_with(it)) => {
             (Progress::NotStarted, Failure::Refused { reason })
         }
         400 | 501 => (Progress::UpToFailedField, Failure::Refused { reason }),
@@ -211,17 +205,17 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
     Error::unnamed(progress, failure)
 }
 
-/// What a text of WhatsApp's library means for the field that it is about.
+/// The failure of a field by a text of the WhatsApp library.
 fn from_whatsapp(cause: &str, reason: String) -> Failure {
-    let begins = |words: &[&str]| words.iter().any(|word| cause.starts_with(word));
-    let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-    if has(&[OVER_LIMIT]) {
+    let starts_with = |texts: &[&str]| texts.iter().any(|text| cause.starts_with(text));
+    let contains = |texts: &[&str]| texts.iter().any(|text| cause.contains(text));
+    if contains(&[OVER_LIMIT]) {
         WHATSAPP_THROTTLES
-    } else if begins(&["info query timed out", "websocket disconnected"]) {
+    } else if starts_with(&["info query timed out", "websocket disconnected"]) {
         Failure::Unknown
-    } else if begins(&["websocket not connected"]) {
+    } else if starts_with(&["websocket not connected"]) {
         Failure::NotConnected
-    } else if has(&[
+    } else if contains(&[
         "bad-request",
         "not-authorized",
         "forbidden",
@@ -231,47 +225,4 @@ fn from_whatsapp(cause: &str, reason: String) -> Failure {
     } else {
         Failure::Upstream { reason }
     }
-}
-
-/// What a caller or a log may see of Ryze's message: short, on one line, and with nothing in it
-/// that may be a phone number or an encoded token. With a secret in it, nothing.
-fn safe(message: &str, status: StatusCode, token: &Secret, secrets: [&SecretIndex; 2]) -> String {
-    let printed = message.chars().take(LONGEST_MESSAGE);
-    let printed: String = printed.filter(|char| !char.is_control()).collect();
-    let words: Vec<_> = printed.split_whitespace().collect();
-    let mut reason = without_codes(&without_numbers(&words.join(" ")));
-    let end = reason.char_indices().nth(LONGEST_REASON);
-    reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    let tells = has_piece(&printed, token.expose().as_bytes())
-        || secrets.iter().any(|it| it.is_in(&printed));
-    if reason.is_empty() || tells {
-        return format!("Ryze answered with status {}", status.as_u16());
-    }
-    reason
-}
-
-/// Takes out what has as many digits as a phone number, whatever but letters is between them.
-fn without_numbers(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let run_ends = rest.find(char::is_alphabetic).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(run_ends.max(first.len_utf8()));
-        if run.chars().filter(|char| char.is_numeric()).count() < PHONE_DIGITS {
-            shown.push_str(run);
-        } else {
-            shown.push_str(" [removed] ");
-        }
-        rest = after;
-    }
-    shown.trim().to_owned()
-}
-
-/// Takes out long words with a digit in them: they may be a token or a number in some encoding.
-fn without_codes(text: &str) -> String {
-    let shown = text.split(' ').map(|word| {
-        let is_code = word.len() >= LONG_WORD && word.contains(char::is_numeric);
-        if is_code { "[removed]" } else { word }
-    });
-    shown.collect::<Vec<_>>().join(" ")
 }

@@ -1,14 +1,17 @@
-//! The new vendor's language and the way to it. It knows the domain, and neither Z-API nor the
-//! budget: who may send, and when, is settled before a call comes here.
+//! The client of Ryze: requests, connections, responses and what its errors mean.
+//!
+//! It depends on the domain, and neither on Z-API nor on the budget: the queue acquires a permit before
+//! it sends a request.
 
 mod client;
 mod connection;
 mod error;
-mod instance;
 mod rate_limit;
+mod reason;
+mod target;
 pub mod wire;
 
 pub use client::{Client, Reply};
 pub use error::{Error, Progress};
-pub use instance::Target;
 pub use rate_limit::RateLimit;
+pub use target::Target;

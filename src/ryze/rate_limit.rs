@@ -1,4 +1,4 @@
-//! Ryze's rate headers, which every answer carries. What follows from them belongs in `budget`.
+//! Ryze's rate limit headers, which every response carries. `budget` applies them.
 
 use std::{
     sync::Once,
@@ -7,30 +7,29 @@ use std::{
 
 use http::HeaderMap;
 
-/// The length of Ryze's window, and the pause after a 429 that names no time.
+/// The length of Ryze's window, and the pause after a 429 without a time.
 const WINDOW: Duration = Duration::from_secs(60);
-/// No reset is believed to be further away: what is left of a window is rounded up.
-const LONGEST_RESET: Duration = Duration::from_secs(61);
-/// Where the counter is about to be reset.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Upper bound on a reset: a window, rounded up.
+const MAX_RESET: Duration = Duration::from_secs(61);
+/// Lower bound on the pause after a 429.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// What Ryze says is left for a token.
+/// The rate limit that Ryze reports for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Requests that may still come, by `X-RateLimit-Remaining`.
+    /// `X-RateLimit-Remaining`: requests that Ryze still accepts until the reset.
     pub remaining: u32,
-    /// How long that holds, from the answer: at most 61 s.
+    /// Time from the response to the reset, at most 61 s.
     pub reset: Duration,
 }
 
-/// Reads the headers. The reset is taken by the answer's own `Date`, for the clocks need not agree.
-/// Where one of the three is missing or makes no sense nothing is known, which is said in the log
-/// once.
+/// Reads the headers. The reset is relative to the response's own `Date`, because the clocks may differ.
+/// Returns `None` if one of the three is missing or invalid, and logs that once per process.
 pub(super) fn read(headers: &HeaderMap) -> Option<RateLimit> {
-    static SAID: Once = Once::new();
+    static WARNED: Once = Once::new();
     let limit = parse(headers);
     if limit.is_none() {
-        SAID.call_once(|| {
+        WARNED.call_once(|| {
             tracing::warn!("Ryze's rate headers are missing or make no sense; they are not heeded");
         });
     }
@@ -44,23 +43,23 @@ fn parse(headers: &HeaderMap) -> Option<RateLimit> {
     })
 }
 
-/// How long Ryze wants to be left alone after its 429, from 1 s to 61 s: until the reset, or for its
-/// `Retry-After` where that is longer.
+/// The pause after Ryze's 429, from 1 s to 61 s: the longer of the time to the reset and its
+/// `Retry-After`.
 pub(super) fn pause(headers: &HeaderMap) -> Duration {
     let pause = reset(headers).max(retry_after(headers)).unwrap_or(WINDOW);
-    pause.clamp(SHORTEST_PAUSE, LONGEST_RESET)
+    pause.clamp(MIN_PAUSE, MAX_RESET)
 }
 
-/// The time to the reset alone, at most 61 s. A reset in the past says nothing: a proxy may have
-/// written a `Date` of its own over that of the server whose clock the reset goes by.
+/// The time to the reset, at most 61 s. A reset in the past is ignored: a proxy may have replaced the
+/// `Date` of the server that computed the reset.
 fn reset(headers: &HeaderMap) -> Option<Duration> {
     let reset = text(headers, "x-ratelimit-reset")?.parse().ok()?;
-    let left = Duration::from_secs(reset).checked_sub(date(headers, "date")?)?;
-    Some(left.min(LONGEST_RESET))
+    let remaining = Duration::from_secs(reset).checked_sub(date(headers, "date")?)?;
+    Some(remaining.min(MAX_RESET))
 }
 
-/// `Retry-After` (RFC 9110, 10.2.3) in seconds, or as a time by the answer's own `Date`. Neither zero
-/// nor a time in the past says how long to wait.
+/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date relative to the response's own `Date`. Zero and
+/// dates in the past are ignored.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = text(headers, "retry-after")?.parse();
     let pause = match seconds {
@@ -70,7 +69,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     (!pause.is_zero()).then_some(pause)
 }
 
-/// A header's HTTP date, as Unix time.
+/// An HTTP date as Unix time.
 fn date(headers: &HeaderMap, name: &str) -> Option<Duration> {
     let date = httpdate::parse_http_date(text(headers, name)?).ok()?;
     date.duration_since(SystemTime::UNIX_EPOCH).ok()

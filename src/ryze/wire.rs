@@ -1,5 +1,5 @@
-//! Ryze's words: how settings are written into an update and read out of an answer. The facts are
-//! in the vendor's page "Update privacy". Nothing here knows a connection.
+//! Ryze's wire format: writes the body of an update and reads settings and errors from a response.
+//! Source: Ryze's page "Update privacy".
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::{
     privacy::{Audience, Setting, Settings},
 };
 
-/// Where each setting stands in a body, in the order in which Ryze carries them out.
+/// Section and field of each setting, in the order in which Ryze applies them.
 const FIELDS: [(Setting, &str, &str); Setting::ALL.len()] = [
     (Setting::LastSeen, "visibility", "lastSeen"),
     (Setting::About, "visibility", "status"),
@@ -33,7 +33,7 @@ const NAMES: [&str; FIELDS.len()] = {
     names
 };
 
-const WORDS: [(Audience, &str); 5] = [
+const VALUES: [(Audience, &str); 5] = [
     (Audience::Everyone, "all"),
     (Audience::Contacts, "contacts"),
     (Audience::ContactsExcept, "contact_blacklist"),
@@ -41,21 +41,21 @@ const WORDS: [(Audience, &str); 5] = [
     (Audience::SameAsLastSeen, "match_last_seen"),
 ];
 
-fn word(audience: Audience) -> &'static str {
-    WORDS
+fn value_of(audience: Audience) -> &'static str {
+    VALUES
         .iter()
-        .find_map(|(known, word)| (*known == audience).then_some(*word))
+        .find_map(|(known, value)| (*known == audience).then_some(*value))
         .unwrap_or_default()
 }
 
-/// Whether Ryze applies `one` before `other`: where it fails at `one`, it does not try `other`.
+/// Whether Ryze applies `one` before `other`: if `one` fails, Ryze does not try `other`.
 #[must_use]
 pub fn comes_before(one: Setting, other: Setting) -> bool {
-    let place = |setting| FIELDS.iter().position(|(known, ..)| *known == setting);
-    place(one) < place(other)
+    let position = |setting| FIELDS.iter().position(|(known, ..)| *known == setting);
+    position(one) < position(other)
 }
 
-/// The body of an update: exactly the fields that have a value.
+/// The body of an update, with exactly the fields that have a value.
 #[must_use]
 pub fn update(settings: &Settings) -> Bytes {
     let mut body = String::with_capacity(64);
@@ -72,7 +72,7 @@ pub fn update(settings: &Settings) -> Bytes {
             body.push_str("\":{");
             open = section;
         }
-        for part in ["\"", field, "\":\"", word(audience), "\""] {
+        for part in ["\"", field, "\":\"", value_of(audience), "\""] {
             body.push_str(part);
         }
     }
@@ -80,7 +80,7 @@ pub fn update(settings: &Settings) -> Bytes {
     body.into()
 }
 
-/// The body of an answer that confirms these settings, which are written as in an update.
+/// The body of a response that confirms these settings, which are formatted as in an update.
 #[must_use]
 pub fn confirmation(settings: &[u8]) -> Bytes {
     [br#"{"success":true,"settings":"#, settings, b"}"]
@@ -88,8 +88,8 @@ pub fn confirmation(settings: &[u8]) -> Bytes {
         .into()
 }
 
-/// The settings in an answer that says `success`; `None` if it is anything else. A value that is
-/// not in the vendor's list is left out: unknown, not wrong.
+/// The settings in a response with `success: true`; `None` for any other body. A value that is not in
+/// Ryze's list is omitted, because it is unknown and not an error.
 #[must_use]
 pub fn settings(body: &[u8]) -> Option<Settings> {
     let [success, sections] = json::object(body, ["success", "settings"]).ok()?;
@@ -116,20 +116,20 @@ pub fn settings(body: &[u8]) -> Option<Settings> {
 
 fn audience(value: &RawValue) -> Option<Audience> {
     let text = json::string(value)?;
-    WORDS
+    VALUES
         .iter()
-        .find_map(|(audience, word)| (*word == text).then_some(*audience))
+        .find_map(|(audience, value)| (*value == text).then_some(*audience))
 }
 
-/// The message of an error's envelope, if the body is one.
+/// The message of an error response, if the body is one.
 pub(super) fn message(body: &[u8]) -> Option<Cow<'_, str>> {
     let [error] = json::object(body, ["error"]).ok()?;
     let [message] = json::object(error?.get().as_bytes(), ["message"]).ok()?;
     json::string(message?)
 }
 
-/// The setting that a message of the form `failed to update <field> privacy: <reason>` names, and
-/// the reason. None where the field is not one of [`FIELDS`].
+/// The setting and the reason in a message of the form `failed to update <field> privacy: <reason>`.
+/// `None` if the field is not one of [`FIELDS`].
 pub(super) fn failed_field(message: &str) -> Option<(Setting, &str)> {
     let rest = message.strip_prefix("failed to update ")?;
     let (field, reason) = rest.split_once(" privacy: ")?;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_holds_exactly_the_fields_asked_for() {
+    fn an_update_has_exactly_the_given_fields() {
         use Audience::{Contacts, ContactsExcept, Everyone, Nobody, SameAsLastSeen};
         let cases: [(&[Change], &str); 4] = [
             (

@@ -11,16 +11,16 @@ use super::{
     routes::{self, Call, Matched, Route},
 };
 
-/// Routes calls. `F` is the proxy to the fallback.
+/// Routes calls.
 #[derive(Debug)]
-pub struct Router<F> {
+pub struct Router {
     accounts: Accounts,
-    fallback: Option<F>,
+    has_fallback: bool,
 }
 
 /// The upstream of a call.
-#[derive(Debug)]
-pub enum Destination<'r, F> {
+#[derive(Clone, Copy, Debug)]
+pub enum Destination {
     /// Ryze, for a configured instance.
     Ryze {
         /// Which call.
@@ -28,34 +28,34 @@ pub enum Destination<'r, F> {
         /// Index of the instance in the configuration.
         instance: usize,
     },
-    /// The fallback.
-    Fallback(&'r F),
+    /// The fallback; only if one is configured.
+    Fallback,
 }
 
 /// A routed call.
 #[derive(Debug)]
-pub struct Routed<'r, F> {
+pub struct Routed {
     /// The route that matches its path.
     pub route: Option<&'static Route>,
     /// Index of its instance: if the credentials are right, or if the fallback is to check them.
     pub instance: Option<usize>,
     /// Where it goes, or why it is rejected.
-    pub destination: Result<Destination<'r, F>, Rejection>,
+    pub destination: Result<Destination, Rejection>,
 }
 
-impl<F> Router<F> {
+impl Router {
     /// Routes the calls of these accounts to Ryze and all others to the fallback, if there is one.
-    pub fn new(accounts: Accounts, fallback: Option<F>) -> Self {
-        Self { accounts, fallback }
-    }
-
-    /// The proxy, if a fallback is configured.
-    pub fn fallback(&self) -> Option<&F> {
-        self.fallback.as_ref()
+    #[must_use]
+    pub fn new(accounts: Accounts, has_fallback: bool) -> Self {
+        Self {
+            accounts,
+            has_fallback,
+        }
     }
 
     /// Routes the call with this head, which [`crate::server::validate`] has validated.
-    pub fn route(&self, parts: &Parts) -> Routed<'_, F> {
+    #[must_use]
+    pub fn route(&self, parts: &Parts) -> Routed {
         let path = parts.uri.path();
         let found = Matched::find(path);
         let route = found.as_ref().ok().map(|call| call.route);
@@ -63,13 +63,13 @@ impl<F> Router<F> {
             Ok(call) => self.admit(&call, parts),
             Err(unknown) => Err(unknown),
         };
-        let destination = match (destination, &self.fallback) {
-            (Err(_), Some(fallback)) if !self.keeps(path) => Ok(Destination::Fallback(fallback)),
-            (decided, _) => decided,
+        let destination = match destination {
+            Err(_) if self.has_fallback && !self.keeps(path) => Ok(Destination::Fallback),
+            decided => decided,
         };
         let instance = match &destination {
             Ok(Destination::Ryze { instance, .. }) => Some(*instance),
-            Ok(Destination::Fallback(_)) => routes::id(path).and_then(|id| self.accounts.find(id)),
+            Ok(Destination::Fallback) => routes::id(path).and_then(|id| self.accounts.find(id)),
             Err(_) => None,
         };
         Routed {
@@ -79,11 +79,11 @@ impl<F> Router<F> {
         }
     }
 
-    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination<'_, F>, Rejection> {
+    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination, Rejection> {
         call.check_method(&parts.method)?;
         let instance = self.accounts.admit(call, &parts.headers)?;
-        Ok(match (&call.route.call, &self.fallback) {
-            (Call::Untranslatable { .. }, Some(fallback)) => Destination::Fallback(fallback),
+        Ok(match &call.route.call {
+            Call::Untranslatable { .. } if self.has_fallback => Destination::Fallback,
             _ => Destination::Ryze {
                 route: call.route,
                 instance,

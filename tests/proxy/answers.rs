@@ -1,11 +1,11 @@
-//! What comes back from the old vendor: answers as they are, without what belongs to one connection.
-//! Answers that are broken, or that do not come, belong in `connections.rs`.
+//! Responses of the fallback: forwarded unchanged except for hop-by-hop fields. Invalid and missing
+//! responses are in `connections.rs`.
 
 use super::{After, Meaning, REQUEST, Scene, wire};
 
 const DATE: &str = "Date: Thu, 01 Jan 1970 00:00:00 GMT\n";
 
-/// Checks what becomes of a whole answer; `Via` is added to what is expected.
+/// Asserts how a response is forwarded; adds `Via` to the expected one.
 async fn check(method: &str, answer: &str, after: After, expected: &str) {
     let scene = Scene::answering(&wire(answer), after).await;
     let got = scene.exchange(&REQUEST.replace("GET", method)).await;
@@ -16,7 +16,7 @@ async fn check(method: &str, answer: &str, after: After, expected: &str) {
         Meaning::of(&expected),
         "{method} {answer}"
     );
-    let seen = scene.vendor.seen();
+    let seen = scene.fallback.seen();
     assert_eq!(
         seen.len(),
         1,
@@ -26,7 +26,7 @@ async fn check(method: &str, answer: &str, after: After, expected: &str) {
 }
 
 #[tokio::test]
-async fn an_answer_stays_as_it_is() {
+async fn a_response_is_forwarded_unchanged() {
     let json = "Content-Type: application/json\nContent-Length: 13\n\n{\"error\":\"a\"}";
     let cookies = "Set-Cookie: b=2; Path=/\nX-A: 1\nSet-Cookie: a=1\nX-A:\nContent-Length: 0\n\n";
     let latin = "X-Latin: \u{e7}\u{ff}\nServer: v\nContent-Length: 2\n\n\u{ff}\u{fe}";
@@ -104,7 +104,7 @@ async fn an_answer_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_for_one_connection_is_left_behind() {
+async fn hop_by_hop_fields_are_removed() {
     let rows = [
         "Connection: close\n",
         "Connection: keep-alive, x-hop\nKeep-Alive: timeout=5\nX-Hop: 1\n",
@@ -121,7 +121,7 @@ async fn what_is_for_one_connection_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_body_is_framed_anew_where_it_must_be() {
+async fn a_body_is_reframed_if_necessary() {
     let ok = format!("HTTP/1.1 200 OK\n{DATE}");
     let with = |answer: &str, header: &str| answer.replacen('\n', &format!("\n{header}\n"), 1);
     let chunked = format!("{ok}Transfer-Encoding: chunked\n\n2\nhi\n0\n\n");
@@ -157,7 +157,7 @@ async fn a_body_is_framed_anew_where_it_must_be() {
 }
 
 #[tokio::test]
-async fn older_versions_are_understood_on_either_side() {
+async fn http_1_0_on_either_side() {
     let chunked = "Transfer-Encoding: chunked\n\n2\nhi\n0\n\n";
     let answer = format!("HTTP/1.0 200 OK\n{DATE}\nhi");
     let old = Scene::answering(&wire(&answer), After::Close).await;
@@ -176,7 +176,7 @@ async fn older_versions_are_understood_on_either_side() {
 }
 
 #[tokio::test]
-async fn an_early_hint_is_not_taken_for_the_answer() {
+async fn an_interim_response_is_not_the_final_one() {
     let hints = "HTTP/1.1 103 Early Hints\nLink: </a>\n\nHTTP/1.1 102 Processing\n\n";
     let answer = format!("HTTP/1.1 200 OK\n{DATE}Content-Length: 2\n\nhi");
     check("GET", &format!("{hints}{answer}"), After::Keep, &answer).await;

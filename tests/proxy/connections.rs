@@ -1,5 +1,5 @@
-//! Connections on either side: one serves many calls of both vendors, and where the old vendor gives no
-//! sound answer the gateway gives one of its own. Sound answers belong in `answers.rs`.
+//! Connections on either side: reuse, age, and the gateway's own response if the fallback sends no valid
+//! one. Valid responses are in `answers.rs`.
 
 use std::{
     io,
@@ -23,16 +23,16 @@ use tokio::{
 use zapi_to_ryze::{
     config,
     net::{Connect, MAX_CONNECTION_AGE, Stream},
-    proxy::{self, Fallback},
+    proxy::{self, Proxy},
 };
 
-use super::{After, REQUEST, Scene, VENDORS, bytes, read, wire};
+use super::{After, FALLBACK_RESPONSE, REQUEST, Scene, bytes, read, wire};
 use crate::harness::{Message, Reply, Setup, photo, soon};
 
 const KEPT: &str = "GET /x HTTP/1.1\r\nHost: g\r\n\r\n";
 
 #[tokio::test]
-async fn an_answer_that_is_none() {
+async fn an_invalid_response() {
     let long = "x".repeat(300_000);
     let many = "X: y\n".repeat(1000);
     let answers = [
@@ -58,12 +58,12 @@ async fn an_answer_that_is_none() {
         let reply = scene.gateway.send(REQUEST).await;
         reply.assert_failure(502, "BAD_GATEWAY");
         assert!(reply.text("message").contains("fallback"));
-        assert_eq!(scene.vendor.seen().len(), 1, "a request is sent once");
+        assert_eq!(scene.fallback.seen().len(), 1, "a request is sent once");
     }
 }
 
 #[tokio::test]
-async fn a_vendor_that_cannot_be_reached() {
+async fn an_unreachable_fallback() {
     let setup = Setup {
         fallback: "base_url = \"http://127.0.0.1:1\"".into(),
         ..Setup::default()
@@ -72,68 +72,68 @@ async fn a_vendor_that_cannot_be_reached() {
     let reply = gateway.send(REQUEST).await;
     reply.assert_failure(502, "BAD_GATEWAY");
     let message = reply.text("message");
-    let is_told = message.contains("fallback") && message.contains("nothing was sent");
-    assert!(is_told, "{message}");
+    let names_cause = message.contains("fallback") && message.contains("nothing was sent");
+    assert!(names_cause, "{message}");
 }
 
 #[tokio::test]
-async fn one_connection_serves_calls_of_both_vendors() {
-    let scene = Scene::answering(VENDORS, After::Keep).await;
+async fn one_connection_serves_both_upstreams() {
+    let scene = Scene::answering(FALLBACK_RESPONSE, After::Keep).await;
     let photo = photo("ALL");
     let head = KEPT.replace("GET", "HEAD");
     let calls = [KEPT, &photo, &head, KEPT, &photo, KEPT];
     let statuses = [299, 200, 299, 299, 200, 299];
-    let mut caller = scene.connect().await;
+    let mut client = scene.connect().await;
     for (call, status) in calls.into_iter().zip(statuses) {
-        caller.write_all(call.as_bytes()).await.unwrap();
+        client.write_all(call.as_bytes()).await.unwrap();
         if call == head {
-            // Its answer has a length and no body.
+            // The response to HEAD has a length and no body.
             let mut answer = Vec::new();
             while !answer.ends_with(b"\r\n\r\n") {
-                answer.push(soon(caller.read_u8()).await.unwrap());
+                answer.push(soon(client.read_u8()).await.unwrap());
             }
         } else {
-            assert_eq!(Reply::read(&mut caller).await.status, status);
+            assert_eq!(Reply::read(&mut client).await.status, status);
         }
     }
-    let mut caller = scene.connect().await;
+    let mut client = scene.connect().await;
     let pipelined = calls.concat().replace("HEAD", "GET");
-    caller.write_all(pipelined.as_bytes()).await.unwrap();
+    client.write_all(pipelined.as_bytes()).await.unwrap();
     for status in statuses {
-        assert_eq!(Reply::read(&mut caller).await.status, status);
+        assert_eq!(Reply::read(&mut client).await.status, status);
     }
-    assert_eq!(scene.vendor.seen().len(), 8);
-    assert_eq!(scene.vendor.connections(), 1);
+    assert_eq!(scene.fallback.seen().len(), 8);
+    assert_eq!(scene.fallback.connections(), 1);
     assert_eq!(scene.ryze.seen().len(), 4);
 }
 
 #[tokio::test]
-async fn a_callers_connection_outlives_a_vendors() {
+async fn a_client_connection_outlives_an_upstream_connection() {
     let scene = Scene::answering("junk\n\n", After::Close).await;
-    let mut caller = scene.connect().await;
+    let mut client = scene.connect().await;
     for _ in 0..3 {
-        caller.write_all(KEPT.as_bytes()).await.unwrap();
-        let reply = Reply::read(&mut caller).await;
+        client.write_all(KEPT.as_bytes()).await.unwrap();
+        let reply = Reply::read(&mut client).await;
         reply.assert_failure(502, "BAD_GATEWAY");
-        caller.write_all(&bytes(&photo("ALL"))).await.unwrap();
-        assert!(Reply::read(&mut caller).await.is_success());
+        client.write_all(&bytes(&photo("ALL"))).await.unwrap();
+        assert!(Reply::read(&mut client).await.is_success());
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_the_vendor_closed_is_replaced() {
+async fn a_connection_that_the_fallback_closed_is_replaced() {
     let answer = "HTTP/1.1 200 OK\nContent-Length: 0\n\n";
     let scene = Scene::answering(&wire(answer), After::Close).await;
-    let mut caller = scene.connect().await;
+    let mut client = scene.connect().await;
     for calls in 1..10 {
-        caller.write_all(KEPT.as_bytes()).await.unwrap();
-        let answer = soon(read(&mut caller)).await;
+        client.write_all(KEPT.as_bytes()).await.unwrap();
+        let answer = soon(read(&mut client)).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert_eq!(scene.vendor.connections(), calls);
+        assert_eq!(scene.fallback.connections(), calls);
     }
 }
 
-/// A vendor at the other end of pipes that takes this long over the second half of each body.
+/// A fallback over pipes that pauses before the second half of each body.
 #[derive(Clone)]
 struct Slow {
     pause: Duration,
@@ -157,7 +157,7 @@ impl Connect for Slow {
     }
 }
 
-/// Connections whose peer the system finds dead after a while.
+/// Connections whose peer the system reports as dead after 10 s.
 struct Dying;
 
 struct Read(Pin<Box<Sleep>>);
@@ -180,7 +180,7 @@ impl Connect for Dying {
     }
 }
 
-/// A body that its caller does not send.
+/// A body that its client never sends.
 struct Awaited;
 
 impl Body for Awaited {
@@ -196,11 +196,10 @@ impl Body for Awaited {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_that_died_is_not_blamed_on_a_slow_caller() {
+async fn a_dead_fallback_is_not_reported_as_a_slow_client() {
     let request = Request::post("/x").header("Host", "gateway:1");
-    let answer = fallback(Dying)
-        .forward(request.body(Awaited).unwrap())
-        .await;
+    let request = request.body(Awaited).unwrap();
+    let answer = proxy(Dying).forward(request).await;
     assert!(
         matches!(answer, Err(proxy::Error::Silent)),
         "{:?}",
@@ -208,37 +207,37 @@ async fn a_vendor_that_died_is_not_blamed_on_a_slow_caller() {
     );
 }
 
-fn fallback<C: Connect>(connect: C) -> Fallback<C> {
+fn proxy<C: Connect>(connect: C) -> Proxy<C> {
     let config = config::Fallback {
-        base_url: "http://vendor.test".parse().unwrap(),
+        base_url: "http://fallback.test".parse().unwrap(),
         connect_timeout: Duration::from_secs(3),
         idle_timeout: MAX_CONNECTION_AGE * 2,
         ca_file: None,
     };
-    Fallback::new(&config, connect).unwrap()
+    Proxy::new(&config, connect).unwrap()
 }
 
-/// The addresses of the host may have changed meanwhile.
+/// The addresses of the host may have changed.
 #[tokio::test(start_paused = true)]
 async fn an_old_connection_is_replaced_between_two_calls() {
     let step = Duration::from_secs(2);
     for pause in [Duration::ZERO, MAX_CONNECTION_AGE * 3 / 2] {
-        let vendor = Slow {
+        let fallback = Slow {
             pause,
             connections: Arc::default(),
         };
-        let fallback = fallback(vendor.clone());
+        let proxy = proxy(fallback.clone());
         let begun = Instant::now();
         let mut opened = Vec::new();
         while begun.elapsed() < MAX_CONNECTION_AGE * 4 {
-            let before = vendor.connections.load(Ordering::Relaxed);
+            let before = fallback.connections.load(Ordering::Relaxed);
             let sent = begun.elapsed();
             let request = Request::get("/x").header("Host", "gateway:1");
             let request = request.body(Full::<Bytes>::default()).unwrap();
-            let answer = fallback.forward(request).await.unwrap();
+            let answer = proxy.forward(request).await.unwrap();
             let body = answer.into_body().collect().await.unwrap().to_bytes();
             assert_eq!(body, "12");
-            if vendor.connections.load(Ordering::Relaxed) > before {
+            if fallback.connections.load(Ordering::Relaxed) > before {
                 opened.push(sent);
             }
             sleep(step).await;

@@ -1,24 +1,26 @@
-//! The head of a request on its way to the old vendor: what stays byte for byte, what belongs to one
-//! connection and is left behind, and which requests are not passed on.
+//! Heads of forwarded requests: which fields are unchanged, which are removed, and which requests are
+//! not forwarded.
 
 use super::{Meaning, Scene, bytes, wire};
 use crate::harness::Setup;
 
-/// Checks what becomes of the headers of a request; `host` and `via` are added to those that are
-/// expected.
+/// Asserts how the headers of a request are forwarded; adds `host` and `via` to the expected ones.
 async fn check(cases: &[(&str, &str)]) {
     let scene = Scene::start(Setup::default()).await;
     for (sent, expected) in cases {
         let request = wire(&format!("POST /x HTTP/1.1\nHost: gateway\n{sent}\n"));
         let seen = scene.passed_on(&request).await;
-        let own = format!("host: {}\nvia: 1.1 zapi-to-ryze\n", scene.vendor.authority);
+        let own = format!(
+            "host: {}\nvia: 1.1 zapi-to-ryze\n",
+            scene.fallback.authority
+        );
         let expected = wire(&format!("POST /x HTTP/1.1\n{expected}{own}\n"));
         assert_eq!(Meaning::of(&seen), Meaning::of(&expected), "{sent}");
     }
 }
 
 #[tokio::test]
-async fn headers_stay_as_they_are_and_none_is_added() {
+async fn end_to_end_fields_are_forwarded_unchanged() {
     let untouched = [
         "",
         "Client-Token: F1\nAuthorization: Bearer a, b\n",
@@ -37,7 +39,7 @@ async fn headers_stay_as_they_are_and_none_is_added() {
 }
 
 #[tokio::test]
-async fn what_is_for_one_connection_is_left_behind() {
+async fn hop_by_hop_fields_are_removed() {
     check(&[
         ("Keep-Alive: timeout=5\nProxy-Connection: keep-alive\n", ""),
         (
@@ -75,7 +77,7 @@ async fn what_is_for_one_connection_is_left_behind() {
 }
 
 #[tokio::test]
-async fn whether_trailers_are_taken_goes_on() {
+async fn te_trailers_is_forwarded() {
     let taken = "TE: trailers\nConnection: te\n";
     check(&[
         ("TE: trailers\nConnection: TE\n", taken),
@@ -87,7 +89,7 @@ async fn whether_trailers_are_taken_goes_on() {
 }
 
 #[tokio::test]
-async fn the_gateway_is_the_last_in_via() {
+async fn the_gateway_appends_itself_to_via() {
     let scene = Scene::start(Setup::default()).await;
     let rows = [
         ("1.1", "", "Via: 1.1 zapi-to-ryze\n"),
@@ -106,13 +108,13 @@ async fn the_gateway_is_the_last_in_via() {
     for (version, sent, expected) in rows {
         let request = wire(&format!("GET /x HTTP/{version}\nHost: gateway\n{sent}\n"));
         let seen = scene.passed_on(&request).await;
-        let host = &scene.vendor.authority;
+        let host = &scene.fallback.authority;
         let expected = wire(&format!("GET /x HTTP/1.1\nHost: {host}\n{expected}\n"));
         assert_eq!(Meaning::of(&seen), Meaning::of(&expected), "{sent}");
     }
     let seen = scene.passed_on("GET /x HTTP/1.0\r\n\r\n").await;
     assert!(
-        seen.contains(&scene.vendor.authority),
+        seen.contains(&scene.fallback.authority),
         "without a host: {seen}"
     );
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -122,7 +124,7 @@ async fn the_gateway_is_the_last_in_via() {
 }
 
 #[tokio::test]
-async fn forwards_are_counted_down_for_options_alone() {
+async fn max_forwards_is_decremented_for_options_only() {
     let scene = Scene::start(Setup::default()).await;
     let rows = [
         ("OPTIONS", "1", "0"),
@@ -144,7 +146,7 @@ async fn forwards_are_counted_down_for_options_alone() {
 }
 
 #[tokio::test]
-async fn what_is_not_passed_on() {
+async fn requests_that_are_not_forwarded() {
     let get = |headers: &str| wire(&format!("GET /x HTTP/1.1\nHost: g\n{headers}\n"));
     let line = |line: &str| format!("{line} HTTP/1.1\r\nHost: g\r\n\r\n");
     let (bad, wrong_method) = ("BAD_REQUEST", "METHOD_NOT_ALLOWED");
@@ -180,10 +182,10 @@ async fn what_is_not_passed_on() {
         println!("{request}");
         let reply = scene.gateway.send(bytes(&request)).await;
         reply.assert_failure(status, error);
-        let is_told = reply
+        let has_allow = reply
             .header("allow")
             .is_some_and(|allow| allow.contains("PATCH"));
-        assert_eq!(is_told, status == 405, "{:?}", reply.message);
+        assert_eq!(has_allow, status == 405, "{:?}", reply.message);
     }
-    assert_eq!(scene.vendor.seen(), [""; 0]);
+    assert_eq!(scene.fallback.seen(), [""; 0]);
 }

@@ -1,19 +1,18 @@
-//! What is told of a request that is passed on, and what is not: neither its path, nor a token, nor a
-//! phone number, of whichever vendor.
+//! Log entries of forwarded requests: neither path nor token nor phone number is logged.
 
 use serde_json::{Value, json};
 
-use super::{After, Vendor, bytes};
+use super::{After, Fallback, bytes};
 use crate::{
     harness::Setup,
     process::{Process, request_lines, send},
 };
 
-/// No other text has this in it.
+/// Occurs in no other text.
 const PLANTED: &str = "planted5544990001111";
 
 #[tokio::test]
-async fn a_request_is_told_of_by_its_template() {
+async fn a_request_is_logged_by_its_route_template() {
     let answer = format!(
         "HTTP/1.1 299 {PLANTED}\r\nX-Echo: {PLANTED}\r\nContent-Length: 20\r\n\r\n{PLANTED}"
     );
@@ -31,9 +30,9 @@ async fn a_request_is_told_of_by_its_template() {
     let broken = format!("HTTP/1.1 200 OK\r\nX {PLANTED}\r\n\r\n");
     let refused = format!("{PLANTED}\r\n\r\n");
     for (answer, status) in [(answer, 299), (broken, 502), (refused, 502)] {
-        let vendor = Vendor::start(&answer, After::Close).await;
+        let fallback = Fallback::start(&answer, After::Close).await;
         let setup = Setup {
-            fallback: format!("base_url = \"http://{}/{PLANTED}\"", vendor.authority),
+            fallback: format!("base_url = \"http://{}/{PLANTED}\"", fallback.authority),
             server: "[log]\nlevel = \"trace\"",
             ..Setup::default()
         };
@@ -49,12 +48,12 @@ async fn a_request_is_told_of_by_its_template() {
         let ended = gateway.ended().await;
         assert_eq!(ended.code, Some(0));
         assert!(!ended.stderr.contains(PLANTED), "{}", ended.stderr);
-        let told: Vec<Value> = request_lines(&ended.stderr)
+        let entries: Vec<Value> = request_lines(&ended.stderr)
             .into_iter()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        assert_eq!(told.len(), rows.len(), "{}", ended.stderr);
-        for (line, (_, route)) in told.iter().zip(rows) {
+        assert_eq!(entries.len(), rows.len(), "{}", ended.stderr);
+        for (line, (_, route)) in entries.iter().zip(rows) {
             let fields = ["route", "instance", "status", "ended_by"].map(|key| &line[key]);
             assert_eq!(
                 fields,

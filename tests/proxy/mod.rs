@@ -1,8 +1,9 @@
-//! What is passed on to the old vendor, byte for byte. `routing` is about which calls are, `refusals`
-//! about which must not be, `heads` and `targets` about the head of a request on its way, `answers`
-//! about what comes back, `connections` about the sockets on either side, `log` about what is told of
-//! it. `bodies` is about bodies, time limits and what becomes of connections. Here is what they are made with: a vendor that
-//! remembers what it was sent, and messages compared as RFC 9110 does.
+//! The proxy to the fallback, byte for byte over sockets.
+//!
+//! `routing`: calls that are forwarded. `refusals`: calls that must not be. `heads`, `targets`: request
+//! heads. `answers`: responses. `connections`: connections on either side. `log`: log entries. `bodies`:
+//! bodies, time limits and aborts. This file has a fallback that records requests, and messages that are
+//! compared by RFC 9110's rules.
 
 mod answers;
 mod bodies;
@@ -26,29 +27,29 @@ use tokio::{
 
 use crate::harness::{Gateway, Setup, Upstream, confirms, soon};
 
-/// An answer that only the vendor gives.
-const VENDORS: &str = "HTTP/1.1 299 Vendor\r\nContent-Length: 6\r\n\r\nvendor";
-/// Where the calls of the configured instance are.
+/// A response that only the fallback sends.
+const FALLBACK_RESPONSE: &str = "HTTP/1.1 299 Vendor\r\nContent-Length: 6\r\n\r\nvendor";
+/// The path of the configured instance.
 const OF_I1: &str = "/instances/I1/token/T1";
-/// A request that is not translated, and the last on its connection.
+/// A request that is forwarded and closes its connection.
 const REQUEST: &str = "GET /x HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n";
 
-/// An old vendor that answers every request in the same way.
-struct Vendor {
+/// A fallback that sends the same response to every request.
+struct Fallback {
     authority: String,
     seen: Arc<Mutex<Vec<String>>>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
-/// What becomes of a connection on which a request was answered.
+/// Whether the fallback keeps a connection open after a response.
 #[derive(Clone, Copy)]
 enum After {
     Keep,
     Close,
 }
 
-impl Vendor {
+impl Fallback {
     async fn start(answer: &str, after: After) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = socket.local_addr().unwrap().to_string();
@@ -71,18 +72,18 @@ impl Vendor {
         }
     }
 
-    /// The requests that arrived so far, each as it came.
+    /// The requests received so far, byte for byte.
     fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The connections that were opened so far.
+    /// The number of connections accepted so far.
     fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Vendor {
+impl Drop for Fallback {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -105,7 +106,7 @@ async fn serve(
             answer.truncate(end.map_or(0, |end| end + 4));
         }
         seen.lock().unwrap().push(request);
-        // The gateway may have hung up on an answer that is too much.
+        // The gateway may have closed the connection because the response is too large.
         let _ = stream.write_all(&answer).await;
         if let After::Close = after {
             return;
@@ -113,36 +114,36 @@ async fn serve(
     }
 }
 
-/// A gateway between its two vendors.
+/// A gateway with its two upstreams.
 struct Scene {
     gateway: Gateway,
     ryze: Upstream,
-    vendor: Vendor,
+    fallback: Fallback,
 }
 
 impl Scene {
-    /// With a vendor that can be told by its answers.
+    /// With a fallback whose responses are recognizable.
     async fn start(setup: Setup) -> Self {
-        let vendor = Vendor::start(VENDORS, After::Keep).await;
-        Self::with(setup, confirming().await, vendor, "").await
+        let fallback = Fallback::start(FALLBACK_RESPONSE, After::Keep).await;
+        Self::with(setup, confirming().await, fallback, "").await
     }
 
-    /// With a vendor that gives this answer.
+    /// With a fallback that sends this response.
     async fn answering(answer: &str, after: After) -> Self {
-        let vendor = Vendor::start(answer, after).await;
-        Self::with(Setup::default(), confirming().await, vendor, "").await
+        let fallback = Fallback::start(answer, after).await;
+        Self::with(Setup::default(), confirming().await, fallback, "").await
     }
 
-    /// With these vendors, and a path in the base URL of the old one.
-    async fn with(setup: Setup, ryze: Upstream, vendor: Vendor, path: &str) -> Self {
+    /// With these upstreams, and a path in the base URL of the fallback.
+    async fn with(setup: Setup, ryze: Upstream, fallback: Fallback, path: &str) -> Self {
         let setup = Setup {
-            fallback: format!("base_url = \"http://{}{path}\"", vendor.authority),
+            fallback: format!("base_url = \"http://{}{path}\"", fallback.authority),
             ..setup
         };
         Self {
             gateway: setup.start(&ryze.base_url).await,
             ryze,
-            vendor,
+            fallback,
         }
     }
 
@@ -150,26 +151,26 @@ impl Scene {
         TcpStream::connect(self.gateway.address).await.unwrap()
     }
 
-    /// Sends a request on a connection of its own and reads one answer.
+    /// Sends a request on a new connection and reads one response.
     async fn send(&self, request: &str) -> String {
-        let mut caller = self.connect().await;
-        caller.write_all(&bytes(request)).await.unwrap();
-        soon(read(&mut caller)).await
+        let mut client = self.connect().await;
+        client.write_all(&bytes(request)).await.unwrap();
+        soon(read(&mut client)).await
     }
 
-    /// What the vendor sees of a request.
+    /// Sends a request and returns it as the fallback received it.
     async fn passed_on(&self, request: &str) -> String {
         let answer = self.send(request).await;
         assert!(answer.contains(" 299 Vendor\r\n"), "{request}: {answer}");
-        self.vendor.seen().pop().unwrap()
+        self.fallback.seen().pop().unwrap()
     }
 
-    /// Sends a request with which the connection is to end, and reads all that comes.
+    /// Sends a request that closes its connection and reads until the end.
     async fn exchange(&self, request: &str) -> String {
-        let mut caller = self.connect().await;
-        caller.write_all(&bytes(request)).await.unwrap();
+        let mut client = self.connect().await;
+        client.write_all(&bytes(request)).await.unwrap();
         let mut answer = Vec::new();
-        soon(caller.read_to_end(&mut answer)).await.unwrap();
+        soon(client.read_to_end(&mut answer)).await.unwrap();
         answer.into_iter().map(char::from).collect()
     }
 }
@@ -184,7 +185,8 @@ fn call(method: &str, target: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// Reads one message, each byte as the character of that number; what there is where the stream ends.
+/// Reads one message, each byte as the character of that number. At the end of the stream, returns what
+/// was read.
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut message = String::new();
     while !is_whole(&message) {
@@ -209,18 +211,18 @@ fn is_whole(message: &str) -> bool {
     body.len() >= length
 }
 
-/// The bytes of characters that each stand for one.
+/// The inverse of [`read`]: one byte for each character.
 fn bytes(text: &str) -> Vec<u8> {
     let byte = |character| u8::try_from(character).unwrap();
     text.chars().map(byte).collect()
 }
 
-/// A text whose lines end as HTTP wants it.
+/// The text with CRLF line ends.
 fn wire(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
-/// A message in what it means: names of headers have no case, and only those of one name an order.
+/// A message, normalized: header names are case-insensitive, and only fields of one name have an order.
 #[derive(Debug, PartialEq)]
 struct Meaning {
     first_line: String,
@@ -236,7 +238,7 @@ impl Meaning {
         let mut headers: Vec<_> = lines
             .map(|line| line.split_once(':').expect(line))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-            // One that the gateway made is new each time.
+            // An id that the gateway generated is random.
             .filter(|(name, id)| name != "x-request-id" || id.len() != 32)
             .collect();
         headers.sort_by(|(one, _), (other, _)| one.cmp(other));

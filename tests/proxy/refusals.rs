@@ -1,11 +1,11 @@
-//! Calls of a configured instance that the old vendor must not see: what is wrong with them is said
-//! here. Which calls are the vendor's belongs in `routing.rs`.
+//! Invalid calls of a configured instance, which the gateway rejects and never forwards. `routing.rs` has
+//! the calls that are forwarded.
 
-use super::{After, OF_I1, Scene, VENDORS, Vendor, call};
+use super::{After, FALLBACK_RESPONSE, Fallback, OF_I1, Scene, call};
 use crate::harness::{Reply, Setup, Step, Upstream, photo, post, refuses};
 
-/// Checks that each request is answered by the gateway, and reaches neither vendor.
-async fn stays(setup: Setup, cases: &[(String, u16, &str)]) -> Vec<Reply> {
+/// Asserts that the gateway rejects each request and that it reaches neither upstream.
+async fn are_rejected(setup: Setup, cases: &[(String, u16, &str)]) -> Vec<Reply> {
     let scene = Scene::start(setup).await;
     let mut replies = Vec::new();
     for (request, status, error) in cases {
@@ -14,13 +14,13 @@ async fn stays(setup: Setup, cases: &[(String, u16, &str)]) -> Vec<Reply> {
         reply.assert_failure(*status, error);
         replies.push(reply);
     }
-    assert_eq!(scene.vendor.seen(), [""; 0]);
+    assert_eq!(scene.fallback.seen(), [""; 0]);
     assert_eq!(scene.ryze.seen(), []);
     replies
 }
 
 #[tokio::test]
-async fn a_refused_call_of_a_configured_instance_stays() {
+async fn an_invalid_call_of_a_configured_instance_is_not_forwarded() {
     let of_i1 = |method: &str, below: &str| call(method, &format!("{OF_I1}/privacy{below}"));
     let unsure = |headers: &str| photo("ALL").replace("Host: gateway\r\n", headers);
     let list = r#"{"visualizationType":"CONTACT_BLACKLIST","contactsBlacklist":[{"action":"add","phone":"5544"}]}"#;
@@ -67,7 +67,7 @@ async fn a_refused_call_of_a_configured_instance_stays() {
         (unsure(""), 400, bad),
         (unsure("Host: a\r\nHost: a\r\n"), 400, bad),
     ];
-    stays(Setup::default(), &cases).await;
+    are_rejected(Setup::default(), &cases).await;
     let setup = Setup {
         instance: "client_token = \"C1\"",
         ..Setup::default()
@@ -78,11 +78,11 @@ async fn a_refused_call_of_a_configured_instance_stays() {
         of_i1("GET", "/disallowed-contacts"),
     ];
     let missing = calls.map(|call| (call, 403, "Client-Token null not allowed"));
-    stays(setup, &missing).await;
+    are_rejected(setup, &missing).await;
 }
 
 #[tokio::test]
-async fn a_mistyped_path_about_privacy_stays_however_it_is_written() {
+async fn a_mistyped_privacy_path_is_not_forwarded_in_any_spelling() {
     let of_i1 = [
         "/privacy/typo",
         "/privacy/",
@@ -127,20 +127,20 @@ async fn a_mistyped_path_about_privacy_stays_however_it_is_written() {
         .chain(whole)
         .map(|target| (call("POST", &target), 404, "NOT_FOUND"))
         .collect();
-    stays(Setup::default(), &cases).await;
+    are_rejected(Setup::default(), &cases).await;
     let mistaken = call("POST", &format!("{OF_I1}/privacy/photo-visualization"));
-    let replies = stays(Setup::default(), &[(mistaken, 404, "NOT_FOUND")]).await;
+    let replies = are_rejected(Setup::default(), &[(mistaken, 404, "NOT_FOUND")]).await;
     assert!(replies[0].text("message").contains("use /privacy/photo"));
 }
 
 #[tokio::test]
-async fn a_translated_call_never_falls_back() {
+async fn a_translated_call_is_never_forwarded() {
     let brief = Setup {
         server: "deadline = \"1s\"",
         ..Setup::default()
     };
     let failures = [
-        (Step::Send(VENDORS.into()), 502),
+        (Step::Send(FALLBACK_RESPONSE.into()), 502),
         (refuses(500, "broken"), 502),
         (refuses(404, "Instance not found"), 424),
         (refuses(429, "Rate limit exceeded. Try again later."), 429),
@@ -149,16 +149,16 @@ async fn a_translated_call_never_falls_back() {
     ];
     for (step, status) in failures {
         println!("{step:?}");
-        let vendor = Vendor::start(VENDORS, After::Keep).await;
+        let fallback = Fallback::start(FALLBACK_RESPONSE, After::Keep).await;
         let ryze = Upstream::start(step).await;
-        let scene = Scene::with(brief.clone(), ryze, vendor, "").await;
+        let scene = Scene::with(brief.clone(), ryze, fallback, "").await;
         assert_eq!(scene.gateway.set_photo("ALL").await.status, status);
         assert!(!scene.ryze.seen().is_empty());
-        assert_eq!(scene.vendor.seen(), [""; 0]);
+        assert_eq!(scene.fallback.seen(), [""; 0]);
     }
-    let vendor = Vendor::start(VENDORS, After::Keep).await;
+    let fallback = Fallback::start(FALLBACK_RESPONSE, After::Keep).await;
     let setup = Setup {
-        fallback: format!("base_url = \"http://{}\"", vendor.authority),
+        fallback: format!("base_url = \"http://{}\"", fallback.authority),
         ..brief
     };
     let gateway = setup.start("http://127.0.0.1:1").await;
@@ -166,5 +166,5 @@ async fn a_translated_call_never_falls_back() {
         .set_photo("ALL")
         .await
         .assert_failure(502, "BAD_GATEWAY");
-    assert_eq!(vendor.seen(), [""; 0]);
+    assert_eq!(fallback.seen(), [""; 0]);
 }

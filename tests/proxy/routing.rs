@@ -1,11 +1,11 @@
-//! Which calls the old vendor answers, with nothing for Ryze to do. Those that it must not see belong
-//! in `refusals.rs`, how a call looks when it arrives in `heads.rs`.
+//! Calls that are forwarded to the fallback without a request to Ryze. `refusals.rs` has those that must
+//! not be.
 
 use super::{OF_I1, Scene, call};
 use crate::harness::{Setup, Step, Upstream};
 
-/// Calls that are the old vendor's where there is one, and their status where there is none.
-fn elsewhere() -> Vec<(String, u16)> {
+/// Calls that are forwarded if there is a fallback, and their status if there is none.
+fn forwarded() -> Vec<(String, u16)> {
     let of = |method: &str, below: &str, status| (call(method, below), status);
     let of_i1 = |method, below: &str| of(method, &format!("{OF_I1}{below}"), 404);
     let of_other =
@@ -34,15 +34,15 @@ fn elsewhere() -> Vec<(String, u16)> {
 }
 
 #[tokio::test]
-async fn what_is_not_translated_is_the_vendors() {
+async fn untranslated_calls_are_forwarded() {
     let scene = Scene::start(Setup::default()).await;
-    for (number, (request, _)) in elsewhere().iter().enumerate() {
+    for (number, (request, _)) in forwarded().iter().enumerate() {
         let answer = scene.send(request).await;
         assert!(
             answer.starts_with("HTTP/1.1 299 Vendor\r\n"),
             "{request}: {answer}"
         );
-        let seen = scene.vendor.seen();
+        let seen = scene.fallback.seen();
         assert_eq!(seen.len(), number + 1, "{request}");
         let line = |message: &str| message.lines().next().unwrap().to_owned();
         assert_eq!(line(&seen[number]), line(request));
@@ -51,17 +51,17 @@ async fn what_is_not_translated_is_the_vendors() {
 }
 
 #[tokio::test]
-async fn without_a_vendor_it_is_refused() {
+async fn without_a_fallback_they_are_rejected() {
     let ryze = Upstream::start(Step::Hang).await;
     let gateway = Setup::default().start(&ryze.base_url).await;
-    for (request, status) in elsewhere() {
+    for (request, status) in forwarded() {
         assert_eq!(gateway.send(&request).await.status, status, "{request}");
     }
     assert_eq!(ryze.seen(), []);
 }
 
 #[tokio::test]
-async fn what_ryze_has_no_call_for_is_the_vendors_once_the_caller_is_known() {
+async fn calls_without_a_counterpart_are_forwarded_after_authentication() {
     let setup = Setup {
         instance: "client_token = \"C1\"",
         ..Setup::default()
@@ -77,7 +77,7 @@ async fn what_ryze_has_no_call_for_is_the_vendors_once_the_caller_is_known() {
         let request =
             call(method, &target).replace("Host: g\r\n", "Host: g\r\nClient-Token: C1\r\n");
         assert_eq!(scene.gateway.send(&request).await.status, 299);
-        let seen = scene.vendor.seen().pop().unwrap();
+        let seen = scene.fallback.seen().pop().unwrap();
         assert!(
             seen.starts_with(&format!("{method} {target} HTTP/1.1\r\n")),
             "{seen}"
@@ -88,7 +88,7 @@ async fn what_ryze_has_no_call_for_is_the_vendors_once_the_caller_is_known() {
 }
 
 #[tokio::test]
-async fn a_call_of_the_vendors_costs_no_budget() {
+async fn a_forwarded_call_uses_no_budget() {
     let setup = Setup {
         budget: "requests_per_minute = 1\nmax_wait = \"1s\"",
         ..Setup::default()
@@ -105,6 +105,6 @@ async fn a_call_of_the_vendors_costs_no_budget() {
     assert!(scene.gateway.set_photo("ALL").await.is_success());
     assert_eq!(scene.gateway.set_photo("ALL").await.status, 429);
     forward().await;
-    assert_eq!(scene.vendor.seen().len(), 40);
+    assert_eq!(scene.fallback.seen().len(), 40);
     assert_eq!(scene.ryze.seen().len(), 1);
 }

@@ -1,5 +1,4 @@
-//! The first line of a request on its way to the old vendor, and the host that it is for. Other headers
-//! belong in `heads.rs`.
+//! Request line and `Host` of forwarded requests. Other fields are in `heads.rs`.
 
 use std::io;
 
@@ -10,19 +9,19 @@ use tokio::net::TcpStream;
 use zapi_to_ryze::{
     config,
     net::{Connect, Stream},
-    proxy::Fallback,
+    proxy::Proxy,
 };
 
-use super::{After, Meaning, Scene, VENDORS, Vendor, confirming};
+use super::{After, FALLBACK_RESPONSE, Fallback, Meaning, Scene, confirming};
 use crate::harness::{PATIENCE, Setup};
 
 async fn scene(path: &str) -> Scene {
-    let vendor = Vendor::start(VENDORS, After::Keep).await;
-    Scene::with(Setup::default(), confirming().await, vendor, path).await
+    let fallback = Fallback::start(FALLBACK_RESPONSE, After::Keep).await;
+    Scene::with(Setup::default(), confirming().await, fallback, path).await
 }
 
 #[tokio::test]
-async fn a_target_stays_byte_for_byte() {
+async fn a_target_is_forwarded_byte_for_byte() {
     let targets = [
         "/",
         "//",
@@ -49,7 +48,7 @@ async fn a_target_stays_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn of_an_absolute_target_the_path_and_the_query_go_on() {
+async fn path_and_query_of_an_absolute_target_are_forwarded() {
     let targets = [
         ("http://api.z-api.io", "/"),
         ("http://api.z-api.io/", "/"),
@@ -64,7 +63,7 @@ async fn of_an_absolute_target_the_path_and_the_query_go_on() {
             let seen = scene.passed_on(&request).await;
             let own = format!(
                 "host: {}\r\nvia: 1.1 zapi-to-ryze\r\n\r\n",
-                scene.vendor.authority
+                scene.fallback.authority
             );
             let expected = format!("GET {path}{expected} HTTP/1.1\r\n{own}");
             assert_eq!(Meaning::of(&seen), Meaning::of(&expected), "{target}");
@@ -73,7 +72,7 @@ async fn of_an_absolute_target_the_path_and_the_query_go_on() {
 }
 
 #[tokio::test]
-async fn a_method_stays_as_it_is() {
+async fn a_method_is_forwarded_unchanged() {
     let scene = scene("").await;
     for method in [
         "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get", "M-SEARCH",
@@ -88,7 +87,7 @@ async fn a_method_stays_as_it_is() {
     }
 }
 
-/// Whatever the URL says, the vendor is here.
+/// Connects to this address, whatever the URL.
 struct Here(String);
 
 impl Connect for Here {
@@ -98,7 +97,7 @@ impl Connect for Here {
 }
 
 #[tokio::test]
-async fn the_host_is_that_of_the_base_url() {
+async fn the_host_is_taken_from_the_base_url() {
     let urls = [
         ("https://api.z-api.io", "api.z-api.io"),
         ("http://api.z-api.io/v1", "api.z-api.io"),
@@ -106,7 +105,7 @@ async fn the_host_is_that_of_the_base_url() {
         ("https://api.z-api.io:443", "api.z-api.io:443"),
         ("http://[::1]", "[::1]"),
     ];
-    let vendor = Vendor::start(VENDORS, After::Keep).await;
+    let fallback = Fallback::start(FALLBACK_RESPONSE, After::Keep).await;
     for (url, host) in urls {
         let config = config::Fallback {
             base_url: url.parse().unwrap(),
@@ -114,11 +113,11 @@ async fn the_host_is_that_of_the_base_url() {
             idle_timeout: PATIENCE,
             ca_file: None,
         };
-        let fallback = Fallback::new(&config, Here(vendor.authority.clone())).unwrap();
+        let proxy = Proxy::new(&config, Here(fallback.authority.clone())).unwrap();
         let request = Request::get("/x").header("Host", "gateway:1");
         let request = request.body(Full::<Bytes>::default()).unwrap();
-        assert_eq!(fallback.forward(request).await.unwrap().status(), 299);
-        let seen = vendor.seen().pop().unwrap();
+        assert_eq!(proxy.forward(request).await.unwrap().status(), 299);
+        let seen = fallback.seen().pop().unwrap();
         assert!(seen.contains(&format!("\r\nhost: {host}\r\n")), "{seen}");
     }
 }

@@ -1,5 +1,5 @@
-//! Bodies that break: who hangs up on one side is hung up on at the other, and what is not whole is
-//! never made to look whole.
+//! Aborted bodies: a connection that closes on one side is closed on the other, and an incomplete body
+//! is never forwarded as complete.
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -7,62 +7,61 @@ use super::{FRAMINGS, GET, Proxy};
 use crate::harness::{Reply, soon};
 
 #[tokio::test]
-async fn a_caller_that_leaves_before_the_answer() {
+async fn a_client_that_disconnects_before_the_response() {
     let proxy = Proxy::start().await;
-    let (caller, mut vendor, _) = proxy.asked(GET).await;
-    drop(caller);
-    vendor.ends().await;
+    let (client, mut fallback, _) = proxy.asked(GET).await;
+    drop(client);
+    fallback.ends().await;
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_in_the_middle_of_its_upload() {
+async fn a_client_that_disconnects_during_its_upload() {
     let proxy = Proxy::start().await;
     for with_reset in [false, true] {
         for framing in FRAMINGS {
-            let (mut caller, mut vendor, _) = proxy.asked(framing.request("POST")).await;
-            caller.send(framing.pieces[0]).await;
-            vendor.receives(framing.pieces[0]).await;
+            let (mut client, mut fallback, _) = proxy.asked(framing.request("POST")).await;
+            client.send(framing.pieces[0]).await;
+            fallback.receives(framing.pieces[0]).await;
             if with_reset {
-                caller.reset();
+                client.reset();
             } else {
-                drop(caller);
+                drop(client);
             }
-            vendor.ends().await;
+            fallback.ends().await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_in_the_middle_of_its_download() {
+async fn a_client_that_disconnects_during_its_download() {
     let proxy = Proxy::start().await;
     for framing in FRAMINGS {
-        let (mut caller, mut vendor, _) = proxy.asked(GET).await;
-        vendor.send(framing.answer() + framing.pieces[0]).await;
-        caller.head().await;
-        caller.receives(framing.pieces[0]).await;
-        drop(caller);
-        vendor.ends().await;
+        let (mut client, mut fallback, _) = proxy.asked(GET).await;
+        fallback.send(framing.answer() + framing.pieces[0]).await;
+        client.head().await;
+        client.receives(framing.pieces[0]).await;
+        drop(client);
+        fallback.ends().await;
     }
 }
 
-/// As above, with buffers full of what the caller did not read.
 #[tokio::test]
-async fn a_caller_that_leaves_before_a_long_answer_is_read() {
+async fn a_client_that_disconnects_with_full_buffers() {
     let proxy = Proxy::start().await;
-    let (mut caller, mut vendor, _) = proxy.asked(GET).await;
-    vendor
+    let (mut client, mut fallback, _) = proxy.asked(GET).await;
+    fallback
         .send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         .await;
-    caller.head().await;
+    client.head().await;
     let sends =
-        tokio::spawn(async move { while vendor.0.write_all(&[b'x'; 65536]).await.is_ok() {} });
-    caller.receives("xxxxx").await;
-    drop(caller);
+        tokio::spawn(async move { while fallback.0.write_all(&[b'x'; 65536]).await.is_ok() {} });
+    client.receives("xxxxx").await;
+    drop(client);
     soon(sends).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_request_whose_body_is_broken() {
+async fn a_request_with_an_invalid_body() {
     let proxy = Proxy::start().await;
     let [length, chunked] = FRAMINGS;
     let cases = [
@@ -74,16 +73,16 @@ async fn a_request_whose_body_is_broken() {
         (&length, "", true),
     ];
     for (framing, broken, ends) in cases {
-        let (mut caller, mut vendor, _) = proxy.asked(framing.request("POST")).await;
-        caller.send(framing.pieces[0]).await;
-        vendor.receives(framing.pieces[0]).await;
-        caller.send(broken).await;
+        let (mut client, mut fallback, _) = proxy.asked(framing.request("POST")).await;
+        client.send(framing.pieces[0]).await;
+        fallback.receives(framing.pieces[0]).await;
+        client.send(broken).await;
         if ends {
-            caller.0.shutdown().await.unwrap();
+            client.0.shutdown().await.unwrap();
         }
-        let (arrived, _) = vendor.rest().await;
+        let (arrived, _) = fallback.rest().await;
         assert!(!arrived.contains("0\r\n"), "{broken:?}: {arrived:?}");
-        let (answer, _) = caller.rest().await;
+        let (answer, _) = client.rest().await;
         assert!(
             answer.starts_with("HTTP/1.1 400 "),
             "{broken:?}: {answer:?}"
@@ -93,62 +92,62 @@ async fn a_request_whose_body_is_broken() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_body_is_broken() {
+async fn a_response_with_an_invalid_body() {
     let proxy = Proxy::start().await;
     for framing in FRAMINGS {
         for with_reset in [false, true] {
-            let (mut caller, mut vendor, _) = proxy.asked(GET).await;
-            vendor.send(framing.answer() + framing.pieces[0]).await;
-            assert_eq!(caller.answer().await.status, 200);
-            caller.receives(framing.pieces[0]).await;
+            let (mut client, mut fallback, _) = proxy.asked(GET).await;
+            fallback.send(framing.answer() + framing.pieces[0]).await;
+            assert_eq!(client.answer().await.status, 200);
+            client.receives(framing.pieces[0]).await;
             if with_reset {
-                vendor.reset();
+                fallback.reset();
             } else {
-                drop(vendor);
+                drop(fallback);
             }
-            caller.ends().await;
+            client.ends().await;
         }
     }
     let [_, chunked] = FRAMINGS;
-    let (mut caller, mut vendor, _) = proxy.asked(GET).await;
-    vendor.send(chunked.answer()).await;
-    assert_eq!(caller.answer().await.status, 200);
-    vendor.send("zz\r\n").await;
-    caller.ends().await;
-    vendor.ends().await;
+    let (mut client, mut fallback, _) = proxy.asked(GET).await;
+    fallback.send(chunked.answer()).await;
+    assert_eq!(client.answer().await.status, 200);
+    fallback.send("zz\r\n").await;
+    client.ends().await;
+    fallback.ends().await;
 }
 
 #[tokio::test]
-async fn a_vendor_that_leaves_in_the_middle_of_an_upload() {
+async fn a_fallback_that_disconnects_during_an_upload() {
     let proxy = Proxy::start().await;
     for framing in FRAMINGS {
         for with_reset in [false, true] {
-            let (mut caller, mut vendor, _) = proxy.asked(framing.request("POST")).await;
-            caller.send(framing.pieces[0]).await;
-            vendor.receives(framing.pieces[0]).await;
+            let (mut client, mut fallback, _) = proxy.asked(framing.request("POST")).await;
+            client.send(framing.pieces[0]).await;
+            fallback.receives(framing.pieces[0]).await;
             if with_reset {
-                vendor.reset();
+                fallback.reset();
             } else {
-                drop(vendor);
+                drop(fallback);
             }
-            let answer = Reply::read(&mut caller.0).await;
+            let answer = Reply::read(&mut client.0).await;
             answer.assert_failure(502, "BAD_GATEWAY");
             assert_eq!(answer.header("connection"), Some("close"));
-            caller.ends().await;
+            client.ends().await;
         }
     }
 }
 
-/// The answer has begun, so the caller can be told only by the end of its connection.
+/// The response has begun, so the only way to report the error is to close the connection.
 #[tokio::test]
-async fn a_request_that_breaks_after_its_answer_began() {
+async fn a_request_that_fails_after_its_response_began() {
     let proxy = Proxy::start().await;
     let [length, chunked] = FRAMINGS;
-    let (mut caller, mut vendor, _) = proxy.asked(chunked.request("POST")).await;
-    vendor.send(length.answer() + length.pieces[0]).await;
-    assert_eq!(caller.answer().await.status, 200);
-    caller.receives(length.pieces[0]).await;
-    caller.send("zz\r\n").await;
-    vendor.ends().await;
-    caller.ends().await;
+    let (mut client, mut fallback, _) = proxy.asked(chunked.request("POST")).await;
+    fallback.send(length.answer() + length.pieces[0]).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.receives(length.pieces[0]).await;
+    client.send("zz\r\n").await;
+    fallback.ends().await;
+    client.ends().await;
 }

@@ -1,4 +1,4 @@
-//! That bodies are not gathered: what a process holds of them does not grow with their size.
+//! Bodies are streamed: memory does not grow with their size.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -16,12 +16,12 @@ use crate::{harness::soon, process::Process};
 
 const MIB: usize = 1 << 20;
 const SIZE: usize = 256 * MIB;
-/// What the process may hold at most, of which a debug build needs half.
+/// Limit of the process's resident memory; a debug build needs half of it.
 const CEILING: usize = 24 * MIB;
 const QUICK: Duration = Duration::ZERO;
 const SLOW: Duration = Duration::from_millis(5);
 
-/// The most memory that a process ever held, in bytes.
+/// Peak resident memory of a process, in bytes.
 fn peak(id: u32) -> usize {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -36,7 +36,7 @@ async fn send(mut to: WriteHalf<'_>) {
     }
 }
 
-/// Reads it all, and pauses after each piece.
+/// Reads the whole body and pauses after each piece.
 async fn receive(mut from: ReadHalf<'_>, pause: Duration) {
     let mut block = vec![0; MIB];
     for _ in 0..SIZE / MIB {
@@ -54,27 +54,27 @@ async fn large_bodies_both_ways_at_once_with_a_slow_reader() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let setup = setup("", &listener, "");
     let (gateway, address) = Process::serve(&setup.toml(NOWHERE)).await;
-    for (at_vendor, at_caller) in [(QUICK, SLOW), (SLOW, QUICK)] {
-        let mut caller = End(TcpStream::connect(address).await.unwrap());
+    for (at_fallback, at_client) in [(QUICK, SLOW), (SLOW, QUICK)] {
+        let mut client = End(TcpStream::connect(address).await.unwrap());
         let request = "POST /media HTTP/1.1\r\nHost: gateway\r\nContent-Length: ";
-        caller.send(format!("{request}{SIZE}\r\n\r\n")).await;
-        let mut vendor = End(soon(listener.accept()).await.unwrap().0);
-        vendor.head().await;
-        // An answer that ended first would end the request too.
+        client.send(format!("{request}{SIZE}\r\n\r\n")).await;
+        let mut fallback = End(soon(listener.accept()).await.unwrap().0);
+        fallback.head().await;
+        // If the response ended first, it would end the request too.
         let length = SIZE + 1;
-        vendor
+        fallback
             .send(format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
             ))
             .await;
-        assert_eq!(caller.answer().await.status, 200);
-        let (down, up) = caller.0.split();
-        let (from_caller, to_caller) = vendor.0.split();
+        assert_eq!(client.answer().await.status, 200);
+        let (down, up) = client.0.split();
+        let (from_caller, to_caller) = fallback.0.split();
         tokio::join!(
             send(up),
-            receive(from_caller, at_vendor),
+            receive(from_caller, at_fallback),
             send(to_caller),
-            receive(down, at_caller),
+            receive(down, at_client),
         );
     }
     let peak = peak(gateway.id());

@@ -1,5 +1,4 @@
-//! The bodies of what goes to the old vendor and comes from it, their time limits, and the connections
-//! that they take with them. What goes there, and the heads of it, does not belong here.
+//! Forwarded bodies: streaming, time limits, aborts, and the connections that they are sent on.
 
 mod aborts;
 mod early_answers;
@@ -27,7 +26,7 @@ const GET: &str = "GET /media HTTP/1.1\r\nHost: gateway\r\n\r\n";
 /// An answer without a body.
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
-/// The two ways to say where a body ends.
+/// The two framings of a body: by length, and chunked.
 const FRAMINGS: [Framing; 2] = [
     Framing {
         header: ("content-length", "10"),
@@ -41,10 +40,10 @@ const FRAMINGS: [Framing; 2] = [
     },
 ];
 
-/// A body in two pieces, as it is on the wire, and the header that goes before it.
+/// A body in two pieces, as encoded on the wire, and its framing header.
 struct Framing {
     header: (&'static str, &'static str),
-    /// The header of the other way.
+    /// The header of the other framing.
     absent: &'static str,
     pieces: [&'static str; 2],
 }
@@ -69,10 +68,10 @@ impl Framing {
     }
 }
 
-/// A gateway in front of an old vendor that the test plays itself.
+/// A gateway whose fallback is played by the test.
 struct Proxy {
     gateway: Gateway,
-    vendor: TcpListener,
+    fallback: TcpListener,
 }
 
 impl Proxy {
@@ -80,47 +79,47 @@ impl Proxy {
         Self::with("", "").await
     }
 
-    /// With more lines for the tables `server` and `fallback`.
-    async fn with(server: &'static str, fallback: &str) -> Self {
-        let vendor = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gateway = setup(server, &vendor, fallback).start(NOWHERE).await;
-        Self { gateway, vendor }
+    /// With additional keys in the tables `server` and `fallback`.
+    async fn with(server: &'static str, fallback_keys: &str) -> Self {
+        let fallback = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = setup(server, &fallback, fallback_keys).start(NOWHERE).await;
+        Self { gateway, fallback }
     }
 
-    /// A new caller.
-    async fn caller(&self) -> End {
+    /// A new connection to the gateway.
+    async fn client(&self) -> End {
         End(TcpStream::connect(self.gateway.address).await.unwrap())
     }
 
-    /// The vendor's end of the gateway's next connection.
-    async fn vendor(&self) -> End {
-        End(soon(self.vendor.accept()).await.unwrap().0)
+    /// Accepts the gateway's next connection.
+    async fn fallback(&self) -> End {
+        End(soon(self.fallback.accept()).await.unwrap().0)
     }
 
-    /// A caller that has sent this, and the vendor's end of the connection, with the head that came.
+    /// Sends a request; returns the client's and the fallback's end, and the head that the fallback received.
     async fn asked(&self, request: impl AsRef<[u8]>) -> (End, End, Message) {
-        let mut caller = self.caller().await;
-        caller.send(request).await;
-        let mut vendor = self.vendor().await;
-        let head = vendor.head().await;
-        (caller, vendor, head)
+        let mut client = self.client().await;
+        client.send(request).await;
+        let mut fallback = self.fallback().await;
+        let head = fallback.head().await;
+        (client, fallback, head)
     }
 }
 
-/// Where Ryze would be, and nothing is.
+/// A base URL for Ryze at which nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// The configuration of a gateway in front of this vendor.
-fn setup(server: &'static str, vendor: &TcpListener, fallback: &str) -> Setup {
-    let address = vendor.local_addr().unwrap();
+/// The configuration of a gateway with this fallback.
+fn setup(server: &'static str, fallback: &TcpListener, fallback_keys: &str) -> Setup {
+    let address = fallback.local_addr().unwrap();
     Setup {
         server,
-        fallback: format!("base_url = \"http://{address}\"\n{fallback}"),
+        fallback: format!("base_url = \"http://{address}\"\n{fallback_keys}"),
         ..Setup::default()
     }
 }
 
-/// The test's end of a connection: the caller's, or the vendor's.
+/// The test's end of a connection, as client or as fallback.
 struct End(TcpStream);
 
 impl End {
@@ -128,24 +127,24 @@ impl End {
         soon(self.0.write_all(bytes.as_ref())).await.unwrap();
     }
 
-    /// The next head.
+    /// Reads the next head.
     async fn head(&mut self) -> Message {
         soon(Message::read_head(&mut self.0)).await.expect("a head")
     }
 
-    /// The next answer's head.
+    /// Reads the head of the next response.
     async fn answer(&mut self) -> Reply {
         self.head().await.into()
     }
 
-    /// Reads what has to come next.
+    /// Reads exactly this.
     async fn receives(&mut self, expected: &str) {
         let mut bytes = vec![0; expected.len()];
         soon(self.0.read_exact(&mut bytes)).await.unwrap();
         assert_eq!(String::from_utf8_lossy(&bytes), expected);
     }
 
-    /// What comes until the connection is closed or reset, and whether it was closed.
+    /// Reads until the connection is closed or reset; returns the bytes and whether it was closed.
     async fn rest(&mut self) -> (String, bool) {
         let mut rest = Vec::new();
         let closed = soon(self.0.read_to_end(&mut rest)).await.is_ok();
@@ -157,7 +156,7 @@ impl End {
         assert_eq!(self.rest().await.0, "");
     }
 
-    /// Sees that nothing comes for a moment: a wait that is too short hides a failure and makes none.
+    /// Asserts that no byte arrives for a moment. A wait that is too short can only miss a failure.
     async fn hears_nothing(&mut self) {
         let heard = timeout(Duration::from_millis(100), self.0.read_u8()).await;
         assert!(heard.is_err(), "{heard:?}");

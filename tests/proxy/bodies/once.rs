@@ -1,39 +1,39 @@
-//! A request arrives at the vendor once, whatever becomes of connections that were kept.
+//! A request arrives at the fallback once, also when a kept-alive connection breaks.
 
 use super::{End, FRAMINGS, GET, NO_CONTENT, Proxy};
 use crate::harness::Reply;
 
-/// A caller and a vendor whose connections were used once.
+/// A client and a fallback whose connections have served one request.
 async fn used(proxy: &Proxy) -> (End, End) {
-    let (mut caller, mut vendor, _) = proxy.asked(GET).await;
-    vendor.send(NO_CONTENT).await;
-    assert_eq!(caller.answer().await.status, 204);
-    (caller, vendor)
+    let (mut client, mut fallback, _) = proxy.asked(GET).await;
+    fallback.send(NO_CONTENT).await;
+    assert_eq!(client.answer().await.status, 204);
+    (client, fallback)
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_was_closed_before_it_was_used() {
+async fn an_idle_connection_that_was_closed_before_its_reuse() {
     let proxy = Proxy::start().await;
     for framing in FRAMINGS {
         for with_reset in [false, true] {
-            let (mut caller, vendor) = used(&proxy).await;
+            let (mut client, fallback) = used(&proxy).await;
             if with_reset {
-                vendor.reset();
+                fallback.reset();
             } else {
-                drop(vendor);
+                drop(fallback);
             }
-            caller
+            client
                 .send(framing.request("POST") + &framing.pieces.concat())
                 .await;
-            let mut vendor = proxy.vendor().await;
-            framing.assert_is_of(&vendor.head().await);
+            let mut fallback = proxy.fallback().await;
+            framing.assert_is_of(&fallback.head().await);
             for piece in framing.pieces {
-                vendor.receives(piece).await;
+                fallback.receives(piece).await;
             }
-            vendor.send(NO_CONTENT).await;
-            assert_eq!(caller.answer().await.status, 204);
-            drop(vendor);
-            is_all(&proxy, caller).await;
+            fallback.send(NO_CONTENT).await;
+            assert_eq!(client.answer().await.status, 204);
+            drop(fallback);
+            is_all(&proxy, client).await;
         }
     }
 }
@@ -43,30 +43,30 @@ async fn a_connection_that_breaks_after_the_request_was_sent() {
     let proxy = Proxy::start().await;
     for method in ["GET", "PUT", "POST"] {
         for with_reset in [false, true] {
-            let (mut caller, mut vendor) = used(&proxy).await;
-            caller
+            let (mut client, mut fallback) = used(&proxy).await;
+            client
                 .send(format!("{method} /once HTTP/1.1\r\nHost: g\r\n\r\n"))
                 .await;
-            vendor.head().await;
+            fallback.head().await;
             if with_reset {
-                vendor.reset();
+                fallback.reset();
             } else {
-                drop(vendor);
+                drop(fallback);
             }
-            let answer = Reply::read(&mut caller.0).await;
+            let answer = Reply::read(&mut client.0).await;
             answer.assert_failure(502, "BAD_GATEWAY");
             assert!(answer.text("message").contains("the fallback's connection"));
-            is_all(&proxy, caller).await;
+            is_all(&proxy, client).await;
         }
     }
 }
 
-/// Sees that nothing came to the vendor but what it was asked already.
-async fn is_all(proxy: &Proxy, mut caller: End) {
-    caller.send(GET.replace("/media", "/next")).await;
-    let mut vendor = proxy.vendor().await;
-    assert!(vendor.head().await.first_line().contains("/next"));
-    vendor.send(NO_CONTENT).await;
-    assert_eq!(caller.answer().await.status, 204);
-    vendor.reset();
+/// Asserts that the fallback received nothing else.
+async fn is_all(proxy: &Proxy, mut client: End) {
+    client.send(GET.replace("/media", "/next")).await;
+    let mut fallback = proxy.fallback().await;
+    assert!(fallback.head().await.first_line().contains("/next"));
+    fallback.send(NO_CONTENT).await;
+    assert_eq!(client.answer().await.status, 204);
+    fallback.reset();
 }

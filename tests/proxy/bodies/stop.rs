@@ -1,4 +1,4 @@
-//! How the process stops while bodies are under way.
+//! Shutdown while bodies are in flight.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,31 +16,31 @@ use crate::{
 struct Stopping {
     gateway: Process,
     address: SocketAddr,
-    vendor: TcpListener,
+    fallback: TcpListener,
 }
 
 impl Stopping {
     async fn start(server: &'static str) -> Self {
-        let vendor = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let setup = setup(server, &vendor, "");
+        let fallback = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let setup = setup(server, &fallback, "");
         let (gateway, address) = Process::serve(&setup.toml(NOWHERE)).await;
         Self {
             gateway,
             address,
-            vendor,
+            fallback,
         }
     }
 
-    /// A caller and the vendor that has its request.
+    /// A client and the fallback that received its request.
     async fn asked(&self, request: &str) -> (End, End) {
-        let mut caller = End(TcpStream::connect(self.address).await.unwrap());
-        caller.send(request).await;
-        let mut vendor = End(soon(self.vendor.accept()).await.unwrap().0);
-        vendor.head().await;
-        (caller, vendor)
+        let mut client = End(TcpStream::connect(self.address).await.unwrap());
+        client.send(request).await;
+        let mut fallback = End(soon(self.fallback.accept()).await.unwrap().0);
+        fallback.head().await;
+        (client, fallback)
     }
 
-    /// Tells it to stop, and waits until it does.
+    /// Signals the process and waits until it has begun to shut down.
     async fn stop(&self) {
         self.gateway.signal("TERM");
         soon(async { while TcpStream::connect(self.address).await.is_ok() {} }).await;
@@ -48,20 +48,20 @@ impl Stopping {
 }
 
 #[tokio::test]
-async fn bodies_that_are_under_way_are_finished() {
+async fn bodies_in_flight_are_finished() {
     let stopping = Stopping::start("").await;
     let [length, chunked] = FRAMINGS;
-    let (mut caller, mut vendor) = stopping.asked(GET).await;
-    vendor.send(chunked.answer() + chunked.pieces[0]).await;
-    assert_eq!(caller.answer().await.status, 200);
-    caller.receives(chunked.pieces[0]).await;
+    let (mut client, mut fallback) = stopping.asked(GET).await;
+    fallback.send(chunked.answer() + chunked.pieces[0]).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.receives(chunked.pieces[0]).await;
     let (mut uploading, mut reading) = stopping.asked(&length.request("POST")).await;
     uploading.send(length.pieces[0]).await;
     reading.receives(length.pieces[0]).await;
     stopping.stop().await;
-    vendor.send(chunked.pieces[1]).await;
-    caller.receives(chunked.pieces[1]).await;
-    assert_eq!(caller.rest().await, (String::new(), true));
+    fallback.send(chunked.pieces[1]).await;
+    client.receives(chunked.pieces[1]).await;
+    assert_eq!(client.rest().await, (String::new(), true));
     uploading.send(length.pieces[1]).await;
     reading.receives(length.pieces[1]).await;
     reading
@@ -72,18 +72,18 @@ async fn bodies_that_are_under_way_are_finished() {
 }
 
 #[tokio::test]
-async fn the_limit_cuts_what_is_under_way() {
+async fn the_drain_limit_aborts_bodies_in_flight() {
     let stopping = Stopping::start("[server.drain]\nlimit = \"300ms\"").await;
     let [length, _] = FRAMINGS;
-    let (mut caller, mut vendor) = stopping.asked(GET).await;
-    vendor.send(length.answer() + length.pieces[0]).await;
-    assert_eq!(caller.answer().await.status, 200);
-    caller.receives(length.pieces[0]).await;
+    let (mut client, mut fallback) = stopping.asked(GET).await;
+    fallback.send(length.answer() + length.pieces[0]).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.receives(length.pieces[0]).await;
     let (mut unanswered, _unanswering) = stopping.asked(GET).await;
     let (mut uploading, mut reading) = stopping.asked(&length.request("POST")).await;
     stopping.stop().await;
-    for told in [&mut unanswered, &mut uploading] {
-        let answer = Reply::read(&mut told.0).await;
+    for client in [&mut unanswered, &mut uploading] {
+        let answer = Reply::read(&mut client.0).await;
         answer.assert_failure(504, "GATEWAY_TIMEOUT");
         assert!(
             answer
@@ -92,8 +92,8 @@ async fn the_limit_cuts_what_is_under_way() {
         );
     }
     reading.ends().await;
-    caller.ends().await;
-    vendor.ends().await;
+    client.ends().await;
+    fallback.ends().await;
     assert_eq!(stopping.gateway.ended().await.code, Some(1));
 }
 
@@ -101,17 +101,17 @@ async fn the_limit_cuts_what_is_under_way() {
 async fn after_a_body_that_ends_late_one_more_request_is_answered() {
     let stopping = Stopping::start("").await;
     let [_, chunked] = FRAMINGS;
-    let (mut caller, mut vendor) = stopping.asked(GET).await;
-    vendor.send(chunked.answer() + chunked.pieces[0]).await;
-    assert_eq!(caller.answer().await.status, 200);
-    caller.receives(chunked.pieces[0]).await;
+    let (mut client, mut fallback) = stopping.asked(GET).await;
+    fallback.send(chunked.answer() + chunked.pieces[0]).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.receives(chunked.pieces[0]).await;
     stopping.stop().await;
-    // Longer than a connection without a request is kept after a stop.
+    // Longer than an idle connection is kept open after the signal.
     sleep(Duration::from_millis(400)).await;
-    vendor.send(chunked.pieces[1]).await;
-    caller.receives(chunked.pieces[1]).await;
-    caller.send("GET / HTTP/1.1\r\n\r\n").await;
-    let answer = Reply::read(&mut caller.0).await;
+    fallback.send(chunked.pieces[1]).await;
+    client.receives(chunked.pieces[1]).await;
+    client.send("GET / HTTP/1.1\r\n\r\n").await;
+    let answer = Reply::read(&mut client.0).await;
     answer.assert_failure(400, "BAD_REQUEST");
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(stopping.gateway.ended().await.code, Some(0));

@@ -1,5 +1,4 @@
-//! Time limits of what goes to the old vendor: each is for a time in which nothing moves, none for a
-//! whole transfer.
+//! Time limits of forwarded requests: each limits a time without progress, none the whole transfer.
 
 use std::time::Duration;
 
@@ -15,48 +14,48 @@ use crate::harness::{Reply, soon};
 const SHORT: &str = "idle_timeout = \"300ms\"";
 
 #[tokio::test]
-async fn a_vendor_that_does_not_answer() {
+async fn a_fallback_that_does_not_respond() {
     let proxy = Proxy::with("", SHORT).await;
     let [length, _] = FRAMINGS;
     for request in [GET.to_owned(), length.request("POST") + "firstother"] {
-        let (mut caller, mut vendor, _) = proxy.asked(request).await;
-        let answer = Reply::read(&mut caller.0).await;
+        let (mut client, mut fallback, _) = proxy.asked(request).await;
+        let answer = Reply::read(&mut client.0).await;
         answer.assert_failure(504, "GATEWAY_TIMEOUT");
         assert!(
             answer
                 .text("message")
                 .contains("the fallback did not answer")
         );
-        vendor.rest().await;
-        // The caller did nothing wrong and may ask again.
-        caller.send(GET).await;
-        let mut vendor = proxy.vendor().await;
-        vendor.head().await;
-        vendor.send(NO_CONTENT).await;
-        assert_eq!(caller.answer().await.status, 204);
-        vendor.ends().await;
+        fallback.rest().await;
+        // The client's connection stays usable.
+        client.send(GET).await;
+        let mut fallback = proxy.fallback().await;
+        fallback.head().await;
+        fallback.send(NO_CONTENT).await;
+        assert_eq!(client.answer().await.status, 204);
+        fallback.ends().await;
     }
 }
 
 #[tokio::test]
-async fn a_vendor_that_falls_silent_in_its_answer() {
+async fn a_fallback_that_stalls_during_its_response() {
     let proxy = Proxy::with("", SHORT).await;
     for framing in FRAMINGS {
-        let (mut caller, mut vendor, _) = proxy.asked(GET).await;
-        vendor.send(framing.answer() + framing.pieces[0]).await;
-        assert_eq!(caller.answer().await.status, 200);
-        caller.receives(framing.pieces[0]).await;
-        caller.ends().await;
-        vendor.ends().await;
+        let (mut client, mut fallback, _) = proxy.asked(GET).await;
+        fallback.send(framing.answer() + framing.pieces[0]).await;
+        assert_eq!(client.answer().await.status, 200);
+        client.receives(framing.pieces[0]).await;
+        client.ends().await;
+        fallback.ends().await;
     }
 }
 
 #[tokio::test]
-async fn a_vendor_that_does_not_read() {
+async fn a_fallback_that_does_not_read() {
     let proxy = Proxy::with("", SHORT).await;
     let request = "POST /media HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000000000\r\n\r\n";
-    let (caller, _vendor, _) = proxy.asked(request).await;
-    let (mut read, mut write) = caller.0.into_split();
+    let (client, _vendor, _) = proxy.asked(request).await;
+    let (mut read, mut write) = client.0.into_split();
     tokio::spawn(async move { while write.write_all(&[b'x'; 65536]).await.is_ok() {} });
     let answer = Reply::read(&mut read).await;
     answer.assert_failure(504, "GATEWAY_TIMEOUT");
@@ -64,31 +63,31 @@ async fn a_vendor_that_does_not_read() {
 }
 
 #[tokio::test]
-async fn a_caller_that_stalls_its_upload() {
+async fn a_client_that_stalls_its_upload() {
     let proxy = Proxy::with("", SHORT).await;
     for framing in FRAMINGS {
-        let (mut caller, mut vendor, _) = proxy.asked(framing.request("POST")).await;
-        caller.send(framing.pieces[0]).await;
-        vendor.receives(framing.pieces[0]).await;
-        let answer = Reply::read(&mut caller.0).await;
+        let (mut client, mut fallback, _) = proxy.asked(framing.request("POST")).await;
+        client.send(framing.pieces[0]).await;
+        fallback.receives(framing.pieces[0]).await;
+        let answer = Reply::read(&mut client.0).await;
         answer.assert_failure(408, "REQUEST_TIMEOUT");
         assert_eq!(answer.header("connection"), Some("close"));
-        assert_eq!(caller.rest().await, (String::new(), true));
-        vendor.ends().await;
+        assert_eq!(client.rest().await, (String::new(), true));
+        fallback.ends().await;
     }
 }
 
 #[tokio::test]
-async fn a_caller_that_does_not_read_its_answer() {
+async fn a_client_that_does_not_read_its_response() {
     let proxy = Proxy::with("idle_timeout = \"300ms\"", "").await;
-    let (_caller, mut vendor, _) = proxy.asked(GET).await;
-    vendor
+    let (_caller, mut fallback, _) = proxy.asked(GET).await;
+    fallback
         .send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         .await;
-    soon(async { while vendor.0.write_all(&[b'x'; 65536]).await.is_ok() {} }).await;
+    soon(async { while fallback.0.write_all(&[b'x'; 65536]).await.is_ok() {} }).await;
 }
 
-/// Sends pieces for longer than any time limit, none of which a pause between two of them reaches.
+/// Sends pieces for longer than every time limit in total, with pauses shorter than each.
 async fn is_steady(from: &mut End, to: &mut End) {
     for _ in 0..30 {
         sleep(Duration::from_millis(60)).await;
@@ -100,53 +99,53 @@ async fn is_steady(from: &mut End, to: &mut End) {
 }
 
 #[tokio::test]
-async fn a_slow_transfer_that_goes_on() {
+async fn a_slow_transfer_with_progress() {
     const ALL: &str = "idle_timeout = \"1s\"\nheader_timeout = \"1s\"\nbody_timeout = \"1s\"\n\
                        deadline = \"1s\"";
     let proxy = Proxy::with(ALL, "idle_timeout = \"1s\"").await;
     let [_, chunked] = FRAMINGS;
-    let (mut caller, mut vendor, _) = proxy.asked(chunked.request("POST")).await;
-    is_steady(&mut caller, &mut vendor).await;
-    vendor.send(chunked.answer()).await;
-    assert_eq!(caller.answer().await.status, 200);
-    is_steady(&mut vendor, &mut caller).await;
-    // The pause before the next request begins now.
-    caller.send(GET).await;
-    vendor.head().await;
+    let (mut client, mut fallback, _) = proxy.asked(chunked.request("POST")).await;
+    is_steady(&mut client, &mut fallback).await;
+    fallback.send(chunked.answer()).await;
+    assert_eq!(client.answer().await.status, 200);
+    is_steady(&mut fallback, &mut client).await;
+    // The idle timeout starts now.
+    client.send(GET).await;
+    fallback.head().await;
 }
 
-/// Its time begins with the end of the answer, however the bodies came.
+/// The idle timeout starts at the end of the response, whatever the timing of the bodies.
 #[tokio::test]
-async fn a_caller_that_asks_for_nothing_more() {
+async fn an_idle_client() {
     let proxy = Proxy::with("idle_timeout = \"300ms\"\nheader_timeout = \"1h\"", "").await;
     for framing in FRAMINGS {
         for request in [GET.to_owned(), framing.request("POST")] {
             for is_whole in [true, false] {
-                let (mut caller, mut vendor, _) = proxy.asked(&request).await;
+                let (mut client, mut fallback, _) = proxy.asked(&request).await;
                 if request != GET {
-                    caller.send(framing.pieces.concat()).await;
-                    vendor.receives(&framing.pieces.concat()).await;
+                    client.send(framing.pieces.concat()).await;
+                    fallback.receives(&framing.pieces.concat()).await;
                 }
                 let answer = framing.answer() + &framing.pieces.concat();
                 if is_whole {
-                    vendor.send(answer).await;
-                    caller.answer().await;
+                    fallback.send(answer).await;
+                    client.answer().await;
                 } else {
-                    vendor.send(framing.answer()).await;
-                    caller.answer().await;
-                    vendor.send(framing.pieces.concat()).await;
+                    fallback.send(framing.answer()).await;
+                    client.answer().await;
+                    fallback.send(framing.pieces.concat()).await;
                 }
-                caller.receives(&framing.pieces.concat()).await;
-                caller.ends().await;
-                // The next round is to have a connection of its own.
-                vendor.reset();
+                client.receives(&framing.pieces.concat()).await;
+                client.ends().await;
+                // The next round needs a new connection.
+                fallback.reset();
             }
         }
     }
 }
 
-/// A socket that takes no more connections and does not refuse them, and what fills its queue.
-async fn swallows() -> (TcpListener, Vec<TcpStream>) {
+/// A socket that neither accepts nor refuses connections, and the connections that fill its backlog.
+async fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
@@ -155,14 +154,14 @@ async fn swallows() -> (TcpListener, Vec<TcpStream>) {
     let enough = Duration::from_millis(500);
     while let Ok(stream) = timeout(enough, TcpStream::connect(address)).await {
         queue.push(stream.unwrap());
-        assert!(queue.len() < 1000, "the queue has no end");
+        assert!(queue.len() < 1000, "the backlog has no bound");
     }
     (listener, queue)
 }
 
 #[tokio::test]
-async fn a_vendor_that_cannot_be_reached() {
-    let (full, _queue) = swallows().await;
+async fn an_unreachable_fallback() {
+    let (full, _queue) = full_backlog().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refusing = setup("", &gone, "");
     drop(gone);

@@ -1,4 +1,4 @@
-//! TLS towards the old vendor. What makes a certificate a wrong one belongs in `tests/tls.rs`.
+//! TLS to the fallback. `tests/tls.rs` has the kinds of invalid certificates.
 
 use crate::{
     harness::{Setup, Upstream, answers},
@@ -8,7 +8,7 @@ use crate::{
 use super::{GET, NOWHERE};
 
 #[tokio::test]
-async fn a_vendor_that_proves_who_it_is_and_one_that_does_not() {
+async fn trusted_and_untrusted_certificates() {
     let authority = Authority::new();
     let (_file, trusted) = authority.trusted();
     let sound = certificate(&["localhost"]);

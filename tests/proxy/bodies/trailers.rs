@@ -1,5 +1,5 @@
-//! Trailer fields, which hyper passes on where `Trailer` names them and, in answers, where the caller
-//! said that it takes them.
+//! Trailer fields. hyper forwards those that `Trailer` names, in responses only if the client sent
+//! `TE: trailers`.
 
 use super::{GET, NO_CONTENT, Proxy};
 
@@ -10,13 +10,13 @@ async fn of_a_request() {
     let proxy = Proxy::start().await;
     let request = "POST /media HTTP/1.1\r\nHost: gateway\r\nTrailer: X-Digest\r\n\
                    Transfer-Encoding: chunked\r\n\r\n";
-    let (mut caller, mut vendor, head) = proxy.asked(request).await;
+    let (mut client, mut fallback, head) = proxy.asked(request).await;
     assert_eq!(head.header("trailer"), Some("X-Digest"));
-    caller.send(TRAILING).await;
-    vendor.receives(TRAILING).await;
-    vendor.send(NO_CONTENT).await;
-    let answer = caller.answer().await;
-    // What is behind trailers is not looked at.
+    client.send(TRAILING).await;
+    fallback.receives(TRAILING).await;
+    fallback.send(NO_CONTENT).await;
+    let answer = client.answer().await;
+    // The gateway closes the connection after a request with trailers.
     let connection = answer.header("connection");
     assert_eq!((answer.status, connection), (204, Some("close")));
 }
@@ -35,14 +35,14 @@ async fn of_an_answer() {
     ];
     for (takes, passed, body) in cases {
         let request = GET.replace("\r\n\r\n", &format!("\r\n{takes}\r\n"));
-        let (mut caller, mut vendor, head) = proxy.asked(request).await;
+        let (mut client, mut fallback, head) = proxy.asked(request).await;
         assert_eq!(head.header("te"), passed);
         let answer = "HTTP/1.1 200 OK\r\nTrailer: X-Digest\r\nTransfer-Encoding: chunked\r\n\r\n";
-        vendor.send(format!("{answer}{TRAILING}")).await;
-        let answer = caller.answer().await;
+        fallback.send(format!("{answer}{TRAILING}")).await;
+        let answer = client.answer().await;
         assert_eq!(answer.header("trailer"), Some("X-Digest"));
-        caller.receives(body).await;
-        caller.send(GET).await;
-        assert!(vendor.head().await.first_line().starts_with("GET "));
+        client.receives(body).await;
+        client.send(GET).await;
+        assert!(fallback.head().await.first_line().starts_with("GET "));
     }
 }

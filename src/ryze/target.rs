@@ -1,6 +1,7 @@
-//! An instance of Ryze together with a token: everything of a request that is the same from call to
-//! call. It never changes; another token is another target. Queues are keyed by the instance's name,
-//! which stays when its token or its entry in the configuration is replaced.
+//! The target of a request: a Ryze instance and a token, with the prepared parts of its requests.
+//!
+//! A target is immutable; a rotated token makes a new one. Queues are keyed by the instance's name,
+//! which stays the same when its token or its entry in the configuration is replaced.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ const OUTSIDE_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// What requests to one instance are made of.
+/// Builds the requests to one instance.
 #[derive(Debug)]
 pub struct Target {
     entry: Arc<str>,
@@ -29,15 +30,15 @@ pub struct Target {
     path_to_read: Uri,
     token: Secret,
     token_digest: [u8; 32],
-    /// Of an update.
+    /// The headers of an update.
     headers: HeaderMap,
 }
 
 impl Target {
-    /// The instance `name` of the Ryze at `base_url`, as the configuration has it in `entry`.
+    /// The instance `name` at `base_url`. `entry` is the id of its entry in the configuration.
     ///
     /// # Errors
-    /// The token cannot stand in a header, or the name not in a path.
+    /// The token is not a valid header value, or the name not valid in a path.
     pub fn new(
         base_url: &Uri,
         entry: &str,
@@ -59,19 +60,19 @@ impl Target {
         })
     }
 
-    /// The id of its entry in the configuration. Several entries may lead to one instance.
+    /// The id of its entry in the configuration. Several entries may share one instance.
     #[must_use]
     pub fn entry(&self) -> &Arc<str> {
         &self.entry
     }
 
-    /// The instance's name, which is what its queue goes by.
+    /// The instance's name, the key of its queue.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// A digest that tells tokens apart where the token itself is not needed.
+    /// A SHA-256 digest of the token, to compare tokens without keeping them.
     #[must_use]
     pub fn token_digest(&self) -> [u8; 32] {
         self.token_digest
@@ -100,7 +101,7 @@ impl Target {
 
 /// The headers of an update.
 fn headers(host: HeaderValue, token: &Secret) -> Result<HeaderMap, http::Error> {
-    // Its memory is wiped once the last request that has it is gone.
+    // The header value shares the secret's memory, which is wiped when the last request is dropped.
     let mut secret = HeaderValue::from_maybe_shared(Bytes::from_owner(token.clone()))?;
     secret.set_sensitive(true);
     let agent = concat!("zapi-to-ryze/", env!("CARGO_PKG_VERSION"));
@@ -120,8 +121,8 @@ fn headers(host: HeaderValue, token: &Secret) -> Result<HeaderMap, http::Error> 
 }
 
 fn digest_of(token: &Secret) -> [u8; 32] {
-    let found = digest::digest(&digest::SHA256, token.expose().as_bytes());
+    let computed = digest::digest(&digest::SHA256, token.expose().as_bytes());
     let mut digest = [0; 32];
-    digest.copy_from_slice(found.as_ref());
+    digest.copy_from_slice(computed.as_ref());
     digest
 }

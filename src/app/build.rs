@@ -1,0 +1,146 @@
+//! Builds a gateway from its configuration and opens its sockets.
+
+use std::{sync::Arc, time::Duration};
+
+use rustls::pki_types::CertificateDer;
+
+use super::{Bound, Error, Stop};
+use crate::{
+    admin::{Admin, Overview},
+    budget::{
+        Budget, Terms,
+        redis::{Shared, SharedError, Terms as SharedTerms},
+    },
+    config::{self, CaFile, Config, Scope, Secret},
+    gateway::Gateway,
+    net::{LOOKUP_TIMEOUT, Network, tls},
+    proxy::Proxy,
+    queue::{Lanes, longest_wait},
+    ryze::Client,
+    server::{Limits, Listener, Socket, bind},
+};
+
+/// Lower bound on the calls that may wait for one instance. The usual bound is a quarter of
+/// `server.max_connections`, so that an unresponsive instance cannot take all connections.
+const MIN_WAITING: usize = 4;
+
+/// Builds a gateway and opens its sockets.
+///
+/// # Errors
+/// [`Error`]; all sockets are closed again.
+pub async fn start(config: &Config) -> Result<Bound, Error> {
+    let stop = Stop::new()?;
+    let deadline = config.server.deadline;
+    let max_wait = config.budget.max_wait.min(longest_wait(deadline));
+    let max_waiting = (config.server.max_connections / 4).max(MIN_WAITING);
+    let budget = budget(config, max_wait)?;
+    budget.watch();
+    let lanes = Lanes::new(budget, client(config)?, deadline, max_waiting);
+    let gateway = Gateway::new(config, Arc::clone(&lanes), proxy(config)?)?;
+    let gateway = Arc::new(gateway);
+    let socket = Socket::open(&config.server.listen).await?;
+    let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
+    if let Some(tls) = &config.server.tls {
+        listener = listener.with_tls(Arc::clone(&tls.server));
+    }
+    let address = listener.address()?;
+    let overview = Arc::new(Overview::new(
+        Arc::clone(&gateway),
+        Arc::clone(&lanes),
+        listener.occupancy(),
+        config.clone(),
+    ));
+    let admin = admin(config, &overview).await?;
+    Ok(Bound {
+        listener,
+        gateway,
+        lanes,
+        admin,
+        overview,
+        reload: None,
+        stop,
+        address,
+    })
+}
+
+pub(crate) fn client(config: &Config) -> Result<Client<Network>, Error> {
+    let config::Ryze {
+        base_url,
+        connect_timeout,
+        request_timeout,
+        ca_file,
+    } = &config.ryze;
+    let network =
+        Network::new(base_url, *connect_timeout, trusted(ca_file.as_ref())).map_err(Error::Ryze)?;
+    Ok(Client::new(network, *request_timeout))
+}
+
+pub(super) fn proxy(config: &Config) -> Result<Option<Arc<Proxy<Network>>>, Error> {
+    let Some(config) = &config.fallback else {
+        return Ok(None);
+    };
+    let trusted = trusted(config.ca_file.as_ref());
+    let network =
+        Network::new(&config.base_url, config.connect_timeout, trusted).map_err(Error::Fallback)?;
+    Ok(Some(Arc::new(Proxy::new(config, network)?)))
+}
+
+fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {
+    ca_file.map(|file| &*file.certificates)
+}
+
+/// The budget. A call waits for a permit for at most `max_wait`.
+pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Error> {
+    let share = config.budget.share();
+    let terms = Terms {
+        share,
+        burst: config.budget.burst.min(share),
+        max_wait,
+    };
+    let budget = match config.budget.scope {
+        Scope::Gateway => Budget::new(terms),
+        Scope::Token => Budget::per_token(terms),
+    };
+    Ok(match &config.budget.redis {
+        None => budget,
+        Some(redis) => budget.shared_through(shared(config, redis)?),
+    })
+}
+
+/// The budget's share in the limit of all gateways at this Redis.
+fn shared(config: &Config, redis: &Secret) -> Result<Shared, Error> {
+    let budget = &config.budget;
+    let config::Ryze {
+        connect_timeout,
+        request_timeout,
+        ..
+    } = config.ryze;
+    let longest_request = LOOKUP_TIMEOUT + connect_timeout + request_timeout;
+    let terms = SharedTerms::new(
+        budget.requests_per_minute,
+        budget.burst,
+        budget.share(),
+        longest_request,
+    );
+    let roots = tls::roots(None).map_err(SharedError::Tls)?;
+    Ok(Shared::new(redis.expose(), "gateway", terms, roots)?)
+}
+
+/// The admin listener. If its address is the default one and in use, the gateway runs without it.
+async fn admin(
+    config: &Config,
+    overview: &Arc<Overview>,
+) -> Result<Option<Listener<Admin>>, Error> {
+    let socket = match bind(config.admin.listen).await {
+        Ok(socket) => socket,
+        Err(error) if config.admin.is_optional => {
+            tracing::warn!(%error, "no admin listener; write an address in admin.listen");
+            return Ok(None);
+        }
+        Err(error) => return Err(Error::Admin(error)),
+    };
+    tracing::info!(address = %socket.local_addr()?, "the admin listener is ready");
+    let is_local = config.admin.listen.ip().is_loopback();
+    let admin = Arc::new(Admin::new(Arc::clone(overview), is_local));
+    Ok(Some(Listener::new(socket, admin, Limits::ADMIN)))
+}

@@ -1,0 +1,68 @@
+//! The reason of a failure, which clients and the log see: Ryze's message without secrets and phone
+//! numbers.
+
+use http::StatusCode;
+
+use crate::{
+    config::Secret,
+    redact::{SecretIndex, contains_fragment},
+};
+
+/// Characters of a reason.
+const MAX_REASON: usize = 200;
+/// Characters of Ryze's message that are read.
+const MAX_MESSAGE: usize = 1000;
+/// Digits in a run that may be a phone number.
+const PHONE_DIGITS: usize = 7;
+/// Bytes of a word that may be a fragment of a token in hexadecimal.
+const CODE_BYTES: usize = 12;
+const REMOVED: &str = "[removed]";
+
+/// Shortens Ryze's message to one line and removes everything that may be a phone number or an encoded
+/// token. If the message contains a secret of one of the indexes (those in force when the request was
+/// sent and when it was answered), the reason is the status alone.
+pub(super) fn sanitize(
+    message: &str,
+    status: StatusCode,
+    token: &Secret,
+    secrets: [&SecretIndex; 2],
+) -> String {
+    let printed = message.chars().take(MAX_MESSAGE);
+    let printed: String = printed.filter(|char| !char.is_control()).collect();
+    let words: Vec<_> = printed.split_whitespace().collect();
+    let mut reason = without_codes(&without_numbers(&words.join(" ")));
+    let end = reason.char_indices().nth(MAX_REASON);
+    reason.truncate(end.map_or(reason.len(), |(end, _)| end));
+    let has_secret = contains_fragment(&printed, token.expose().as_bytes())
+        || secrets.iter().any(|it| it.is_in(&printed));
+    if reason.is_empty() || has_secret {
+        return format!("Ryze answered with status {}", status.as_u16());
+    }
+    reason
+}
+
+/// Removes each run without letters that has as many digits as a phone number.
+fn without_numbers(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let run_ends = rest.find(char::is_alphabetic).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(run_ends.max(first.len_utf8()));
+        if run.chars().filter(|char| char.is_numeric()).count() < PHONE_DIGITS {
+            shown.push_str(run);
+        } else {
+            shown.push_str(&format!(" {REMOVED} "));
+        }
+        rest = after;
+    }
+    shown.trim().to_owned()
+}
+
+/// Removes long words with a digit, which may be a token or a number in some encoding.
+fn without_codes(text: &str) -> String {
+    let shown = text.split(' ').map(|word| {
+        let is_code = word.len() >= CODE_BYTES && word.contains(char::is_numeric);
+        if is_code { REMOVED } else { word }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
