@@ -9,6 +9,7 @@ mod signals;
 use std::{io, sync::Arc, time::Duration};
 
 use rustls::pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{reload::Reload, signals::Stop};
 use crate::{
@@ -21,9 +22,10 @@ use crate::{
     gateway::Gateway,
     net::{LOOKUP_TIMEOUT, Network, NetworkError, tls},
     proxy::Fallback,
-    queue::{Lanes, longest_wait},
+    queue::{Queues, longest_wait},
     ryze::Client,
     server::{Address, Limits, Listener, Socket, bind},
+    telemetry::Metrics,
 };
 
 /// How many calls of one instance may wait at least, however few connections there may be. Usually it
@@ -63,7 +65,8 @@ pub enum LifecycleError {
 pub struct Bound {
     listener: Listener<Gateway<Network>>,
     gateway: Arc<Gateway<Network>>,
-    lanes: Arc<Lanes<Network>>,
+    queues: Arc<Queues<Network>>,
+    abort: CancellationToken,
     admin: Option<Listener<Admin>>,
     overview: Arc<Overview>,
     reload: Option<Reload>,
@@ -82,8 +85,23 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
     let max_waiting = (config.server.max_connections / 4).max(LEAST_WAITING);
     let budget = budget(config, max_wait)?;
-    let lanes = Lanes::new(budget, client(config)?, deadline, max_waiting);
-    let gateway = Gateway::new(config, Arc::clone(&lanes), fallback(config)?)?;
+    let metrics = Arc::<Metrics>::default();
+    let abort = CancellationToken::new();
+    let queues = Queues::new(
+        budget,
+        client(config)?,
+        deadline,
+        max_waiting,
+        Arc::clone(&metrics),
+        abort.clone(),
+    );
+    let gateway = Gateway::new(
+        config,
+        Arc::clone(&queues),
+        fallback(config)?,
+        Arc::clone(&metrics),
+        abort.clone(),
+    )?;
     let gateway = Arc::new(gateway);
     let socket = Socket::open(&config.server.listen).await?;
     let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
@@ -93,7 +111,8 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let address = listener.address()?;
     let overview = Arc::new(Overview::new(
         Arc::clone(&gateway),
-        Arc::clone(&lanes),
+        Arc::clone(&queues),
+        metrics,
         listener.occupancy(),
         config.clone(),
     ));
@@ -101,7 +120,8 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     Ok(Bound {
         listener,
         gateway,
-        lanes,
+        queues,
+        abort,
         admin,
         overview,
         reload: None,

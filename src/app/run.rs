@@ -63,7 +63,7 @@ impl Bound {
         let connections = self.listener.stop();
         let finished = async {
             connections.wait().await;
-            self.lanes.idle().await;
+            self.queues.idle().await;
         };
         let clean = !in_a_hurry
             && tokio::select! {
@@ -76,7 +76,7 @@ impl Bound {
             return Ok(());
         }
         overview.enter(Phase::Cut);
-        self.lanes.cut();
+        self.abort.cancel();
         // Who cannot take its answer in this time is gone.
         let _ = timeout(LAST_ANSWERS, connections.wait()).await;
         Err(LifecycleError::Cut)

@@ -4,13 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{self, LifecycleError},
     config::{Config, Instance},
     net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
-    queue::{Lanes, longest_wait},
+    queue::{Queues, longest_wait},
     redact::SecretIndex,
     ryze::Target,
 };
@@ -31,8 +32,15 @@ pub async fn check(
     mut report: impl FnMut(String),
 ) -> Result<bool, LifecycleError> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
-    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, AT_ONCE);
-    lanes.redact(Arc::new(SecretIndex::of(&config.instances)));
+    let queues = Queues::new(
+        budget,
+        app::client(config)?,
+        DEADLINE,
+        AT_ONCE,
+        Arc::default(),
+        CancellationToken::new(),
+    );
+    queues.redact(Arc::new(SecretIndex::of(&config.instances)));
     let mut all_fine = true;
     for some in config.instances.chunks(AT_ONCE) {
         let mut reads = Vec::with_capacity(some.len());
@@ -45,7 +53,7 @@ pub async fn check(
         {
             let base_url = &config.ryze.base_url;
             let target = Target::new(base_url, zapi_instance, ryze_instance, ryze_token)?;
-            reads.push(tokio::spawn(read(Arc::clone(&lanes), Arc::new(target))));
+            reads.push(tokio::spawn(read(Arc::clone(&queues), Arc::new(target))));
         }
         for (instance, read) in some.iter().zip(reads) {
             // Without a word its task is gone.
@@ -64,10 +72,10 @@ pub async fn check(
     Ok(all_fine)
 }
 
-async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
+async fn read(queues: Arc<Queues<Network>>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
-    lanes
-        .carry_out(&target, Operation::Read, deadline, &Arc::default())
+    queues
+        .submit(&target, Operation::Read, deadline, &Arc::default())
         .await
 }
 

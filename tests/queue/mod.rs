@@ -17,10 +17,11 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::Budget,
     privacy::{Audience, Change, Failure, Operation, Setting, Settings},
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, Target},
 };
 
@@ -53,7 +54,8 @@ fn online() -> Change {
 struct Bench {
     budget: Budget,
     pipes: Pipes,
-    lanes: Arc<Lanes<Pipes>>,
+    queues: Arc<Queues<Pipes>>,
+    abort: CancellationToken,
 }
 
 impl Bench {
@@ -63,11 +65,20 @@ impl Bench {
 
     fn with_budget(pipes: Pipes, budget: Budget) -> Self {
         let client = Client::new(pipes.clone(), Duration::from_secs(180));
-        let lanes = Lanes::new(budget.clone(), client, DEADLINE, MAX_WAITING);
+        let abort = CancellationToken::new();
+        let queues = Queues::new(
+            budget.clone(),
+            client,
+            DEADLINE,
+            MAX_WAITING,
+            Arc::default(),
+            abort.clone(),
+        );
         Self {
             budget,
             pipes,
-            lanes,
+            queues,
+            abort,
         }
     }
 
@@ -116,11 +127,11 @@ impl Bench {
         deadline: Duration,
         told: fn(Settings) -> T,
     ) -> Call<T> {
-        let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(target));
+        let (queues, target) = (Arc::clone(&self.queues), Arc::clone(target));
         let start = Instant::now();
         let call = tokio::spawn(async move {
-            let outcome = lanes
-                .carry_out(&target, operation, start + deadline, &Arc::default())
+            let outcome = queues
+                .submit(&target, operation, start + deadline, &Arc::default())
                 .await;
             (outcome.map(told), start.elapsed().as_secs())
         });
@@ -196,7 +207,7 @@ async fn who_leaves_before_the_fold_is_not_in_it_and_what_it_replaced_counts_aga
     alone.abort();
     first.await.unwrap().0.unwrap();
     stays.await.unwrap().0.unwrap();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(
         bench.pipes.bodies()[1..],
         [r#"{"visibility":{"profile":"contacts"}}"#]
@@ -291,7 +302,7 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
         matches!(outcome, Err(Failure::Upstream { .. })),
         "{outcome:?}"
     );
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert!(budget.permit([0; 32]).await.is_ok(), "the slot came back");
 
     // Each failure befalls the update and what is read back.
@@ -313,7 +324,7 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
     for _ in 0..4 {
         let call = bench.call(&target("one"), online()).await;
         outcomes.push(call.await.unwrap().0);
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
     }
     assert_eq!(outcomes[0], Err(Failure::Unknown));
     assert!(matches!(outcomes[1], Err(Failure::Upstream { .. })));
@@ -328,7 +339,7 @@ async fn a_cut_answers_everybody_at_once() {
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
     let waiting = bench.call(&one, photo(Audience::Nobody)).await;
     sleep(Duration::from_secs(1)).await;
-    bench.lanes.cut();
+    bench.abort.cancel();
     assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 1));
     assert!(matches!(waiting.await.unwrap(), (Err(Failure::NotSent), 1)));
 }

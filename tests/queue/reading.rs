@@ -126,7 +126,7 @@ async fn who_leaves_has_no_turn_and_no_request() {
     let alone = bench.read(&one).await;
     sent.abort();
     alone.abort();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies(), [ALL, NONE, READ, READ]);
 }
 

@@ -48,7 +48,7 @@ fn new() -> Arc<Target> {
 
 fn bench(endings: &[Ending]) -> Bench {
     let bench = Bench::new(in_turn(SECOND, endings));
-    bench.lanes.serve(&[old()]);
+    bench.queues.configure(&[old()]);
     bench
 }
 
@@ -56,7 +56,7 @@ fn bench(endings: &[Ending]) -> Bench {
 async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
     let bench = Bench::new(slow(5));
     let [a, b] = two();
-    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
     let mut calls = Vec::new();
     for (target, audience) in [
         (&a, Audience::Everyone),
@@ -83,11 +83,11 @@ async fn one_queue_whatever_id_and_token_the_instance_gets_meanwhile() {
         (vec![vec![], vec![Arc::clone(&put_back)]], put_back),
     ] {
         let bench = Bench::new(slow(5));
-        bench.lanes.serve(&[old()]);
+        bench.queues.configure(&[old()]);
         let in_flight = bench.call(&old(), photo(Audience::Contacts)).await;
         let older = bench.call(&old(), photo(Audience::Everyone)).await;
         for targets in reloads {
-            bench.lanes.serve(&targets);
+            bench.queues.configure(&targets);
             yield_now().await;
         }
         let newer = bench.call(&target, photo(Audience::Nobody)).await;
@@ -110,11 +110,11 @@ async fn a_refusal_of_the_old_token_says_nothing_of_the_new_one() {
         let waits = bench.call(&old(), online()).await;
         let reads = bench.read(&old()).await;
         sleep(SECOND / 2).await;
-        bench.lanes.serve(&[new()]);
+        bench.queues.configure(&[new()]);
         assert_eq!(refused.await.unwrap(), (Ok(()), 2));
         assert_eq!(waits.await.unwrap(), (Ok(()), 2));
         assert_eq!(reads.await.unwrap().1, 3);
-        assert_eq!(bench.lanes.standing(&new()), (0, None));
+        assert_eq!(bench.queues.instance_status(&new()), (0, None));
         assert_eq!(bench.pipes.bodies(), [NONE, BOTH, READ]);
         assert_eq!(bench.pipes.tokens(), ["old", "new", "new"]);
     }
@@ -124,7 +124,7 @@ async fn a_refusal_of_the_old_token_says_nothing_of_the_new_one() {
 async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
     let bench = Bench::new(in_turn(SECOND, &[DENIED, Ending::Confirm]));
     let [a, b] = two();
-    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
     let denied = bench.call(&a, online()).await;
     let waits = bench.call(&a, online()).await;
     let of_other = bench.call(&b, photo(Audience::Nobody)).await;
@@ -136,7 +136,13 @@ async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
         );
         assert_eq!(seconds, 1);
     }
-    let held = |target| bench.lanes.standing(target).1.map(|held| held.cause);
+    let held = |target| {
+        bench
+            .queues
+            .instance_status(target)
+            .1
+            .map(|held| held.cause)
+    };
     assert_eq!((held(&a), held(&b)), (Some("denied"), None));
     assert_eq!(of_other.await.unwrap(), (Ok(()), 2));
     assert_eq!(held(&a), Some("denied"), "that was another token's");
@@ -150,7 +156,7 @@ async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
         &[Ending::Answer(429, "", ""), Ending::Confirm],
     ));
     let [a, b] = two();
-    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
     let away = bench.call(&a, online()).await;
     let waits = bench.call(&a, online()).await;
     let of_other = bench.call(&b, photo(Audience::Nobody)).await;
@@ -172,11 +178,11 @@ async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
 async fn who_waits_for_the_limit_of_a_replaced_token_goes_out_at_once() {
     for (reload, seconds) in [(new(), 2), (old(), 15)] {
         let bench = Bench::new(in_turn(Duration::ZERO, &[OVER_LIMIT, Ending::Confirm]));
-        bench.lanes.serve(&[old()]);
+        bench.queues.configure(&[old()]);
         let away = bench.call(&old(), photo(Audience::Nobody)).await;
         let joins = bench.call(&old(), online()).await;
         sleep(SECOND * 2).await;
-        bench.lanes.serve(&[reload]);
+        bench.queues.configure(&[reload]);
         for call in [away, joins] {
             assert_eq!(call.await.unwrap(), (Ok(()), seconds));
         }
@@ -212,11 +218,11 @@ async fn a_read_back_goes_on_with_the_new_token() {
         let start = Instant::now();
         let call = bench.call(&old(), photo(Audience::Nobody)).await;
         sleep(SECOND * 3 / 2).await;
-        bench.lanes.serve(&[new()]);
+        bench.queues.configure(&[new()]);
         call.await.unwrap().0.unwrap();
         assert_eq!(start.elapsed().as_millis(), millis);
         assert_eq!(bench.pipes.tokens(), tokens);
-        assert_eq!(bench.lanes.standing(&new()), (0, None));
+        assert_eq!(bench.queues.instance_status(&new()), (0, None));
     }
 }
 
@@ -225,7 +231,7 @@ async fn a_read_back_goes_on_with_the_new_token() {
 async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
     let budget = budget(1000, 1000, SECOND * 30);
     let bench = Bench::with_budget(slow(0), budget.clone());
-    bench.lanes.serve(&[old()]);
+    bench.queues.configure(&[old()]);
     // Ryze allows the new token nothing for 10 s.
     let permit = |target: Arc<Target>| {
         let budget = budget.clone();
@@ -247,7 +253,7 @@ async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
     assert!(bench.pipes.bodies().is_empty());
     // The call gets its permit in the moment in which its token is replaced.
     drop(first);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     assert_eq!(call.await.unwrap(), (Ok(()), 10));
     assert_eq!(bench.pipes.tokens(), ["new"]);
 }
@@ -265,20 +271,20 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
         retry_after.as_secs()
     };
     assert_eq!(throttled(&old()).await, 10);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     assert_eq!(throttled(&new()).await, 10);
-    bench.lanes.serve(&[]);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[]);
+    bench.queues.configure(&[new()]);
     assert_eq!(throttled(&new()).await, 10);
     sleep(SECOND * 10).await;
-    bench.lanes.serve(&[]);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[]);
+    bench.queues.configure(&[new()]);
     assert_eq!(throttled(&new()).await, 20, "it is longer each time");
     // What the token is refused is no word of WhatsApp.
     sleep(SECOND * 20).await;
     let denied = bench.call(&new(), online()).await.await.unwrap().0;
     assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     bench.call(&new(), online()).await.await.unwrap().0.unwrap();
     assert_eq!(bench.pipes.bodies(), [NONE, NONE, ONLINE, ONLINE]);
 }
@@ -287,7 +293,7 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_comes_with_a_replaced_token_is_sent_with_the_new_one() {
     let bench = bench(&[Ending::Confirm, DENIED]);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     bench.call(&old(), online()).await.await.unwrap().0.unwrap();
     for _ in 0..2 {
         // The second is told at once, for its instance is held.

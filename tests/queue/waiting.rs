@@ -1,11 +1,12 @@
 //! How many calls of one instance may wait, and until when, on a paused clock.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     privacy::{Audience, Failure},
-    queue::Lanes,
+    queue::Queues,
     ryze::Client,
 };
 
@@ -18,7 +19,14 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
     let mut bench = Bench::new(slow(10)).warm_up().await;
     let client = Client::new(bench.pipes.clone(), Duration::from_secs(180));
-    bench.lanes = Lanes::new(bench.budget.clone(), client, DEADLINE, 3);
+    bench.queues = Queues::new(
+        bench.budget.clone(),
+        client,
+        DEADLINE,
+        3,
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let (one, other) = (target("one"), target("other"));
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
     let waits = bench.call(&one, photo(Audience::Nobody)).await;
@@ -57,6 +65,6 @@ async fn who_was_not_sent_is_told_so_while_a_request_is_in_flight() {
     assert!(waits.is_finished() && !sent.is_finished());
     assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(sent.await.unwrap(), (Ok(()), 28));
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies().len(), 1);
 }

@@ -6,10 +6,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::{Budget, Terms},
     privacy::Outcome,
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, Target},
     sandbox::Sandbox,
 };
@@ -26,7 +27,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 pub struct Process {
     pub number: usize,
     pub link: Link,
-    pub lanes: Arc<Lanes<Link>>,
+    pub queues: Arc<Queues<Link>>,
     pub callers: JoinSet<()>,
     history: Shared,
 }
@@ -43,7 +44,14 @@ impl Process {
         Self {
             number,
             link,
-            lanes: Lanes::new(budget, client, schedule.deadline, 1000),
+            queues: Queues::new(
+                budget,
+                client,
+                schedule.deadline,
+                1000,
+                Arc::default(),
+                CancellationToken::new(),
+            ),
             callers: JoinSet::new(),
             history: history.clone(),
         }
@@ -53,7 +61,7 @@ impl Process {
         Calling {
             history: self.history.clone(),
             process: self.number,
-            lanes: Arc::clone(&self.lanes),
+            queues: Arc::clone(&self.queues),
             target: Arc::clone(target),
             caller: caller.clone(),
         }
@@ -71,7 +79,7 @@ impl Process {
 pub struct Calling {
     history: Shared,
     process: usize,
-    lanes: Arc<Lanes<Link>>,
+    queues: Arc<Queues<Link>>,
     target: Arc<Target>,
     caller: Caller,
 }
@@ -84,7 +92,7 @@ impl Calling {
         let number = history.call(self.process, target.name(), operation, deadline);
         let until = Instant::now() + deadline;
         let trace = Arc::default();
-        let outcome = self.lanes.carry_out(target, operation, until, &trace);
+        let outcome = self.queues.submit(target, operation, until, &trace);
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

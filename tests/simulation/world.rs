@@ -17,7 +17,7 @@ use tokio::{
 use zapi_to_ryze::{
     config::Secret,
     privacy::{Failure, Operation},
-    queue::Lanes,
+    queue::Queues,
     ryze::Target,
     sandbox::Sandbox,
 };
@@ -65,7 +65,7 @@ struct World<'schedule> {
     history: Shared,
     now: Process,
     /// The lanes of every process.
-    lanes: Vec<Weak<Lanes<Link>>>,
+    queues: Vec<Weak<Queues<Link>>>,
 }
 
 impl<'schedule> World<'schedule> {
@@ -83,7 +83,7 @@ impl<'schedule> World<'schedule> {
             issued: tokens.clone(),
             is_gone: vec![false; tokens.len()],
             tokens,
-            lanes: vec![Arc::downgrade(&now.lanes)],
+            queues: vec![Arc::downgrade(&now.queues)],
             now,
             sandbox,
             history,
@@ -157,7 +157,7 @@ impl<'schedule> World<'schedule> {
                 targets.push(Arc::clone(target));
             }
         }
-        self.now.lanes.serve(&targets);
+        self.now.queues.configure(&targets);
         self.history.reload(tokens);
     }
 
@@ -174,7 +174,7 @@ impl<'schedule> World<'schedule> {
     fn restart(&mut self) {
         let number = self.now.number + 1;
         let next = Process::new(number, self.schedule, &self.sandbox, &self.history);
-        self.lanes.push(Arc::downgrade(&next.lanes));
+        self.queues.push(Arc::downgrade(&next.queues));
         std::mem::replace(&mut self.now, next).kill();
         self.serve();
     }
@@ -192,7 +192,7 @@ impl<'schedule> World<'schedule> {
         while let Some(caller) = self.now.callers.join_next().await {
             caller.unwrap();
         }
-        self.now.lanes.idle().await;
+        self.now.queues.idle().await;
     }
 
     /// For each instance one caller with a change and one who reads. They call again whenever they
@@ -236,23 +236,23 @@ impl<'schedule> World<'schedule> {
             sandbox,
             history,
             now,
-            lanes,
+            queues,
             targets,
             ..
         } = self;
         let mut left = Vec::new();
-        now.lanes.idle().await;
+        now.queues.idle().await;
         sleep(LATEST_LANDING + self.schedule.stanza * 7).await;
         let Process {
             link,
-            lanes: last,
+            queues: last,
             callers,
             ..
         } = now;
         drop((last, callers));
         sleep(Duration::from_millis(10)).await;
-        left.extend((0..lanes.len()).filter_map(|process| {
-            lanes[process]
+        left.extend((0..queues.len()).filter_map(|process| {
+            queues[process]
                 .upgrade()
                 .map(|_| format!("a task of process {process}"))
         }));
@@ -260,7 +260,7 @@ impl<'schedule> World<'schedule> {
             left.push("a connection".into());
         }
         let mut history = std::mem::take(&mut *history.lock());
-        history.processes = lanes.len();
+        history.processes = queues.len();
         history.held = targets
             .iter()
             .map(|it| store(&sandbox, it.name()))

@@ -1,7 +1,8 @@
 //! Callers who leave, whose time is over or for whom the budget has no place while it is found out what
 //! became of their change: nothing is spent for nobody, and each hears what is known by then.
 
-use zapi_to_ryze::{queue::Lanes, ryze::Client};
+use tokio_util::sync::CancellationToken;
+use zapi_to_ryze::{queue::Queues, ryze::Client};
 
 use crate::pipes::MAX_WAITING;
 
@@ -15,7 +16,7 @@ async fn nothing_is_spent_for_who_has_left() {
         let call = bench.call(&target("one"), hide()).await;
         sleep(Duration::from_millis(leaves_after)).await;
         call.abort();
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
         assert_eq!(bench.pipes.bodies().len(), requests, "{leaves_after} ms");
     }
 }
@@ -43,7 +44,7 @@ async fn who_leaves_while_the_repeat_waits_for_the_budget_leaves_it_unspent() {
     // The look is at 6 s, and the repeat would be at 12 s.
     sleep(SECOND * 9).await;
     call.abort();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
 }
 
@@ -54,7 +55,7 @@ async fn a_repeat_that_the_budget_has_no_place_for_leaves_the_first_failure() {
         let bench = Bench::with_budget(pipes, budget(2, 2, Duration::from_secs(10)));
         let (outcome, _) = bench.call(&target("one"), hide()).await.await.unwrap();
         assert_eq!(outcome, failure, "{ending:?}");
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
         assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
     }
 }
@@ -76,7 +77,7 @@ async fn late_in_a_callers_time_it_is_read_back_and_not_sent_again() {
         let bench = Bench::new(in_turn(SECOND * 12, &[FAILED, look]));
         let call = bench.call(&target("one"), hide()).await;
         assert_eq!(call.await.unwrap(), (outcome, 24));
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
         assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
     }
 }
@@ -86,7 +87,7 @@ async fn a_deadline_that_comes_during_the_look_leaves_it_unknown() {
     let bench = Bench::new(in_turn(SECOND * 20, &[FAILED, HIDDEN]));
     let call = bench.call(&target("one"), hide()).await;
     assert_eq!(call.await.unwrap(), (Err(Failure::Unknown), 30));
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
 }
 
@@ -108,7 +109,14 @@ async fn an_update_that_is_given_up_is_read_back() {
     let pipes = in_turn(SECOND, &[Ending::Hang, HIDDEN]);
     let mut bench = Bench::new(pipes.clone());
     let client = Client::new(pipes, SECOND * 5);
-    bench.lanes = Lanes::new(bench.budget.clone(), client, DEADLINE, MAX_WAITING);
+    bench.queues = Queues::new(
+        bench.budget.clone(),
+        client,
+        DEADLINE,
+        MAX_WAITING,
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let call = bench.call(&target("one"), hide()).await;
     assert_eq!(call.await.unwrap(), (Ok(()), 6));
     assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
@@ -126,9 +134,9 @@ async fn a_cut_tells_what_is_known_by_then() {
         let bench = bench(&script);
         let call = bench.call(&target("one"), hide()).await;
         sleep(Duration::from_millis(after)).await;
-        bench.lanes.cut();
+        bench.abort.cancel();
         assert_eq!(call.await.unwrap().0, Err(outcome), "{after} ms");
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
     }
     // Between the tries it waits, and what was tried is known.
     for (ending, failure) in open() {
@@ -136,9 +144,9 @@ async fn a_cut_tells_what_is_known_by_then() {
         let bench = Bench::with_budget(pipes, budget(10, 1, DEADLINE));
         let call = bench.call(&target("one"), hide()).await;
         sleep(SECOND * 9).await;
-        bench.lanes.cut();
+        bench.abort.cancel();
         assert_eq!(call.await.unwrap(), (failure, 9));
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
         assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
     }
 }

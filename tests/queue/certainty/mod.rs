@@ -72,7 +72,7 @@ fn upstream(reason: &str) -> Result<(), Failure> {
 async fn hidden_through(endings: &[Ending]) -> (Result<(), Failure>, u64, Vec<String>) {
     let bench = bench(endings);
     let (outcome, seconds) = bench.call(&target("one"), hide()).await.await.unwrap();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     (outcome, seconds, bench.pipes.bodies())
 }
 
@@ -250,7 +250,7 @@ async fn a_read_that_fails_is_asked_once_more() {
             let bench = bench(&script);
             let call = bench.begin(&target("one"), Operation::Read).await;
             assert_eq!(call.await.unwrap().0.is_ok(), is_known, "{script:?}");
-            bench.lanes.idle().await;
+            bench.queues.idle().await;
             assert_eq!(bench.pipes.bodies().len(), requests, "{script:?}");
         }
     }

@@ -32,7 +32,7 @@ async fn an_outage_is_borne_for_ten_seconds_with_growing_pauses() {
     let (outcome, seconds) = call.await.unwrap();
     assert_eq!(outcome, upstream(UNREACHABLE));
     assert!((8..=10).contains(&seconds), "{seconds}");
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     let connects = bench.pipes.connects();
     assert!(connects.iter().all(|at| *at - start <= SECOND * 10));
     for (failures, pair) in connects.windows(2).enumerate() {
@@ -86,7 +86,7 @@ async fn nobody_knocks_for_who_has_left() {
     sleep(SECOND * 3).await;
     call.abort();
     let connects = bench.pipes.connects().len();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.connects().len(), connects);
 }
 
@@ -141,7 +141,7 @@ async fn a_cut_during_an_outage_says_that_ryze_was_not_reached() {
     bench.pipes.refuse(REFUSED);
     let call = bench.call(&target("one"), hide()).await;
     sleep(SECOND * 3).await;
-    bench.lanes.cut();
+    bench.abort.cancel();
     assert_eq!(call.await.unwrap(), (upstream(UNREACHABLE), 3));
 }
 
@@ -170,7 +170,7 @@ async fn a_look_does_not_wait_for_ever_and_not_for_who_has_left() {
         if leaves {
             call.abort();
             let connects = bench.pipes.connects().len();
-            bench.lanes.idle().await;
+            bench.queues.idle().await;
             assert_eq!(bench.pipes.connects().len(), connects);
         } else {
             let (outcome, seconds) = call.await.unwrap();

@@ -39,7 +39,7 @@ fn changes() -> [Change; 3] {
 async fn told(endings: &[Ending]) -> (Vec<Result<(), Failure>>, Vec<String>) {
     let (bench, _, calls) = folded(endings, &changes()).await;
     let outcomes = outcomes(calls).await;
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     (outcomes, bench.pipes.bodies().split_off(1))
 }
 

@@ -124,7 +124,7 @@ async fn a_setting_whose_callers_left_is_not_sent_again() {
     let (bench, _, calls) = folded(&script, &[hide(), online()]).await;
     sleep(SECOND * 3 / 2).await;
     calls[1].abort();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies()[1..], [BOTH, READ, HIDE]);
 }
 
@@ -158,7 +158,7 @@ async fn nobody_is_in_flight_beside_a_look_or_a_repeat() {
         sleep(SECOND / 10).await;
     }
     drop(calls);
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     let arrivals = bench.pipes.arrivals();
     for pair in arrivals.windows(2) {
         assert!(pair[1] - pair[0] >= SECOND, "{pair:?}");

@@ -199,8 +199,8 @@ fn has_room(schedule: &Schedule, history: &History) -> bool {
 fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> Option<Duration> {
     let exchanges = history.exchanges.iter();
     let counts = |it: &&Exchange| it.sent <= end && it.over.is_none_or(|over| over + TRACE > end);
-    let lanes = u32::try_from(schedule.tokens.len()).unwrap();
-    let taken = exchanges.clone().filter(counts).count() as u32 + 2 * lanes + 2;
+    let queues = u32::try_from(schedule.tokens.len()).unwrap();
+    let taken = exchanges.clone().filter(counts).count() as u32 + 2 * queues + 2;
     let mut own = exchanges
         .filter(|it| is_of(it, call))
         .filter_map(|it| it.answer.as_ref());
@@ -211,7 +211,7 @@ fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> O
     let pace = if taken < schedule.burst {
         Duration::ZERO
     } else {
-        Duration::from_secs(60) / schedule.share * (lanes + 2)
+        Duration::from_secs(60) / schedule.share * (queues + 2)
     };
     (taken < schedule.share && !own.any(holds)).then_some(pace + LONGEST_BACKOFF + SLACK)
 }
