@@ -18,7 +18,7 @@ pub enum Setting {
     Online,
     /// Who may add the account to groups.
     GroupAdd,
-    /// Whether the account tells others that it has read their messages.
+    /// Whether the account sends read receipts.
     ReadReceipts,
 }
 

@@ -1,5 +1,5 @@
-//! What instances cost each other: a turn and no more, and nothing when they are idle. What happens
-//! within one instance's lane belongs in `lanes.rs`.
+//! Fairness between instances: a busy one costs another at most one turn, an idle one nothing. The queue of
+//! one instance is in `queue`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 /// From one request to the next.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Lanes that send one request each [`TURN`].
+/// Queues that send one request each [`TURN`].
 fn queues() -> Arc<Queues<Pipes>> {
     let pipes = Pipes::new(|_| Fate::confirmed_after(LATENCY));
     let budget = Budget::new(Terms {

@@ -1,6 +1,6 @@
-//! Tokens and entries of the configuration that are replaced while calls wait or are in flight, on a
-//! paused clock: the instance is the same by its name, and what an answer says of a token holds for
-//! that token alone.
+//! Reloads that replace an instance's token or configuration entry while calls are queued or in flight,
+//! on a paused clock. The queue is the same by the instance's name, and what a response says of a token
+//! holds for that token alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::pipes::{Ending, budget, target_of};
 const SECOND: Duration = Duration::from_secs(1);
 const CONTACTS: &str = r#"{"visibility":{"profile":"contacts"}}"#;
 const DENIED: Ending = Ending::Answer(401, "", r#"{"error":{"message":"Invalid token"}}"#);
-/// Ryze's limit is used up for 15 s.
+/// Ryze's limit is exceeded, and resets in 15 s.
 const OVER_LIMIT: Ending = Ending::Answer(
     429,
     "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\nX-RateLimit-Remaining: 0\r\n\
@@ -33,7 +33,7 @@ const THROTTLED: Ending = Ending::Answer(
     r#"{"error":{"message":"failed to update profile privacy: info query returned status 429: rate-overlimit"}}"#,
 );
 
-/// Two entries of one instance, each with a token of its own.
+/// Two entries of one instance with different tokens.
 fn two() -> [Arc<Target>; 2] {
     [target_of("1", "one", "a"), target_of("2", "one", "b")]
 }
@@ -53,7 +53,7 @@ fn bench(endings: &[Ending]) -> Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
+async fn calls_of_two_tokens_are_never_coalesced() {
     let bench = Bench::new(slow(5));
     let [a, b] = two();
     bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
@@ -62,7 +62,7 @@ async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
         (&a, Audience::Everyone),
         (&a, Audience::Everyone),
         (&b, Audience::Nobody),
-        // It must not overtake the one before, though it could go with the second.
+        // It could share a request with the second, but must not overtake the third.
         (&a, Audience::Contacts),
     ] {
         calls.push(bench.call(target, photo(audience)).await);
@@ -75,12 +75,12 @@ async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_queue_whatever_id_and_token_the_instance_gets_meanwhile() {
-    let (both_changed, put_back) = (target_of("2", "one", "new"), target_of("3", "one", "new"));
+async fn the_queue_survives_new_ids_and_tokens_of_its_instance() {
+    let (both_changed, added_again) = (target_of("2", "one", "new"), target_of("3", "one", "new"));
     for (reloads, target) in [
         (vec![vec![new()]], new()),
         (vec![vec![Arc::clone(&both_changed)]], both_changed),
-        (vec![vec![], vec![Arc::clone(&put_back)]], put_back),
+        (vec![vec![], vec![Arc::clone(&added_again)]], added_again),
     ] {
         let bench = Bench::new(slow(5));
         bench.queues.configure(&[old()]);
@@ -103,7 +103,7 @@ async fn one_queue_whatever_id_and_token_the_instance_gets_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_the_old_token_says_nothing_of_the_new_one() {
+async fn after_a_rejection_of_the_old_token_calls_are_sent_with_the_new_one() {
     for refusal in [DENIED, OVER_LIMIT] {
         let bench = bench(&[refusal, Ending::Confirm]);
         let refused = bench.call(&old(), photo(Audience::Nobody)).await;
@@ -121,7 +121,7 @@ async fn a_refusal_of_the_old_token_says_nothing_of_the_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
+async fn a_denial_of_one_token_does_not_suspend_another_of_its_instance() {
     let bench = Bench::new(in_turn(SECOND, &[DENIED, Ending::Confirm]));
     let [a, b] = two();
     bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
@@ -136,21 +136,21 @@ async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
         );
         assert_eq!(seconds, 1);
     }
-    let held = |target| {
+    let cause = |target| {
         bench
             .queues
             .instance_status(target)
             .1
-            .map(|held| held.cause)
+            .map(|suspended| suspended.cause)
     };
-    assert_eq!((held(&a), held(&b)), (Some("denied"), None));
+    assert_eq!((cause(&a), cause(&b)), (Some("denied"), None));
     assert_eq!(of_other.await.unwrap(), (Ok(()), 2));
-    assert_eq!(held(&a), Some("denied"), "that was another token's");
+    assert_eq!(cause(&a), Some("denied"), "that was another token's");
     assert_eq!(bench.pipes.tokens(), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
+async fn an_exceeded_limit_of_one_token_refuses_no_call_of_another() {
     let bench = Bench::new(in_turn(
         SECOND,
         &[Ending::Answer(429, "", ""), Ending::Confirm],
@@ -175,7 +175,7 @@ async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_limit_of_a_replaced_token_goes_out_at_once() {
+async fn a_call_that_waits_for_the_limit_of_a_replaced_token_is_sent_at_once() {
     for (reload, seconds) in [(new(), 2), (old(), 15)] {
         let bench = Bench::new(in_turn(Duration::ZERO, &[OVER_LIMIT, Ending::Confirm]));
         bench.queues.configure(&[old()]);
@@ -191,13 +191,13 @@ async fn who_waits_for_the_limit_of_a_replaced_token_goes_out_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_back_goes_on_with_the_new_token() {
+async fn a_read_back_continues_with_the_new_token() {
     let shown = Ending::Answer(
         200,
         "",
         r#"{"success":true,"settings":{"visibility":{"profile":"none"}}}"#,
     );
-    // It waits for a limit, or is refused, when the token is replaced.
+    // When the token is replaced, the read-back waits for a limit, or is rejected afterwards.
     let limited = Ending::Answer(
         500,
         "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\nX-RateLimit-Remaining: 0\r\n\
@@ -226,7 +226,7 @@ async fn a_read_back_goes_on_with_the_new_token() {
     }
 }
 
-/// A permit counts at the limit of the token that it was asked for, and no other.
+/// A permit counts for the limit of the token that it was acquired for.
 #[tokio::test(start_paused = true)]
 async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
     let budget = budget(1000, 1000, SECOND * 30);
@@ -247,11 +247,11 @@ async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
         remaining: 0,
         reset: SECOND * 10,
     }));
-    // Before its first answer, one request of a token is in flight.
+    // Until its first response, a token has at most one request in flight.
     let first = permit(old()).await;
     let call = bench.call(&old(), online()).await;
     assert!(bench.pipes.bodies().is_empty());
-    // The call gets its permit in the moment in which its token is replaced.
+    // The permit is granted in the moment in which the token is replaced.
     drop(first);
     bench.queues.configure(&[new()]);
     assert_eq!(call.await.unwrap(), (Ok(()), 10));
@@ -279,8 +279,8 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
     sleep(SECOND * 10).await;
     bench.queues.configure(&[]);
     bench.queues.configure(&[new()]);
-    assert_eq!(throttled(&new()).await, 20, "it is longer each time");
-    // What the token is refused is no word of WhatsApp.
+    assert_eq!(throttled(&new()).await, 20, "the suspension doubles");
+    // A denial of the token does not come from WhatsApp.
     sleep(SECOND * 20).await;
     let denied = bench.call(&new(), online()).await.await.unwrap().0;
     assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
@@ -289,14 +289,14 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
     assert_eq!(bench.pipes.bodies(), [NONE, NONE, ONLINE, ONLINE]);
 }
 
-/// Its head was read before the reload, and its body after it.
+/// The request's head was read before the reload, and its body after it.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_comes_with_a_replaced_token_is_sent_with_the_new_one() {
+async fn a_call_that_arrives_with_a_replaced_token_is_sent_with_the_new_one() {
     let bench = bench(&[Ending::Confirm, DENIED]);
     bench.queues.configure(&[new()]);
     bench.call(&old(), online()).await.await.unwrap().0.unwrap();
     for _ in 0..2 {
-        // The second is told at once, for its instance is held.
+        // The second fails at once, because its instance is suspended.
         let denied = bench.call(&old(), online()).await.await.unwrap().0;
         assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
     }

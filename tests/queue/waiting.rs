@@ -1,4 +1,4 @@
-//! How many calls of one instance may wait, and until when, on a paused clock.
+//! The bound of a queue, and how long a call stays in it, on a paused clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::pipes::target;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
+async fn the_bound_counts_queued_calls_and_those_in_flight() {
     let mut bench = Bench::new(slow(10)).warm_up().await;
     let client = Client::new(bench.pipes.clone(), Duration::from_secs(180));
     bench.queues = Queues::new(
@@ -34,7 +34,7 @@ async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
     let beyond = bench.call(&one, online()).await;
     assert_eq!(beyond.await.unwrap(), (Err(Failure::QueueFull), 0));
     let elsewhere = bench.call(&other, online()).await;
-    // Each that leaves or has its answer makes room for one more.
+    // Each call that is cancelled or completed admits one more.
     leaves.abort();
     assert!(leaves.await.unwrap_err().is_cancelled());
     let instead = bench.call(&one, online()).await;
@@ -52,10 +52,10 @@ async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
     assert_eq!(bench.pipes.bodies().len(), 4);
 }
 
-/// What was sent waits for its answer, what was not is told when it cannot be sent any more: neither
-/// waits for the other.
+/// A sent call waits for its response, and a queued one fails when its time to be sent is over, whatever
+/// is in flight.
 #[tokio::test(start_paused = true)]
-async fn who_was_not_sent_is_told_so_while_a_request_is_in_flight() {
+async fn a_queued_call_fails_in_time_while_a_request_is_in_flight() {
     let bench = Bench::new(slow(28));
     let one = target("one");
     let sent = bench.call(&one, photo(Audience::Everyone)).await;

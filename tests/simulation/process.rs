@@ -1,4 +1,4 @@
-//! One gateway process of a schedule, without its sockets, and who calls it.
+//! One gateway process of a schedule, without its sockets, and its clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use super::{
     schedule::{Caller, Schedule},
 };
 
-/// Longer than anybody waits.
+/// Longer than any call waits.
 const FOREVER: Duration = Duration::from_secs(3600);
 
 pub struct Process {
@@ -67,7 +67,7 @@ impl Process {
         }
     }
 
-    /// From now on nothing of it reaches anybody: neither its callers nor Ryze.
+    /// Ends the process: nothing of it reaches its clients or Ryze any more.
     pub fn kill(self) {
         self.link.set_reach(Reach::Refused);
         self.link.reset();
@@ -75,7 +75,7 @@ impl Process {
     }
 }
 
-/// A caller of one process.
+/// A client of one process.
 pub struct Calling {
     history: Shared,
     process: usize,
@@ -85,7 +85,7 @@ pub struct Calling {
 }
 
 impl Calling {
-    /// Calls, and returns the outcome unless the caller hung up.
+    /// Returns the outcome, or `None` if the client disconnected.
     pub async fn call(&self) -> Option<Outcome> {
         let (history, target, deadline) = (&self.history, &self.target, self.caller.deadline);
         let operation = self.caller.operation;
