@@ -124,6 +124,11 @@ pub enum Failure {
         /// The time until a new change would be admitted.
         retry_after: Duration,
     },
+    /// The state of a budget that is shared with other processes is unavailable. Nothing was sent.
+    BudgetUnavailable {
+        /// The time until it is expected to be available.
+        retry_after: Duration,
+    },
     /// A rate limit behind the gateway was exceeded.
     Throttled {
         by: Limiter,

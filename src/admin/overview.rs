@@ -10,7 +10,7 @@ use super::status::{
     Ryze, Status,
 };
 use crate::{
-    budget::{STEP, Snapshot, shared::Standing},
+    budget::{STEP, Snapshot, redis::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
     net::Network,

@@ -16,7 +16,7 @@ use crate::{
     admin::{Admin, Overview},
     budget::{
         Budget, Terms,
-        shared::{self, Shared, SharedError},
+        redis::{Shared, SharedError, Terms as SharedTerms},
     },
     config::{self, CaFile, Config, Scope, Secret},
     gateway::Gateway,
@@ -85,6 +85,7 @@ pub async fn start(config: &Config) -> Result<Bound, LifecycleError> {
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
     let max_waiting = (config.server.max_connections / 4).max(LEAST_WAITING);
     let budget = budget(config, max_wait)?;
+    budget.watch();
     let metrics = Arc::<Metrics>::default();
     let abort = CancellationToken::new();
     let queues = Queues::new(
@@ -183,7 +184,7 @@ fn shared(config: &Config, redis: &Secret) -> Result<Shared, LifecycleError> {
         ..
     } = config.ryze;
     let longest_request = LOOKUP_TIMEOUT + connect_timeout + request_timeout;
-    let terms = shared::Terms::new(
+    let terms = SharedTerms::new(
         budget.requests_per_minute,
         budget.burst,
         budget.share(),

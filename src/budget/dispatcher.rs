@@ -4,15 +4,19 @@
 use std::{
     mem,
     sync::{Arc, MutexGuard},
+    time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Permit, Purpose, Refused,
+    Permit, Purpose, Refused, RefusedBy,
     limiter::{Pool, State, Waiter},
-    shared::{Lease, Shared, Taken},
+    redis::{Lease, Shared, Taken},
 };
+
+/// How often is looked whether a Redis that was lost is back.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Grants until nobody waits.
 pub(super) async fn until_nobody_waits(pool: Arc<Pool>) {
@@ -69,7 +73,7 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
             Err(next) => return next,
         }
     };
-    let time = match shared.take(asked_for).await {
+    match shared.take(asked_for).await {
         Taken::Lease(lease) => {
             let mut state = pool.lock();
             let now = Instant::now();
@@ -87,13 +91,19 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
                 }
             }
             // There may be more at once.
-            return Next::At(now);
+            Next::At(now)
         }
-        Taken::NotBefore(time) => time,
-        Taken::Unavailable { until } => until,
-    };
-    pool.refuse_beyond(time, asked_for);
-    Next::At(time)
+        Taken::NotBefore(time) => {
+            pool.lock().not_before = time;
+            pool.refuse_beyond(time, asked_for, RefusedBy::Budget);
+            Next::At(time)
+        }
+        Taken::Unavailable { until } => {
+            pool.refuse_beyond(until, asked_for, RefusedBy::Redis);
+            // Redis may be back before.
+            Next::At(until.min(Instant::now() + LOOK))
+        }
+    }
 }
 
 /// Grants to who waits at this place. A permit that its waiter did not live to take goes back when
@@ -136,10 +146,9 @@ impl Pool {
 
     /// Nothing is granted before `time` to who waits for this purpose: refuses whoever of them would
     /// wait too long.
-    fn refuse_beyond(&self, time: Instant, purpose: Purpose) {
+    fn refuse_beyond(&self, time: Instant, purpose: Purpose, by: RefusedBy) {
         let mut state = self.lock();
         let now = Instant::now();
-        state.not_before = time;
         let mut grant = time;
         for waiter in mem::take(&mut state.waiting) {
             let is_meant = waiter.purpose <= purpose;
@@ -151,7 +160,7 @@ impl Pool {
             let wait = grant.saturating_duration_since(now);
             let refused = Refused {
                 retry_after: wait.saturating_sub(waiter.max_wait),
-                by_upstream: false,
+                by,
             };
             drop(waiter.grant.send(Err(refused)));
         }

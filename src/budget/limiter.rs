@@ -14,11 +14,11 @@ use tokio::{
 };
 
 use super::{
-    Permit, Refused, Terms, TokenDigest, dispatcher,
+    Permit, Refused, RefusedBy, Terms, TokenDigest, dispatcher,
     history::{Record, Window},
     lock,
     pacer::Pace,
-    shared::Shared,
+    redis::Shared,
     slots::{HOLD, Purpose, Slots},
     upstream_limit::Gate,
 };
@@ -96,16 +96,25 @@ impl Pool {
             {
                 return Ok(Permit::new(&self, token, number, None));
             }
-            let grant = match self.shared {
-                None => state.expected_grant(now, token, purpose),
-                Some(_) => self.expected_shared_grant(&state, now, purpose),
+            let shared = self.shared.as_ref();
+            let unavailable_until = shared.and_then(|shared| shared.unavailable_until(now));
+            let grant = match (shared, unavailable_until) {
+                (None, _) => state.expected_grant(now, token, purpose),
+                (Some(_), Some(until)) => until,
+                (Some(_), None) => self.expected_shared_grant(&state, now, purpose),
             };
             let opening = state.expected_opening(now, token, purpose);
             let wait = grant.max(opening).saturating_duration_since(now);
             if wait > max_wait {
                 return Err(Refused {
                     retry_after: wait.saturating_sub(max_wait),
-                    by_upstream: opening > grant,
+                    by: if opening > grant {
+                        RefusedBy::Upstream
+                    } else if unavailable_until.is_some() {
+                        RefusedBy::Redis
+                    } else {
+                        RefusedBy::Budget
+                    },
                 });
             }
             let (grant, turn) = oneshot::channel();
@@ -130,7 +139,7 @@ impl Pool {
         // The granting task ends without an answer only when the runtime itself is shut down.
         turn.await.unwrap_or(Err(Refused {
             retry_after: max_wait,
-            by_upstream: false,
+            by: RefusedBy::Budget,
         }))
     }
 

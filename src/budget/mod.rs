@@ -10,7 +10,7 @@ mod history;
 mod limiter;
 mod pacer;
 mod permit;
-pub mod shared;
+pub mod redis;
 mod slots;
 mod upstream_limit;
 
@@ -22,7 +22,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{history::Record, limiter::Pool, shared::Shared};
+use self::{history::Record, limiter::Pool, redis::Shared};
 pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
 
 /// What stands for a token here, where nobody needs the token itself.
@@ -65,7 +65,7 @@ pub struct Snapshot {
     /// The least that the upstream said is left for a token, less what was sent since, until its reset.
     pub remaining: Option<u64>,
     /// How it stands to Redis, where several processes share it.
-    pub redis: Option<shared::Standing>,
+    pub redis: Option<redis::Standing>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,8 +81,19 @@ enum Pools {
 pub struct Refused {
     /// The earliest time from now at which, without further requests, one would be admitted.
     pub retry_after: Duration,
-    /// Whether it is the upstream that holds it back, and not the budget.
-    pub by_upstream: bool,
+    /// What holds it back.
+    pub by: RefusedBy,
+}
+
+/// What a refused request would have to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// Slots or pace: the budget is used up.
+    Budget,
+    /// The upstream's own limit.
+    Upstream,
+    /// Redis, or the state of the shared budget in it, is lost.
+    Redis,
 }
 
 impl Budget {
@@ -114,6 +125,13 @@ impl Budget {
         }
         self.shared = Some(shared);
         self
+    }
+
+    /// Keeps in touch with Redis from now on where the limit is shared.
+    pub fn watch(&self) {
+        if let Some(shared) = &self.shared {
+            shared.watch();
+        }
     }
 
     /// Waits for the turn of a call. Dropping the future leaves the queue and costs nothing.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Allowance, TokenDigest, limiter::Pool, shared::Lease};
+use super::{Allowance, TokenDigest, limiter::Pool, redis::Lease};
 
 /// Leave to send one request. It holds a slot: dropped unsent it gives it and its turn back at
 /// once, dropped after [`sent`](Self::sent) when 60 s and the guard have passed. So it must live

@@ -96,6 +96,9 @@ fn fault(failure: &Failure) -> String {
             let seconds = retry_after.as_secs() + 1;
             format!("not known: {whose} is used up; try again in {seconds} s")
         }
+        Failure::BudgetUnavailable { .. } => {
+            "not known: the Redis of the budget is unavailable; try again in a minute".into()
+        }
         Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull => {
             "not known: the budget left no time for it; try again in a minute".into()
         }

@@ -144,7 +144,12 @@ impl<C: Connect> Gateway<C> {
 
     fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> EndedBy {
         match outcome {
-            Err(Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull) => EndedBy::Gateway,
+            Err(
+                Failure::Budget { .. }
+                | Failure::BudgetUnavailable { .. }
+                | Failure::NotSent
+                | Failure::QueueFull,
+            ) => EndedBy::Gateway,
             // The gateway timed out or was aborted; Ryze may still respond.
             Err(Failure::Unknown) if deadline <= Instant::now() || self.abort.is_cancelled() => {
                 EndedBy::Gateway

@@ -48,6 +48,17 @@ impl<C> QueueHandle<C> {
         next.is_some_and(|next| has_same_token(next, target))
     }
 
+    /// Until when to wait for a permit of this token, in place of the budget's own maximum, if a requeued
+    /// call waits for it.
+    pub(super) fn permit_deadline(&self, target: &Target) -> Option<Instant> {
+        let state = self.lock();
+        let calls = state.queues.get(&self.name)?.calls.iter();
+        let requeued = calls.filter(|it| {
+            it.was_requeued && has_same_token(state.directory.current(&it.target), target)
+        });
+        requeued.map(|call| call.send_by).max()
+    }
+
     /// Waits until a condition is false. It may change when a call is cancelled or the configured
     /// targets are replaced.
     pub(super) async fn wait_while(&self, condition: impl Fn(&State) -> bool) {

@@ -127,6 +127,7 @@ impl<C: Connect> Queues<C> {
             operation,
             send_by,
             give_up_at: None,
+            was_requeued: false,
             attempt: Attempt::NotMade,
             trace: Arc::clone(trace),
             outcome,

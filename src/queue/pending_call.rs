@@ -21,6 +21,8 @@ pub(super) struct PendingCall {
     pub(super) send_by: Instant,
     /// Retries stop at this time if Ryze stays unreachable. `None` while it is reachable.
     pub(super) give_up_at: Option<Instant>,
+    /// Whether the call had a permit before. It then waits for the next one as long as it has time.
+    pub(super) was_requeued: bool,
     pub(super) attempt: Attempt,
     pub(super) trace: Arc<Trace>,
     pub(super) outcome: oneshot::Sender<Outcome>,

@@ -12,7 +12,7 @@ use super::{
     directory::has_same_token,
     handle::QueueHandle,
     pending_call::{Attempt, PendingCall},
-    send::{Sender, is_about_token},
+    send::{Sender, is_about_token, label},
     state::State,
     verdict::{shows, shows_other},
 };
@@ -32,9 +32,6 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Next {
     pub(super) not_before: Option<Instant>,
-    /// Until when to wait for a permit, in place of the budget's own maximum: a requeued call has waited
-    /// for one before.
-    pub(super) permit_by: Option<Instant>,
     /// Whether the last request was rejected by Ryze's rate limit.
     pub(super) was_throttled: bool,
     /// Consecutive failures to reach Ryze.
@@ -56,10 +53,11 @@ pub(super) fn after_unreachable<C>(
         }
     }
     let not_before = now + backoff(failures, fastrand::f32());
+    requeue(queue, calls, not_before, failure);
     Next {
         not_before: Some(not_before),
         failures: failures + 1,
-        ..requeue(queue, calls, not_before, failure)
+        ..Next::default()
     }
 }
 
@@ -73,9 +71,10 @@ pub(super) fn after_rate_limit<C>(
         by: Limiter::Upstream,
         retry_after: pause,
     };
+    requeue(queue, calls, Instant::now() + pause, &throttled);
     Next {
         was_throttled: true,
-        ..requeue(queue, calls, Instant::now() + pause, &throttled)
+        ..Next::default()
     }
 }
 
@@ -86,9 +85,9 @@ pub(super) async fn resolve_open<C: Connect>(
     mut open: Vec<(PendingCall, Failure)>,
     update: &Settings,
     result: &Result<Settings, Error>,
-) -> Next {
+) {
     if open.is_empty() {
-        return Next::default();
+        return;
     }
     let is_last = open.iter().all(|(call, _)| call.was_sent_before());
     let settings = match result {
@@ -102,7 +101,7 @@ pub(super) async fn resolve_open<C: Connect>(
                 for (call, failure) in open {
                     call.complete(Err(failure));
                 }
-                return Next::default();
+                return;
             }
         },
     };
@@ -144,7 +143,7 @@ pub(super) async fn resolve_open<C: Connect>(
             retried.push(call);
         }
     }
-    requeue(&sender.queue, retried, Instant::now(), &Failure::Unknown)
+    requeue(&sender.queue, retried, Instant::now(), &Failure::Unknown);
 }
 
 /// The current settings, or `None` if they cannot be read while a call waits for them.
@@ -165,7 +164,7 @@ async fn read_back<C: Connect>(
             let permit = sender.acquire_permit(&current, Purpose::ReadBack, Some(max_wait));
             permit
                 .await
-                .inspect_err(|refused| sender.queue.queues.metrics.refused(refused.by_upstream))
+                .inspect_err(|refused| sender.queue.queues.metrics.refused(label(refused.by)))
                 .ok()
         };
         let is_current = |state: &State| has_same_token(state.directory.current(&target), &current);
@@ -198,20 +197,18 @@ pub(super) fn requeue<C>(
     calls: Vec<PendingCall>,
     time: Instant,
     failure: &Failure,
-) -> Next {
+) {
     let calls = calls.into_iter().filter(|call| !call.is_cancelled());
-    let (retried, late): (Vec<_>, Vec<_>) = calls.partition(|call| {
+    let (mut retried, late): (Vec<_>, Vec<_>) = calls.partition(|call| {
         time <= call.send_by && call.give_up_at.is_none_or(|give_up_at| time <= give_up_at)
     });
     for call in late {
         call.fail_unsent(failure.clone());
     }
-    let permit_by = retried.iter().map(|call| call.send_by).max();
-    queue.requeue(retried);
-    Next {
-        permit_by,
-        ..Next::default()
+    for call in &mut retried {
+        call.was_requeued = true;
     }
+    queue.requeue(retried);
 }
 
 async fn all_cancelled(calls: &mut [(PendingCall, Failure)]) {

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::{directory::has_same_token, handle::QueueHandle};
 use crate::{
-    budget::{Allowance, Permit, Purpose, Refused},
+    budget::{Allowance, Permit, Purpose, Refused, RefusedBy},
     net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
-    telemetry::{Called, Trace, Upstream, WaitPurpose},
+    telemetry::{self, Called, Trace, Upstream, WaitPurpose},
 };
 
 pub(super) struct Sender<C> {
@@ -158,6 +158,15 @@ pub(super) fn rate_limit(result: &Result<Settings, Error>) -> Option<(Limiter, D
             ..
         }) => Some((*by, *retry_after)),
         _ => None,
+    }
+}
+
+/// The metric label of what refused a permit.
+pub(super) fn label(by: RefusedBy) -> telemetry::RefusedBy {
+    match by {
+        RefusedBy::Budget => telemetry::RefusedBy::Budget,
+        RefusedBy::Upstream => telemetry::RefusedBy::Ryze,
+        RefusedBy::Redis => telemetry::RefusedBy::Redis,
     }
 }
 

@@ -71,6 +71,7 @@ fn unconfirmed(failure: Failure) -> Failure {
         Failure::Throttled { .. }
         | Failure::NotConnected
         | Failure::Budget { .. }
+        | Failure::BudgetUnavailable { .. }
         | Failure::QueueFull
         | Failure::NotSent => "Ryze did not complete the update".into(),
     };

@@ -11,11 +11,11 @@ use super::{
     handle::QueueHandle,
     pending_call::PendingCall,
     retry::{self, Next},
-    send::{Sender, is_about_token, rate_limit},
+    send::{Sender, is_about_token, label, rate_limit},
     verdict::{Verdict, judge},
 };
 use crate::{
-    budget::{Permit, Purpose, Refused},
+    budget::{Permit, Purpose, Refused, RefusedBy},
     net::Connect,
     privacy::{Failure, Limiter},
     ryze::{Error, Target},
@@ -56,7 +56,7 @@ impl<C: Connect> Worker<C> {
             sleep_until(time).await;
         }
         let from_now = |time: Instant| time.saturating_duration_since(Instant::now());
-        let max_wait = next.permit_by.map(from_now);
+        let max_wait = self.sender.queue.permit_deadline(target).map(from_now);
         self.sender
             .acquire_permit(target, Purpose::Call, max_wait)
             .await
@@ -66,16 +66,20 @@ impl<C: Connect> Worker<C> {
     /// Ryze's rate limit, not the budget.
     fn fail_refused(&self, refused: Refused, target: &Target, was_throttled: bool) {
         let retry_after = refused.retry_after;
-        let by_upstream = refused.by_upstream || was_throttled;
+        let by = if was_throttled {
+            RefusedBy::Upstream
+        } else {
+            refused.by
+        };
         let queue = &self.sender.queue;
-        queue.queues.metrics.refused(by_upstream);
-        let failure = if by_upstream {
-            Failure::Throttled {
+        queue.queues.metrics.refused(label(by));
+        let failure = match by {
+            RefusedBy::Upstream => Failure::Throttled {
                 by: Limiter::Upstream,
                 retry_after,
-            }
-        } else {
-            Failure::Budget { retry_after }
+            },
+            RefusedBy::Budget => Failure::Budget { retry_after },
+            RefusedBy::Redis => Failure::BudgetUnavailable { retry_after },
         };
         queue.fail_matching(&failure, |it| has_same_token(it, target));
     }
@@ -106,9 +110,9 @@ impl<C: Connect> Worker<C> {
             };
             let renewed: Vec<_> = calls.extract_if(.., is_renewed).collect();
             // Nothing was changed, so these may be sent with the new token at once.
-            let next = retry::requeue(queue, renewed, Instant::now(), &error.failure(None));
+            retry::requeue(queue, renewed, Instant::now(), &error.failure(None));
             if calls.is_empty() {
-                return next;
+                return Next::default();
             }
         }
         if let Some((Limiter::Upstream, pause)) = rate_limit(&result) {
@@ -130,7 +134,8 @@ impl<C: Connect> Worker<C> {
                 Verdict::Open(failure) => open.push((call, failure)),
             }
         }
-        retry::resolve_open(&self.sender, open, &update, &result).await
+        retry::resolve_open(&self.sender, open, &update, &result).await;
+        Next::default()
     }
 }
 

@@ -51,6 +51,7 @@ words! {
         CutShort = "cut_short",
         // Failures of an operation.
         Budget = "budget",
+        BudgetUnavailable = "budget_unavailable",
         ThrottledByUpstream = "throttled_by_upstream",
         ThrottledByWhatsApp = "throttled_by_whatsapp",
         NotConnected = "not_connected",
@@ -113,6 +114,7 @@ words! {
     pub(crate) enum RefusedBy {
         Budget = "budget",
         Ryze = "ryze",
+        Redis = "redis",
     }
 }
 
@@ -140,6 +142,7 @@ impl OutcomeLabel {
         match self {
             Self::CallerLeft
             | Self::Budget
+            | Self::BudgetUnavailable
             | Self::ThrottledByUpstream
             | Self::ThrottledByWhatsApp
             | Self::NotConnected
@@ -176,6 +179,7 @@ impl From<&Failure> for OutcomeLabel {
     fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Budget { .. } => Self::Budget,
+            Failure::BudgetUnavailable { .. } => Self::BudgetUnavailable,
             Failure::Throttled {
                 by: Limiter::Upstream,
                 ..

@@ -171,13 +171,8 @@ impl Metrics {
         waits.observe(wait.as_secs_f64());
     }
 
-    /// The budget refused a request, or Ryze's limit did.
-    pub(crate) fn refused(&self, by_upstream: bool) {
-        let by = if by_upstream {
-            RefusedBy::Ryze
-        } else {
-            RefusedBy::Budget
-        };
+    /// Counts a request that was refused.
+    pub(crate) fn refused(&self, by: RefusedBy) {
         self.refused.get_or_create(&[("by", by)]).inc();
     }
 

@@ -21,6 +21,6 @@ pub use self::{
     writer::{LogWriter, dropped_lines},
 };
 pub(crate) use self::{
-    labels::{EndedBy, Reloaded, Upstream, WaitPurpose, method, words},
+    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
     metrics::{Called, Served},
 };

@@ -83,6 +83,10 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
             *retry_after,
             "the gateway's budget of requests to Ryze is used up; nothing was changed",
         ),
+        Failure::BudgetUnavailable { retry_after } => too_many_requests(
+            *retry_after,
+            "the Redis of the gateway's shared budget is unavailable; nothing was changed",
+        ),
         Failure::Throttled {
             by: Limiter::Upstream,
             retry_after,

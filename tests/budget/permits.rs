@@ -7,7 +7,7 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, advance, sleep, timeout},
 };
-use zapi_to_ryze::budget::{Allowance, Budget, Terms};
+use zapi_to_ryze::budget::{Allowance, Budget, RefusedBy, Terms};
 
 use super::{MINUTE, millis, on_paused_clock};
 use crate::pipes::budget;
@@ -192,7 +192,7 @@ async fn a_limit_that_still_holds_outlives_a_reload() {
     for configured in [vec![[3; 32]], vec![], vec![[1; 32]]] {
         budget.serve(configured.into_iter());
         let refused = budget.permit([1; 32]).await.unwrap_err();
-        assert!(refused.by_upstream);
+        assert_eq!(refused.by, RefusedBy::Upstream);
         assert_eq!(refused.retry_after, Duration::from_secs(30));
     }
     budget.permit([2; 32]).await.unwrap();

@@ -1,21 +1,25 @@
 //! One budget for several gateways, with a real Redis.
 //!
 //! `redis` is that Redis; `slots` is about the library's own type with times of a few seconds,
-//! `absence` about what it does without Redis, and `gateways` about whole processes.
+//! `outage` about what it does without Redis, and `gateways` about whole processes.
 
-mod absence;
 mod gateways;
-mod kept;
+mod model;
+mod outage;
 mod redis;
+mod reserved;
 mod slots;
 
 use std::time::Duration;
 
+use self::redis::Redis;
+use crate::harness::soon;
+
 use rustls::RootCertStore;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use zapi_to_ryze::budget::{
     Purpose,
-    shared::{Lease, Shared, Taken, Terms},
+    redis::{Lease, Shared, Standing, Taken, Terms},
 };
 
 /// How long slots are held in these tests.
@@ -38,6 +42,29 @@ fn slots(limit: u32) -> Terms {
 /// A process that shares a budget.
 fn process(url: &str, terms: Terms) -> Shared {
     Shared::new(url, "test", terms, RootCertStore::empty()).unwrap()
+}
+
+/// Processes that share the limit exactly: one of them has watched its state for a whole window.
+async fn sharing<const N: usize>(redis: &Redis, terms: Terms) -> [Shared; N] {
+    let processes = [(); N].map(|()| process(&redis.url(), terms));
+    for process in &processes {
+        process.watch();
+    }
+    sleep(terms.hold).await;
+    for process in &processes {
+        until(process, Standing::Shared).await;
+    }
+    processes
+}
+
+async fn until(process: &Shared, standing: Standing) {
+    let step = Duration::from_millis(5);
+    soon(async {
+        while process.standing() != standing {
+            sleep(step).await
+        }
+    })
+    .await;
 }
 
 /// Takes a slot that must be there.

@@ -95,7 +95,14 @@ impl Redis {
             .args(&self.arguments)
             .current_dir(self.directory.path());
         self.server = Some(Process::start(&mut command));
-        soon(async { while self.try_tell("PING").await.is_none() {} }).await;
+        soon(async {
+            while self
+                .try_tell("PING")
+                .await
+                .is_none_or(|line| line.starts_with("-LOADING"))
+            {}
+        })
+        .await;
     }
 
     /// `STOP` or `CONT`.

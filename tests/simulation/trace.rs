@@ -76,6 +76,7 @@ impl History {
                 "suspended"
             }
             Some((_, End::Answered(Err(failure)))) => match failure {
+                Failure::BudgetUnavailable { .. } => "refused for Redis",
                 Failure::Budget { .. } => "refused by the budget",
                 Failure::Throttled { .. } => "throttled",
                 Failure::NotConnected => "not connected",

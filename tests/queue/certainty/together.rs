@@ -66,6 +66,28 @@ async fn without_a_name_each_setting_is_retried_in_isolation() {
     assert_eq!(bench.pipes.bodies()[1..], [BOTH, READ, HIDE, ONLINE]);
 }
 
+/// A requeued call waits for its next permit as long as it has time, even if an isolated retry of another
+/// setting is sent first.
+#[tokio::test(start_paused = true)]
+async fn isolated_retries_wait_for_the_budget_one_after_the_other() {
+    let script = [Ending::Confirm, FAILED, SHOWN, Ending::Confirm];
+    // After the first three requests the pacer grants one permit every 6 s, and no new call may wait.
+    let bench = Bench::with_budget(in_turn(SECOND, &script), budget(10, 3, Duration::ZERO));
+    let one = target("one");
+    let about = Change {
+        setting: Setting::About,
+        audience: Audience::Everyone,
+    };
+    let first = bench.call(&one, about).await;
+    let calls = [
+        bench.call(&one, hide()).await,
+        bench.call(&one, online()).await,
+    ];
+    first.await.unwrap().0.unwrap();
+    assert_eq!(outcomes(calls.into()).await, [Ok(()), Ok(())]);
+    assert_eq!(bench.pipes.bodies()[1..], [BOTH, READ, HIDE, ONLINE]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_setting_that_a_response_lacks_does_not_fail_the_others() {
     let script = [HIDDEN, HIDDEN, Ending::Confirm];

@@ -157,10 +157,12 @@ fn after<'it>(
     match history.is_token_replaced(request, at, SLACK) {
         Some(true) => return None,
         Some(false) => {
-            let reload = history.next_reload(at.saturating_sub(SLACK));
-            suspension.until = reload.map_or(suspension.until, |reload| {
-                suspension.until.min(reload.max(at))
-            });
+            // A reload at the same moment may precede the response.
+            let reload = history.next_reload(at + SLACK);
+            suspension.until =
+                reload.map_or(suspension.until, |reload| suspension.until.min(reload));
+            let near = history.next_reload(at.saturating_sub(SLACK));
+            suspension.is_sure &= near == reload;
         }
         None => suspension.is_sure = false,
     }

@@ -104,7 +104,7 @@ pub fn no_call_is_given_up_too_soon(
         }
         let cause = match turns.tries[number].len() {
             0 => unsent(schedule, history, call, end),
-            tries => left_open(schedule, history, turns, call, end, tries),
+            _ => left_open(schedule, history, turns, number, end),
         };
         broken.extend(cause.map(|cause| format!("given up: call {number} {cause}")));
     }
@@ -125,18 +125,29 @@ fn unsent(
     is_early.then_some("though it was not retried for long enough")
 }
 
-/// The fault in the failure of a call that was sent this often.
+/// The fault in the failure of a call that was sent.
 fn left_open(
     schedule: &Schedule,
     history: &History,
     turns: &Turns,
-    call: &Call,
+    number: usize,
     end: Duration,
-    tries: usize,
 ) -> Option<&'static str> {
-    let mut exchanges = history.exchanges.iter();
-    let is_over = |it: &Exchange| it.over.is_some_and(|over| over <= end);
-    let last = exchanges.rposition(|it| is_of(it, call) && is_over(it))?;
+    let (call, tries) = (&history.calls[number], turns.tries[number].len());
+    let is_over = |request: &usize| {
+        let over = history.exchanges[*request].over;
+        over.is_some_and(|over| over <= end)
+    };
+    // Other requests of the instance may begin and end in the moment in which this call ends.
+    let is_for_it = |request: &usize| match turns.purposes[*request] {
+        Purpose::Call => turns.may_be_in(number, *request),
+        Purpose::ReadBack => {
+            let update = turns.update_before(*request);
+            update.is_some_and(|update| turns.may_be_in(number, update))
+        }
+    };
+    let mut requests = (0..history.exchanges.len()).rev();
+    let last = requests.find(|request| is_over(request) && is_for_it(request))?;
     let exchange = &history.exchanges[last];
     let heard = heard(exchange, schedule);
     let over = match outage(history, call, exchange.over?, end) {

@@ -88,7 +88,7 @@ pub fn values_are_in_order(history: &History) -> Vec<String> {
             let Some(earlier) = before.rfind(|it| {
                 it.is_of_same_instance(later)
                     && it.asked.get(setting).is_some()
-                    && !it.answer.as_ref().is_some_and(Answer::is_over_ryzes_limit)
+                    && !it.answer.as_ref().is_some_and(changed_nothing)
             }) else {
                 continue;
             };
@@ -112,6 +112,12 @@ pub fn values_are_in_order(history: &History) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Whether Ryze rejected the request for its token, so that a value that a cancelled call had replaced
+/// counts again.
+fn changed_nothing(answer: &Answer) -> bool {
+    answer.is_over_ryzes_limit() || answer.is_denial()
 }
 
 /// At the end Ryze has a value of each setting that [`Acknowledged::may_hold`] allows.

@@ -1,0 +1,173 @@
+//! One step on the shared state: what a process sends to `script.lua`, and what it hears. Whatever runs
+//! the script is a [`Store`]: Redis, or a model of it on a paused clock.
+
+use std::{pin::Pin, time::Duration};
+
+use super::{super::slots::Purpose, Terms, server_clock::SLACK};
+
+/// The script that every step runs.
+pub const SCRIPT: &str = include_str!("script.lua");
+
+/// How long a refused process has its turn to itself once it is due.
+const TURN: Duration = Duration::from_millis(500);
+
+/// What the script answers: a word, the epoch, the server's time in microseconds, a wait in
+/// microseconds, whether the epoch is open, and whether somebody vouches for it.
+pub type Reply = (String, String, i64, i64, i64, i64);
+
+/// Why there is no answer, in words that hold no secret.
+pub type Reason = String;
+
+/// A reply that is on its way.
+pub type Replying<'a> = Pin<Box<dyn Future<Output = Result<Reply, Reason>> + Send + 'a>>;
+
+/// Runs [`SCRIPT`]. It may run it twice where a connection was lost meanwhile: every step is idempotent.
+pub trait Store: Send + Sync {
+    /// Runs it on `key`.
+    fn eval<'a>(&'a self, key: &'a str, arguments: Vec<String>) -> Replying<'a>;
+}
+
+/// What identifies one life of the shared state.
+pub(super) type Epoch = u64;
+
+/// What a process tells Redis, and asks of it.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) action: Action,
+    /// The epoch that the process knows.
+    pub(super) known: Option<Epoch>,
+    /// The identity of the epoch that begins if there is none.
+    pub(super) fresh: Epoch,
+    pub(super) access: Access,
+    /// Whether another epoch than `known` is closed for a window, because this process used that one.
+    pub(super) contests: bool,
+    /// Slots of the process that changed, each with how long it is not free.
+    pub(super) slots: Vec<(u64, Duration)>,
+    pub(super) returned: Vec<u64>,
+    /// How often its slots had changed when this was written.
+    pub(super) version: u64,
+}
+
+/// What is to be done besides telling of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Take {
+        id: u64,
+        purpose: Purpose,
+    },
+    Keep,
+    /// The clock of the server is not the one that slots were scored by: begins another epoch.
+    Distrust,
+}
+
+/// How much of the limit a process may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Exact,
+    /// Its static share at most.
+    Capped,
+    Closed,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) result: Outcome,
+    pub(super) epoch: Epoch,
+    pub(super) server_time: Duration,
+    pub(super) is_open: bool,
+    /// Whether a process that shares the limit exactly took part just before.
+    pub(super) is_vouched: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Taken,
+    /// May be asked for again after this time.
+    Wait(Duration),
+    /// A capped process may take nothing: the epoch's predecessor was in use when it was lost.
+    Closed,
+    Kept,
+    /// The epoch is another one than the process knows.
+    Other,
+}
+
+impl Step {
+    /// The arguments of the script.
+    pub(super) fn arguments(&self, process: u64, terms: &Terms) -> Vec<String> {
+        let name = |id: &u64| format!("{process:016x}-{id}");
+        let (action, limit, jumps_queue) = match self.action {
+            Action::Take { purpose, .. } => (
+                "take",
+                terms.limit - purpose.leaves(terms.limit),
+                purpose == Purpose::ReadBack,
+            ),
+            Action::Keep => ("keep", terms.limit, false),
+            Action::Distrust => ("distrust", terms.limit, false),
+        };
+        let access = match self.access {
+            Access::Exact => "exact",
+            Access::Capped => "capped",
+            Access::Closed => "closed",
+        };
+        let known = self.known.map_or(String::new(), hexadecimal);
+        let flag = |is_set: bool| u8::from(is_set).to_string();
+        let mut arguments = vec![
+            action.to_owned(),
+            format!("{process:016x}"),
+            known,
+            hexadecimal(self.fresh),
+            access.to_owned(),
+            flag(self.contests),
+            flag(jumps_queue),
+            limit.to_string(),
+            microseconds(terms.interval),
+            microseconds(terms.interval * (terms.burst - 1)),
+            microseconds(terms.lease() + SLACK),
+            microseconds(terms.hold + SLACK),
+            microseconds(TURN),
+            microseconds(terms.grace),
+            microseconds(SLACK),
+            self.returned.len().to_string(),
+        ];
+        arguments.extend(self.returned.iter().map(name));
+        if let Action::Take { id, .. } = self.action {
+            arguments.extend([name(&id), microseconds(terms.lease() + SLACK)]);
+        }
+        for (id, time) in &self.slots {
+            arguments.extend([name(id), microseconds(*time + SLACK)]);
+        }
+        arguments
+    }
+}
+
+impl Answer {
+    /// What a reply means, or `None` if the script does not give it.
+    pub(super) fn read(reply: &Reply) -> Option<Self> {
+        let (word, epoch, time, wait, is_open, is_vouched) = reply;
+        let result = match &**word {
+            "taken" => Outcome::Taken,
+            "wait" => Outcome::Wait(Duration::from_micros(u64::try_from(*wait).ok()?)),
+            "closed" => Outcome::Closed,
+            "kept" => Outcome::Kept,
+            "other" => Outcome::Other,
+            _ => return None,
+        };
+        Some(Self {
+            result,
+            epoch: Epoch::from_str_radix(epoch, 16).ok()?,
+            server_time: Duration::from_micros(u64::try_from(*time).ok()?),
+            is_open: *is_open == 1,
+            is_vouched: *is_vouched == 1,
+        })
+    }
+}
+
+fn hexadecimal(epoch: Epoch) -> String {
+    format!("{epoch:016x}")
+}
+
+/// Rounded up, which no time here minds.
+fn microseconds(time: Duration) -> String {
+    time.as_nanos().div_ceil(1_000).to_string()
+}
