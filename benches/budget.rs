@@ -15,12 +15,13 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::{Budget, Terms},
     config::Secret,
     net::{Connect, Stream},
     privacy::{Audience, Change, Operation, Outcome, Setting},
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, Target},
     sandbox::{Answer, Fault, Options, Sandbox, Window},
 };
@@ -50,7 +51,7 @@ impl Connect for Ryze {
 /// A gateway in front of it.
 struct Gateway {
     ryze: Sandbox,
-    lanes: Arc<Lanes<Ryze>>,
+    queues: Arc<Queues<Ryze>>,
     targets: Vec<Arc<Target>>,
     callers: JoinSet<Outcome>,
     start: Instant,
@@ -78,7 +79,14 @@ impl Gateway {
             |name: &String| Target::new(&base_url, name, name, &Secret::new(TOKEN)).unwrap();
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
-            lanes: Lanes::new(Budget::new(terms(max_wait)), client, LONG, 10_000),
+            queues: Queues::new(
+                Budget::new(terms(max_wait)),
+                client,
+                LONG,
+                10_000,
+                Arc::default(),
+                CancellationToken::new(),
+            ),
             targets: names.iter().map(|name| Arc::new(target(name))).collect(),
             ryze,
             callers: JoinSet::new(),
@@ -87,15 +95,18 @@ impl Gateway {
     }
 
     fn call(&mut self, instance: usize, setting: Setting) {
-        let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(&self.targets[instance]));
+        let (queues, target) = (
+            Arc::clone(&self.queues),
+            Arc::clone(&self.targets[instance]),
+        );
         self.callers.spawn(async move {
             let change = Change {
                 setting,
                 audience: Audience::Everyone,
             };
             let deadline = Instant::now() + LONG;
-            lanes
-                .carry_out(
+            queues
+                .submit(
                     &target,
                     Operation::Change(change),
                     deadline,

@@ -1,11 +1,11 @@
-//! The domain: what a caller wants done and what became of it.
+//! The domain: privacy settings, operations on them, and their outcomes.
 //!
-//! Pure: no HTTP, no JSON, no clock and no vendor's word belongs here. Each vendor's module
-//! translates between its own language and these types.
+//! Pure: no HTTP, no JSON, no clock and no vendor's words. Each vendor's module translates between its
+//! own language and these types.
 
 use std::time::Duration;
 
-/// A privacy setting that both vendors can change.
+/// A privacy setting that both vendors support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Setting {
     /// Who may see the profile photo.
@@ -18,7 +18,7 @@ pub enum Setting {
     Online,
     /// Who may add the account to groups.
     GroupAdd,
-    /// Whether the account tells others that it has read their messages.
+    /// Whether the account sends read receipts.
     ReadReceipts,
 }
 
@@ -37,39 +37,31 @@ impl Setting {
 /// To whom a setting applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
-    /// Everybody.
     Everyone,
-    /// The account's contacts.
     Contacts,
-    /// The account's contacts but those on the list that belongs to the setting.
+    /// The account's contacts except those on the setting's list.
     ContactsExcept,
-    /// Nobody.
     Nobody,
-    /// Whoever may see when the account was last online; for [`Setting::Online`] alone.
+    /// The audience of [`Setting::LastSeen`]; for [`Setting::Online`] only.
     SameAsLastSeen,
 }
 
-/// One setting and the value that the caller wants it to have. Values are absolute, so carrying a
-/// change out twice is the same as once.
+/// A new value for one setting. Values are absolute, so a change is idempotent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What is to be changed.
     pub setting: Setting,
-    /// What it is to become.
     pub audience: Audience,
 }
 
-/// What a caller wants done.
+/// What a client requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// One setting is to be changed.
     Change(Change),
-    /// The settings are to be told as they are.
+    /// Return the current settings.
     Read,
 }
 
 impl Operation {
-    /// The change, if it is one.
     #[must_use]
     pub fn change(self) -> Option<Change> {
         match self {
@@ -78,26 +70,23 @@ impl Operation {
         }
     }
 
-    /// The setting that it changes, if it does.
     #[must_use]
     pub fn setting(self) -> Option<Setting> {
         self.change().map(|change| change.setting)
     }
 }
 
-/// One value per setting, or none: an update that touches some settings, or a snapshot in which
-/// some could not be understood.
+/// At most one value per setting: an update of some settings, or a snapshot, in which a value that was
+/// not understood is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings([Option<Audience>; Setting::ALL.len()]);
 
 impl Settings {
-    /// The value of one setting, if there is one.
     #[must_use]
     pub fn get(&self, setting: Setting) -> Option<Audience> {
         self.0[setting as usize]
     }
 
-    /// Gives one setting a value, over the one it had.
     pub fn set(&mut self, setting: Setting, audience: Audience) {
         self.0[setting as usize] = Some(audience);
     }
@@ -110,7 +99,6 @@ impl Settings {
         })
     }
 
-    /// Whether no setting has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
@@ -127,69 +115,67 @@ impl FromIterator<Change> for Settings {
     }
 }
 
-/// Why an operation is not said to be done. Every variant but [`Failure::Unknown`] and
-/// [`Failure::Upstream`] promises that a change was not carried out.
+/// Why an operation is not confirmed. Every variant except [`Failure::Unknown`] and
+/// [`Failure::Upstream`] promises that the change was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The budget would have let it out too late. Nothing was sent.
+    /// The wait for the budget would have been too long. Nothing was sent.
     Budget {
-        /// The earliest time from now at which a new change would be admitted.
+        /// The time until a new change would be admitted.
         retry_after: Duration,
     },
-    /// The budget is shared with other processes, and what they share is unavailable. Nothing was sent.
+    /// The state of a budget that is shared with other processes is unavailable. Nothing was sent.
     BudgetUnavailable {
-        /// When it is expected to be available, from now.
+        /// The time until it is expected to be available.
         retry_after: Duration,
     },
-    /// Somebody further on refused it for its pace.
+    /// A rate limit behind the gateway was exceeded.
     Throttled {
-        /// Whose limit it was.
         by: Limiter,
-        /// When that limit is expected to be lifted, from now.
+        /// The time until the limit is expected to reset.
         retry_after: Duration,
     },
     /// The account is not connected to WhatsApp.
     NotConnected,
-    /// The upstream denies the gateway the account: only the operator can cure it.
+    /// The upstream denies the gateway access to the account. Only the operator can fix it.
     Denied {
-        /// What the upstream said, free of secrets.
+        /// The upstream's message, free of secrets.
         reason: String,
     },
-    /// Nobody can cure it: repeating it is of no use.
+    /// The upstream refuses the operation. A retry is useless.
     Refused {
-        /// What the upstream said, free of secrets.
+        /// The upstream's message, free of secrets.
         reason: String,
     },
-    /// The upstream failed, or did not confirm what was asked of it.
+    /// The upstream failed, or did not confirm the operation.
     Upstream {
-        /// What the upstream said or what went wrong, free of secrets.
+        /// The upstream's message or the error, free of secrets.
         reason: String,
     },
-    /// The caller's deadline came, or the gateway's end, before it was sent. Nothing was changed.
+    /// The deadline passed, or the gateway stopped, before the operation was sent. Nothing was changed.
     NotSent,
-    /// As many calls as may wait for the instance did so already. Nothing was sent.
+    /// The instance's queue was full. Nothing was sent.
     QueueFull,
-    /// It was sent and the answer did not come: it may take effect still.
+    /// The operation was sent and got no response. It may still take effect.
     Unknown,
 }
 
 impl Failure {
-    /// Whether a change may have been carried out all the same.
+    /// Whether the change may have been applied nevertheless.
     #[must_use]
     pub fn leaves_open(&self) -> bool {
         matches!(self, Self::Upstream { .. } | Self::Unknown)
     }
 }
 
-/// Whose limit a [`Failure::Throttled`] met.
+/// The owner of the rate limit of a [`Failure::Throttled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limiter {
-    /// The upstream's own limit on requests.
+    /// The upstream, for its requests.
     Upstream,
-    /// WhatsApp's limit on the account.
+    /// WhatsApp, for the account.
     WhatsApp,
 }
 
-/// What became of an operation: the settings as they are now, in which a change is confirmed, or why
-/// they are not known.
+/// The outcome of an operation: the current settings, in which a change is confirmed, or the failure.
 pub type Outcome = Result<Settings, Failure>;

@@ -1,5 +1,5 @@
-//! What instances cost each other: a turn and no more, and nothing when they are idle. What happens
-//! within one instance's lane belongs in `lanes.rs`.
+//! Fairness between instances: a busy one costs another at most one turn, an idle one nothing. The queue of
+//! one instance is in `queue`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::{Budget, Terms},
     privacy::{Audience, Change, Operation, Setting},
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, Target},
 };
 
@@ -21,19 +22,26 @@ const LATENCY: Duration = Duration::from_millis(100);
 /// From one request to the next.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Lanes that send one request each [`TURN`].
-fn lanes() -> Arc<Lanes<Pipes>> {
+/// Queues that send one request each [`TURN`].
+fn queues() -> Arc<Queues<Pipes>> {
     let pipes = Pipes::new(|_| Fate::confirmed_after(LATENCY));
     let budget = Budget::new(Terms {
         share: 60,
         burst: 1,
         max_wait: DEADLINE,
     });
-    Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE, MAX_WAITING)
+    Queues::new(
+        budget,
+        Client::new(pipes, DEADLINE),
+        DEADLINE,
+        MAX_WAITING,
+        Arc::default(),
+        CancellationToken::new(),
+    )
 }
 
 /// Carries a change out that must succeed, and tells how long it took.
-async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
+async fn call(queues: Arc<Queues<Pipes>>, target: Arc<Target>) -> Duration {
     let start = Instant::now();
     let change = Change {
         setting: Setting::Online,
@@ -41,23 +49,23 @@ async fn call(lanes: Arc<Lanes<Pipes>>, target: Arc<Target>) -> Duration {
     };
     let deadline = start + DEADLINE;
     let trace = Arc::default();
-    let outcome = lanes.carry_out(&target, Operation::Change(change), deadline, &trace);
+    let outcome = queues.submit(&target, Operation::Change(change), deadline, &trace);
     outcome.await.unwrap();
     start.elapsed()
 }
 
 /// How long another instance's change takes while so many callers wait at a busy one.
 async fn behind(callers: usize) -> Duration {
-    let lanes = lanes();
+    let queues = queues();
     let busy = target("busy");
     let mut crowd = JoinSet::new();
-    crowd.spawn(call(Arc::clone(&lanes), Arc::clone(&busy)));
+    crowd.spawn(call(Arc::clone(&queues), Arc::clone(&busy)));
     sleep(LATENCY / 2).await;
     for _ in 0..callers {
-        crowd.spawn(call(Arc::clone(&lanes), Arc::clone(&busy)));
+        crowd.spawn(call(Arc::clone(&queues), Arc::clone(&busy)));
     }
     sleep(TURN / 2).await;
-    let took = call(Arc::clone(&lanes), target("other")).await;
+    let took = call(Arc::clone(&queues), target("other")).await;
     crowd.join_all().await;
     took
 }
@@ -73,14 +81,14 @@ async fn a_thousand_callers_of_one_instance_cost_another_one_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_never_ends_costs_others_every_second_turn() {
-    let lanes = lanes();
+    let queues = queues();
     let busy = target("busy");
     let mut crowd = JoinSet::new();
     let mut others = JoinSet::new();
     for number in 0..1000 {
-        crowd.spawn(call(Arc::clone(&lanes), Arc::clone(&busy)));
+        crowd.spawn(call(Arc::clone(&queues), Arc::clone(&busy)));
         if number % 100 == 50 {
-            others.spawn(call(Arc::clone(&lanes), target(&number.to_string())));
+            others.spawn(call(Arc::clone(&queues), target(&number.to_string())));
         }
         sleep(TURN / 50).await;
     }
@@ -97,16 +105,23 @@ async fn lanes_of_idle_instances_cost_no_memory() {
         burst: 1000,
         max_wait: DEADLINE,
     });
-    let lanes = Lanes::new(budget, Client::new(pipes, DEADLINE), DEADLINE, MAX_WAITING);
+    let queues = Queues::new(
+        budget,
+        Client::new(pipes, DEADLINE),
+        DEADLINE,
+        MAX_WAITING,
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let targets: Vec<_> = (0..1000).map(|it| target(&it.to_string())).collect();
     let mut calls = JoinSet::new();
     for target in &targets {
-        calls.spawn(call(Arc::clone(&lanes), Arc::clone(target)));
+        calls.spawn(call(Arc::clone(&queues), Arc::clone(target)));
     }
     sleep(LATENCY / 2).await;
     assert!(targets.iter().all(|target| Arc::strong_count(target) > 2));
     calls.join_all().await;
-    lanes.idle().await;
+    queues.idle().await;
     assert!(targets.iter().all(|target| Arc::strong_count(target) == 1));
-    assert_eq!(Arc::strong_count(&lanes), 1);
+    assert_eq!(Arc::strong_count(&queues), 1);
 }

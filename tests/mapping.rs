@@ -11,7 +11,7 @@ fn settings(section: &str, field: &str, value: &str) -> String {
 }
 
 /// Sends a call to a gateway whose Ryze confirms the value, and returns what Ryze saw.
-async fn carry_out(call: &str, section: &str, field: &str, value: &str) -> (Reply, Vec<Message>) {
+async fn submit(call: &str, section: &str, field: &str, value: &str) -> (Reply, Vec<Message>) {
     let settings = settings(section, field, value);
     let upstream = Upstream::start(confirms(&settings)).await;
     let gateway = Setup::default().start(&upstream.base_url).await;
@@ -63,7 +63,7 @@ async fn every_value_of_every_call_becomes_exactly_its_field() {
             } else {
                 post(&path, &format!("{{\"{key}\":\"{value}\"}}"))
             };
-            let (reply, seen) = carry_out(&call, section, field, word).await;
+            let (reply, seen) = submit(&call, section, field, word).await;
             assert!(reply.is_success(), "{name} {value}: {}", reply.message.body);
             assert_eq!(reply.header("content-type"), Some("application/json"));
             assert_eq!(seen.len(), 1, "{name} {value}");
@@ -84,7 +84,7 @@ async fn nothing_of_the_callers_headers_goes_to_ryze() {
         "Host: gateway\r\nClient-Token: c\r\nAuthorization: a\r\nCookie: b\r\ntoken: forged\r\n\
          X-Forwarded-For: 192.0.2.1\r\nUser-Agent: legacy\r\n",
     );
-    let (reply, seen) = carry_out(&call, "visibility", "profile", "all").await;
+    let (reply, seen) = submit(&call, "visibility", "profile", "all").await;
     assert!(reply.is_success());
     assert_eq!(
         seen[0].header_names(),
@@ -167,7 +167,7 @@ async fn a_body_is_taken_in_every_form() {
         ),
     ];
     for (name, call) in cases {
-        let (reply, seen) = carry_out(&call, "visibility", "profile", "all").await;
+        let (reply, seen) = submit(&call, "visibility", "profile", "all").await;
         assert!(reply.is_success(), "{name}: {}", reply.message.body);
         assert_eq!(seen.len(), 1, "{name}");
         assert_eq!(

@@ -7,7 +7,7 @@
 //! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
 //! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
 //! | Ryze's responses, connections and TLS | `ryze_answers`, `connections`, `tls` |
-//! | per-instance queues: order, coalescing, retries, suspension | `lanes`, `certainty`, `fairness` |
+//! | per-instance queues: order, coalescing, retries, suspension | `queue`, `certainty`, `fairness` |
 //! | the rate limit, alone and shared through Redis | `budget`, `shared_budget` |
 //! | the fallback | `fallback` |
 //! | secrets in responses, logs and errors | `secrets`, `broken_files` |

@@ -14,7 +14,7 @@ use crate::{
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
     net::Network,
-    queue::{Health, Held, Lanes},
+    queue::{Health, Queues, Suspended},
     server::Occupancy,
     sync::lock,
     telemetry::{Metrics, Reloaded},
@@ -24,7 +24,8 @@ use crate::{
 pub struct Overview {
     started: Instant,
     gateway: Arc<Gateway<Network>>,
-    lanes: Arc<Lanes<Network>>,
+    queues: Arc<Queues<Network>>,
+    metrics: Arc<Metrics>,
     connections: Occupancy,
     life: Mutex<Life>,
 }
@@ -42,14 +43,16 @@ impl Overview {
     /// Of a gateway that begins to serve with this configuration.
     pub fn new(
         gateway: Arc<Gateway<Network>>,
-        lanes: Arc<Lanes<Network>>,
+        queues: Arc<Queues<Network>>,
+        metrics: Arc<Metrics>,
         connections: Occupancy,
         config: Config,
     ) -> Self {
         Self {
             started: Instant::now(),
             gateway,
-            lanes,
+            queues,
+            metrics,
             connections,
             life: Mutex::new(Life {
                 phase: Phase::Serving,
@@ -92,7 +95,7 @@ impl Overview {
 
     /// What is counted.
     pub(super) fn metrics(&self) -> &Metrics {
-        self.lanes.metrics()
+        &self.metrics
     }
 
     /// The gateway now.
@@ -119,11 +122,11 @@ impl Overview {
                 accept_errors: self.connections.accept_errors(),
             },
             budget: budget(
-                self.lanes.budget(),
+                self.queues.budget(),
                 &life.config.budget,
-                self.lanes.waiting(),
+                self.queues.waiting(),
             ),
-            ryze: ryze(self.lanes.health(), now),
+            ryze: ryze(self.queues.health(), now),
             certificate: tls.map(|tls| Certificate {
                 not_after: tls.not_after,
             }),
@@ -133,15 +136,15 @@ impl Overview {
 
     fn instance(&self, instance: &Instance, now: Instant) -> InstanceStatus {
         let last = instance.last();
-        let (waiting, held) = self.lanes.standing(instance.target());
+        let (waiting, held) = self.queues.instance_status(instance.target());
         InstanceStatus {
             name: instance.target().name().to_string(),
             outcome: last.map(|last| last.outcome),
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,
-            held: held.map(|Held { cause, left }| HeldStatus {
+            held: held.map(|Suspended { cause, remaining }| HeldStatus {
                 cause,
-                seconds_left: left.as_secs(),
+                seconds_left: remaining.as_secs(),
             }),
         }
     }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 
 use super::{Bound, Error, Stop};
 use crate::{
@@ -15,9 +16,10 @@ use crate::{
     gateway::Gateway,
     net::{LOOKUP_TIMEOUT, Network, tls},
     proxy::Proxy,
-    queue::{Lanes, longest_wait},
+    queue::{Queues, longest_wait},
     ryze::Client,
     server::{Limits, Listener, Socket, bind},
+    telemetry::Metrics,
 };
 
 /// Lower bound on the calls that may wait for one instance. The usual bound is a quarter of
@@ -35,8 +37,23 @@ pub async fn start(config: &Config) -> Result<Bound, Error> {
     let max_waiting = (config.server.max_connections / 4).max(MIN_WAITING);
     let budget = budget(config, max_wait)?;
     budget.watch();
-    let lanes = Lanes::new(budget, client(config)?, deadline, max_waiting);
-    let gateway = Gateway::new(config, Arc::clone(&lanes), proxy(config)?)?;
+    let metrics = Arc::<Metrics>::default();
+    let abort = CancellationToken::new();
+    let queues = Queues::new(
+        budget,
+        client(config)?,
+        deadline,
+        max_waiting,
+        Arc::clone(&metrics),
+        abort.clone(),
+    );
+    let gateway = Gateway::new(
+        config,
+        Arc::clone(&queues),
+        proxy(config)?,
+        Arc::clone(&metrics),
+        abort.clone(),
+    )?;
     let gateway = Arc::new(gateway);
     let socket = Socket::open(&config.server.listen).await?;
     let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
@@ -46,7 +63,8 @@ pub async fn start(config: &Config) -> Result<Bound, Error> {
     let address = listener.address()?;
     let overview = Arc::new(Overview::new(
         Arc::clone(&gateway),
-        Arc::clone(&lanes),
+        Arc::clone(&queues),
+        metrics,
         listener.occupancy(),
         config.clone(),
     ));
@@ -54,7 +72,8 @@ pub async fn start(config: &Config) -> Result<Bound, Error> {
     Ok(Bound {
         listener,
         gateway,
-        lanes,
+        queues,
+        abort,
         admin,
         overview,
         reload: None,

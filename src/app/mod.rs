@@ -8,6 +8,8 @@ mod signals;
 
 use std::{io, sync::Arc};
 
+use tokio_util::sync::CancellationToken;
+
 pub(crate) use self::build::{budget, client};
 pub use self::{build::start, reload::Reload, signals::Stop};
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     config,
     gateway::Gateway,
     net::{Network, NetworkError},
-    queue::Lanes,
+    queue::Queues,
     server::{Address, Listener},
 };
 
@@ -53,7 +55,8 @@ pub enum Error {
 pub struct Bound {
     listener: Listener<Gateway<Network>>,
     gateway: Arc<Gateway<Network>>,
-    lanes: Arc<Lanes<Network>>,
+    queues: Arc<Queues<Network>>,
+    abort: CancellationToken,
     admin: Option<Listener<Admin>>,
     overview: Arc<Overview>,
     reload: Option<Reload>,

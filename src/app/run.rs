@@ -63,7 +63,7 @@ impl Bound {
         let connections = self.listener.stop();
         let finished = async {
             connections.wait().await;
-            self.lanes.idle().await;
+            self.queues.idle().await;
         };
         let clean = !is_urgent
             && tokio::select! {
@@ -76,7 +76,7 @@ impl Bound {
             return Ok(());
         }
         overview.enter(Phase::Cut);
-        self.lanes.cut();
+        self.abort.cancel();
         // A client that does not read its response in this time is disconnected.
         let _ = timeout(ABORT_TIMEOUT, connections.wait()).await;
         Err(Error::Aborted)

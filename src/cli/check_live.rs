@@ -4,13 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app,
     config::{Config, Instance},
     net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
-    queue::{Lanes, longest_wait},
+    queue::{Queues, longest_wait},
     redact::SecretIndex,
     ryze::Target,
 };
@@ -28,8 +29,15 @@ const CONCURRENCY: usize = 16;
 /// `[ryze]` or `budget.redis` cannot be used to connect.
 pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bool, app::Error> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
-    let lanes = Lanes::new(budget, app::client(config)?, DEADLINE, CONCURRENCY);
-    lanes.redact(Arc::new(SecretIndex::of(&config.instances)));
+    let queues = Queues::new(
+        budget,
+        app::client(config)?,
+        DEADLINE,
+        CONCURRENCY,
+        Arc::default(),
+        CancellationToken::new(),
+    );
+    queues.redact(Arc::new(SecretIndex::of(&config.instances)));
     let mut all_fine = true;
     for chunk in config.instances.chunks(CONCURRENCY) {
         let mut reads = Vec::with_capacity(chunk.len());
@@ -42,7 +50,7 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
         {
             let base_url = &config.ryze.base_url;
             let target = Target::new(base_url, zapi_instance, ryze_instance, ryze_token)?;
-            reads.push(tokio::spawn(read(Arc::clone(&lanes), Arc::new(target))));
+            reads.push(tokio::spawn(read(Arc::clone(&queues), Arc::new(target))));
         }
         for (instance, read) in chunk.iter().zip(reads) {
             // `Err` if the task panicked.
@@ -61,10 +69,10 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
     Ok(all_fine)
 }
 
-async fn read(lanes: Arc<Lanes<Network>>, target: Arc<Target>) -> Outcome {
+async fn read(queues: Arc<Queues<Network>>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
-    lanes
-        .carry_out(&target, Operation::Read, deadline, &Arc::default())
+    queues
+        .submit(&target, Operation::Read, deadline, &Arc::default())
         .await
 }
 

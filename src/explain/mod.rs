@@ -35,10 +35,10 @@ use crate::{
     config::{Config, Secret},
     gateway::{AnswerBody, ContactsDropped, Gateway},
     proxy::Proxy,
-    queue::Lanes,
+    queue::Queues,
     ryze::Client,
     server::{self, Admission, Handler, RequestBody, Timeouts},
-    telemetry::X_REQUEST_ID,
+    telemetry::{Metrics, X_REQUEST_ID},
 };
 
 /// How long to wait before half-closing the connection, so that an incomplete request ends. Split into
@@ -159,10 +159,18 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub
         max_wait: Duration::ZERO,
     });
     let client = Client::new(ryze.clone(), NO_LIMIT);
-    let lanes = Lanes::new(budget, client, NO_LIMIT, 1);
+    let (metrics, abort) = (Arc::<Metrics>::default(), CancellationToken::new());
+    let queues = Queues::new(
+        budget,
+        client,
+        NO_LIMIT,
+        1,
+        Arc::clone(&metrics),
+        abort.clone(),
+    );
     let configured = config.fallback.as_ref();
     let proxy = configured.map(|it| Proxy::new(it, fallback.clone()).map(Arc::new));
-    Gateway::new(&config, lanes, proxy.transpose()?)
+    Gateway::new(&config, queues, proxy.transpose()?, metrics, abort)
 }
 
 /// The response to a client that sends these bytes.

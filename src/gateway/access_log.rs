@@ -1,5 +1,5 @@
-//! The log line of a request: what was asked for by its template, how it ended and who ended it. It
-//! holds neither the path nor anything that the caller wrote. How a line looks belongs in `telemetry`.
+//! The access log entry of a request: its route's template, its outcome, what ended it, and its times.
+//! It has neither the path nor any other text of the client.
 
 use std::{
     pin::Pin,
@@ -18,15 +18,15 @@ use crate::{
     telemetry::{EndedBy, Metrics, OutcomeLabel, Served, Trace, method},
 };
 
-/// The line, written when it is dropped, also for a caller who hung up: it then has the status 0 if
-/// there was no answer yet. The metrics are told with it.
-pub(crate) struct Line {
+/// Written to log and metrics when it is dropped, so also if the client disconnects; the status is 0 if
+/// there was no response yet.
+pub(crate) struct AccessLogEntry {
     pub(crate) started: Instant,
     pub(crate) trace: Arc<Trace>,
     method: Method,
     pub(crate) route: &'static str,
     pub(crate) target: Option<Arc<Target>>,
-    /// What was carried out for it, and since when.
+    /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) outcome: OutcomeLabel,
@@ -35,7 +35,7 @@ pub(crate) struct Line {
     metrics: Arc<Metrics>,
 }
 
-impl Line {
+impl AccessLogEntry {
     pub(crate) fn begin(method: Method, trace: Arc<Trace>, metrics: Arc<Metrics>) -> Self {
         metrics.arrived();
         Self {
@@ -53,26 +53,24 @@ impl Line {
         }
     }
 
-    /// It was done, in this way.
     pub(crate) fn succeeded(&mut self, outcome: OutcomeLabel) {
         self.outcome = outcome;
         self.is_success = true;
     }
 
-    /// It was not done, for this reason.
     pub(crate) fn failed(&mut self, outcome: OutcomeLabel) {
         self.outcome = outcome;
         self.is_success = false;
     }
 }
 
-impl Drop for Line {
+impl Drop for AccessLogEntry {
     fn drop(&mut self) {
         let now = Instant::now();
         let total = now - self.started;
         let usage = self.trace.usage(now);
-        let in_lane = self.operation.map(|(_, since)| now - since);
-        let waiting = in_lane.unwrap_or_default().saturating_sub(usage.upstream);
+        let in_queue = self.operation.map(|(_, since)| now - since);
+        let waiting = in_queue.unwrap_or_default().saturating_sub(usage.upstream);
         match self.operation {
             Some((Operation::Change(Change { setting, .. }), _)) => {
                 self.metrics.changed(setting, self.outcome);
@@ -114,25 +112,25 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The body of an answer that is passed on, with the line that is written when it ends.
+/// A response body of the fallback with its log entry, which is written when the body ends.
 pub struct Logged<B> {
     body: B,
-    line: Line,
+    entry: AccessLogEntry,
 }
 
 impl<B: Body> Logged<B> {
-    pub(crate) fn new(body: B, line: Line) -> Self {
-        let mut logged = Self { body, line };
+    pub(crate) fn new(body: B, entry: AccessLogEntry) -> Self {
+        let mut logged = Self { body, entry };
         if logged.body.is_end_stream() {
-            logged.ends();
+            logged.complete();
         }
         logged
     }
 
-    /// All of it was passed on.
-    fn ends(&mut self) {
-        self.line.ended_by = EndedBy::Fallback;
-        self.line.succeeded(OutcomeLabel::Forwarded);
+    /// The whole body was forwarded.
+    fn complete(&mut self) {
+        self.entry.ended_by = EndedBy::Fallback;
+        self.entry.succeeded(OutcomeLabel::Forwarded);
     }
 }
 
@@ -147,10 +145,10 @@ impl<B: Body + Unpin> Body for Logged<B> {
         let this = &mut *self;
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         if let Some(Err(_)) = frame {
-            this.line.ended_by = EndedBy::Fallback;
-            this.line.failed(OutcomeLabel::CutShort);
+            this.entry.ended_by = EndedBy::Fallback;
+            this.entry.failed(OutcomeLabel::CutShort);
         } else if frame.is_none() || this.body.is_end_stream() {
-            this.ends();
+            this.complete();
         }
         Poll::Ready(frame)
     }

@@ -1,6 +1,5 @@
-//! The way of one request: from the caller's head to its answer, in the order of the checks that
-//! the README promises. Each step is a module of its own; this one only joins them and tells the
-//! log how it went.
+//! The handler of a request: joins its steps, from the head to the response, in the order of the checks
+//! that the README promises, and fills in the access log entry. Each step is a module of its own.
 
 mod access_log;
 mod rules;
@@ -12,17 +11,18 @@ use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use http_body_util::{Either, Full};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use self::access_log::{Line, Logged};
+use self::access_log::{AccessLogEntry, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     config::Config,
     net::Connect,
     privacy::{Failure, Operation, Outcome},
     proxy::{self, Download, Proxy},
-    queue::Lanes,
+    queue::Queues,
     server::{Handler, RequestBody},
-    telemetry::{Called, EndedBy, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
+    telemetry::{Called, EndedBy, Metrics, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
@@ -33,10 +33,11 @@ use crate::{
     },
 };
 
-/// What stands between the callers and the vendors.
 pub struct Gateway<C> {
     rules: ArcSwap<Rules<C>>,
-    lanes: Arc<Lanes<C>>,
+    queues: Arc<Queues<C>>,
+    metrics: Arc<Metrics>,
+    abort: CancellationToken,
     deadline: Duration,
 }
 
@@ -44,25 +45,30 @@ pub struct Gateway<C> {
 #[derive(Clone, Copy, Debug)]
 pub struct ContactsDropped;
 
-/// The body of an answer: the gateway's own, or the old vendor's as it comes.
+/// The body of a response: the gateway's own, or the fallback's, streamed.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
 
 impl<C: Connect> Gateway<C> {
-    /// Serves the instances of the configuration through the lanes, and passes on what is not theirs.
+    /// Also configures the queues with the instances and secrets. Cancelling `abort` ends all requests in
+    /// flight, here and in the queues.
     ///
     /// # Errors
-    /// An instance's name or token cannot stand in a request.
+    /// If an instance's name or token is not valid in a request.
     pub fn new(
         config: &Config,
-        lanes: Arc<Lanes<C>>,
+        queues: Arc<Queues<C>>,
         proxy: Option<Arc<Proxy<C>>>,
+        metrics: Arc<Metrics>,
+        abort: CancellationToken,
     ) -> Result<Self, http::Error> {
         let rules = Rules::new(config, proxy)?;
-        lanes.serve(&rules.targets());
-        lanes.redact(Arc::clone(&rules.secrets));
+        queues.configure(&rules.targets());
+        queues.redact(Arc::clone(&rules.secrets));
         Ok(Self {
             rules: ArcSwap::from_pointee(rules),
-            lanes,
+            queues,
+            metrics,
+            abort,
             deadline: config.server.deadline,
         })
     }
@@ -70,7 +76,7 @@ impl<C: Connect> Gateway<C> {
     /// The rules of another configuration, to [`replace`](Self::replace) those in force.
     ///
     /// # Errors
-    /// An instance's name or token cannot stand in a request.
+    /// If an instance's name or token is not valid in a request.
     pub fn prepare(
         &self,
         config: &Config,
@@ -79,34 +85,33 @@ impl<C: Connect> Gateway<C> {
         Rules::following(config, proxy, self.rules.load().instances())
     }
 
-    /// Goes by these rules from the next request on. Requests in progress keep the rules that they
-    /// began with, but for the tokens: what was not sent yet is sent with the new one.
+    /// Swaps the rules. In-flight requests keep the old ones, except for the tokens: a queued call is sent
+    /// with the new token.
     pub fn replace(&self, rules: Rules<C>) {
-        self.lanes.redact(Arc::clone(&rules.secrets));
-        self.lanes.serve(&rules.targets());
+        self.queues.redact(Arc::clone(&rules.secrets));
+        self.queues.configure(&rules.targets());
         self.rules.store(Arc::new(rules));
     }
 
-    /// The rules that it goes by.
     pub fn rules(&self) -> Arc<Rules<C>> {
         self.rules.load_full()
     }
 
-    async fn carry_out(
+    async fn submit(
         &self,
         (route, instance): (&'static Route, &Instance),
         rules: &Rules<C>,
         parts: &Parts,
         body: RequestBody,
-        line: &mut Line,
+        entry: &mut AccessLogEntry,
     ) -> Answer {
-        let deadline = line.started + self.deadline;
+        let deadline = entry.started + self.deadline;
         let call = request::operation(route, parts, body, &rules.limits, deadline);
         let call = tokio::select! {
             biased;
             call = call => call,
-            () = self.lanes.until_cut() => {
-                line.ended_by = EndedBy::Gateway;
+            () = self.abort.cancelled() => {
+                entry.ended_by = EndedBy::Gateway;
                 Err(Unavailable::Stopping.into())
             }
         };
@@ -115,15 +120,15 @@ impl<C: Connect> Gateway<C> {
                 operation,
                 drops_contacts,
             }) => {
-                let (lanes, target) = (&self.lanes, &instance.target);
-                line.operation = Some((operation, Instant::now()));
-                let outcome = lanes.carry_out(target, operation, deadline, &line.trace);
+                let (queues, target) = (&self.queues, &instance.target);
+                entry.operation = Some((operation, Instant::now()));
+                let outcome = queues.submit(target, operation, deadline, &entry.trace);
                 let outcome = outcome.await;
-                line.ended_by = self.ended_by(&outcome, deadline);
+                entry.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
-                    (Err(failure), _) => line.failed(failure.into()),
-                    (Ok(_), Operation::Change(_)) => line.succeeded(OutcomeLabel::Confirmed),
-                    (Ok(_), Operation::Read) => line.succeeded(OutcomeLabel::Read),
+                    (Err(failure), _) => entry.failed(failure.into()),
+                    (Ok(_), Operation::Change(_)) => entry.succeeded(OutcomeLabel::Confirmed),
+                    (Ok(_), Operation::Read) => entry.succeeded(OutcomeLabel::Read),
                 }
                 let mut answer = response::outcome(&operation, &outcome);
                 if drops_contacts {
@@ -131,13 +136,12 @@ impl<C: Connect> Gateway<C> {
                 }
                 answer
             }
-            Err(rejection) => self.reject(&rejection, line),
+            Err(rejection) => self.reject(&rejection, entry),
         };
-        instance.note(line.outcome);
+        instance.record_outcome(entry.outcome);
         answer
     }
 
-    /// Who ended an operation.
     fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> EndedBy {
         match outcome {
             Err(
@@ -146,8 +150,8 @@ impl<C: Connect> Gateway<C> {
                 | Failure::NotSent
                 | Failure::QueueFull,
             ) => EndedBy::Gateway,
-            // It was given up here, and may be answered still.
-            Err(Failure::Unknown) if deadline <= Instant::now() || self.lanes.is_cut() => {
+            // The gateway timed out or was aborted; Ryze may still respond.
+            Err(Failure::Unknown) if deadline <= Instant::now() || self.abort.is_cancelled() => {
                 EndedBy::Gateway
             }
             Ok(_)
@@ -162,10 +166,10 @@ impl<C: Connect> Gateway<C> {
         }
     }
 
-    fn reject(&self, rejection: &Rejection, line: &mut Line) -> Answer {
-        line.failed(rejection.label());
+    fn reject(&self, rejection: &Rejection, entry: &mut AccessLogEntry) -> Answer {
+        entry.failed(rejection.label());
         if rejection.is_unsupported() {
-            self.lanes.metrics().unsupported(rejection.label());
+            self.metrics.unsupported(rejection.label());
         }
         response::rejection(rejection)
     }
@@ -181,9 +185,9 @@ impl<C: Connect> Gateway<C> {
         let answer = tokio::select! {
             biased;
             answer = proxy.forward(request) => answer,
-            () = self.lanes.until_cut() => Err(proxy::Error::Stopping),
+            () = self.abort.cancelled() => Err(proxy::Error::Stopping),
         };
-        self.lanes.metrics().called(Called {
+        self.metrics.called(Called {
             upstream: Upstream::Fallback,
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
@@ -201,35 +205,35 @@ impl<C: Connect> Handler for Gateway<C> {
         let rules = self.rules();
         let (parts, body) = request.into_parts();
         let trace = Arc::new(Trace::of(&parts, auth::contains_credentials));
-        let metrics = Arc::clone(self.lanes.metrics());
-        let mut line = Line::begin(parts.method.clone(), Arc::clone(&trace), metrics);
-        let answer = match route(&rules, &parts, &mut line) {
+        let metrics = Arc::clone(&self.metrics);
+        let mut entry = AccessLogEntry::begin(parts.method.clone(), Arc::clone(&trace), metrics);
+        let answer = match route(&rules, &parts, &mut entry) {
             Ok(Destination::Ryze { route, instance }) => {
                 let call = (route, &rules.instances()[instance]);
-                let answer = self.carry_out(call, &rules, &parts, body, &mut line);
+                let answer = self.submit(call, &rules, &parts, body, &mut entry);
                 answer.await
             }
             Ok(Destination::Fallback) => {
                 let request = Request::from_parts(parts, body);
-                // Boxed, for it is large, and most calls have no use for it.
+                // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
                     Ok(mut answer) => {
-                        line.status = Some(answer.status());
+                        entry.status = Some(answer.status());
                         let id = answer.headers_mut().entry(X_REQUEST_ID);
                         id.or_insert_with(|| trace.id().clone());
-                        return answer.map(|body| Either::Right(Logged::new(body, line)));
+                        return answer.map(|body| Either::Right(Logged::new(body, entry)));
                     }
                     Err(error) => {
                         if error.is_of_fallback() {
-                            line.ended_by = EndedBy::Fallback;
+                            entry.ended_by = EndedBy::Fallback;
                         }
-                        self.reject(&error.into(), &mut line)
+                        self.reject(&error.into(), &mut entry)
                     }
                 }
             }
-            Err(rejection) => self.reject(&rejection, &mut line),
+            Err(rejection) => self.reject(&rejection, &mut entry),
         };
-        line.status = Some(answer.status());
+        entry.status = Some(answer.status());
         let mut answer = answer.map(Either::Left);
         answer
             .headers_mut()
@@ -242,19 +246,19 @@ impl<C: Connect> Handler for Gateway<C> {
     }
 }
 
-/// Who answers a call, if its head is sound.
+/// The destination of a request with a valid head. Records route and instance in the log entry.
 fn route<C: Connect>(
     rules: &Rules<C>,
     parts: &Parts,
-    line: &mut Line,
+    entry: &mut AccessLogEntry,
 ) -> Result<Destination, Rejection> {
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
-        (Some(route), _) => line.route = route.template,
-        (None, Ok(Destination::Fallback)) => line.route = "fallback",
+        (Some(route), _) => entry.route = route.template,
+        (None, Ok(Destination::Fallback)) => entry.route = "fallback",
         _ => (),
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);
-    line.target = instance.map(|instance| Arc::clone(instance.target()));
+    entry.target = instance.map(|instance| Arc::clone(instance.target()));
     routed.destination
 }

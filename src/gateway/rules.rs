@@ -1,6 +1,5 @@
-//! What the gateway goes by, and a reload replaces as a whole: the instances with their credentials,
-//! who answers what, the limits of a body, the way to the old vendor. What a reload leaves as it is,
-//! such as the lanes, belongs in `mod.rs`.
+//! The part of the gateway that a reload replaces as a whole: instances, credentials, routing, body
+//! limits and the fallback. Queues survive a reload.
 
 use std::{
     collections::HashMap,
@@ -27,44 +26,39 @@ use crate::{
     },
 };
 
-/// The rules.
 pub struct Rules<C> {
     router: Router,
     proxy: Option<Arc<Proxy<C>>>,
-    /// In the order of the configuration, which is that of [`Accounts`].
+    /// In the order of the configuration, as in [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
-    /// Of all instances.
+    /// Those of all instances, to be hidden in reasons.
     pub(super) secrets: Arc<SecretIndex>,
 }
 
-/// An instance, and how its calls went.
+/// A configured instance and the outcome of its last call.
 #[derive(Debug)]
 pub struct Instance {
     pub(super) target: Arc<Target>,
-    /// The same from one set of rules to the next.
+    /// Survives a reload.
     last: Arc<Mutex<Option<Last>>>,
 }
 
-/// How the last call of an instance ended.
+/// The last call of an instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Last {
-    /// Its outcome.
     pub outcome: OutcomeLabel,
-    /// When it ended.
     pub time: Instant,
 }
 
 impl<C: Connect> Rules<C> {
-    /// The rules of a configuration.
-    ///
     /// # Errors
-    /// An instance's name or token cannot stand in a request.
+    /// If an instance's name or token is not valid in a request.
     pub fn new(config: &Config, proxy: Option<Arc<Proxy<C>>>) -> Result<Self, http::Error> {
         Self::following(config, proxy, &[])
     }
 
-    /// The rules of a configuration that comes after these instances.
+    /// Keeps the last outcomes of the instances that were configured before.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -104,7 +98,7 @@ impl<C: Connect> Rules<C> {
         })
     }
 
-    /// Who answers a call, if its head is sound.
+    /// The destination of a request, if its head is valid.
     pub(super) fn route(&self, parts: &Parts) -> Result<Routed, Rejection> {
         validate::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
         Ok(self.router.route(parts))
@@ -115,12 +109,11 @@ impl<C: Connect> Rules<C> {
         self.proxy.as_ref()
     }
 
-    /// The instances, in the order of the configuration.
+    /// In the order of the configuration.
     pub fn instances(&self) -> &[Instance] {
         &self.instances
     }
 
-    /// Those of the instances.
     pub(super) fn targets(&self) -> Vec<Arc<Target>> {
         let targets = self.instances.iter().map(Instance::target);
         targets.cloned().collect()
@@ -128,18 +121,15 @@ impl<C: Connect> Rules<C> {
 }
 
 impl Instance {
-    /// As the upstream knows it.
     pub fn target(&self) -> &Arc<Target> {
         &self.target
     }
 
-    /// How its last call ended, if there was one.
     pub fn last(&self) -> Option<Last> {
         *lock(&self.last)
     }
 
-    /// A call of it ended.
-    pub(super) fn note(&self, outcome: OutcomeLabel) {
+    pub(super) fn record_outcome(&self, outcome: OutcomeLabel) {
         let last = Last {
             outcome,
             time: Instant::now(),

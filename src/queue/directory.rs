@@ -1,5 +1,5 @@
-//! The token that each call is sent with. A reload may replace an instance's token, its entry in the
-//! configuration, or both, while calls wait; the token is looked up when their request is sent.
+//! The token of each request. A reload may replace an instance's token, its entry in the configuration,
+//! or both, while calls are queued; the token is looked up when their request is sent.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,9 +19,9 @@ impl Directory {
         directory
     }
 
-    /// What a call that came with `target` is sent with now: what its entry has, or where the entry is
-    /// gone, the only token that other entries have for the instance. It keeps its own where there is
-    /// none, or more than one.
+    /// The target that a call which arrived with `target` is sent to now: that of its entry or, if the
+    /// entry was removed, the only token that other entries have for the instance. If there is none or
+    /// more than one, the call keeps its own.
     pub(super) fn current<'t>(&'t self, target: &'t Arc<Target>) -> &'t Arc<Target> {
         let Some(configured) = self.0.get(target.name()) else {
             return target;
@@ -36,7 +36,7 @@ impl Directory {
         }
     }
 
-    /// Whether the instance is configured, but with none of its entries has this token any more.
+    /// Whether the instance is configured, but none of its entries has this token any more.
     pub(super) fn is_replaced(&self, target: &Target) -> bool {
         let configured = self.0.get(target.name());
         configured.is_some_and(|all| !all.iter().any(|it| has_same_token(it, target)))
@@ -66,14 +66,14 @@ mod tests {
 
     #[test]
     fn a_call_is_sent_with_the_token_of_its_entry_or_the_only_one_of_its_instance() {
-        let came_with = ["1", "a", "old"];
+        let arrived_with = ["1", "a", "old"];
         let none: &[[&str; 3]] = &[];
         for (configured, token, is_replaced) in [
             (none, "old", false),
             (&[["1", "a", "new"]], "new", true),
             (&[["2", "a", "other"], ["1", "a", "new"]], "new", true),
             (&[["1", "a", "new"], ["2", "a", "old"]], "new", false),
-            // Its entry is gone, or leads to another instance.
+            // The entry was removed, or names another instance.
             (&[["2", "a", "new"]], "new", true),
             (&[["1", "b", "new"]], "old", false),
             (&[["1", "b", "new"], ["2", "a", "newer"]], "newer", true),
@@ -83,10 +83,10 @@ mod tests {
             let all: Vec<_> = configured.iter().copied().map(target).collect();
             let directory = Directory::new(&all);
             let expected = target(["", "a", token]);
-            let came_with = target(came_with);
-            let current = directory.current(&came_with);
+            let arrived_with = target(arrived_with);
+            let current = directory.current(&arrived_with);
             assert!(has_same_token(current, &expected), "{configured:?}");
-            assert_eq!(directory.is_replaced(&came_with), is_replaced);
+            assert_eq!(directory.is_replaced(&arrived_with), is_replaced);
         }
     }
 }

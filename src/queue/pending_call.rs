@@ -1,5 +1,4 @@
-//! A caller in a lane: what it wants, how long it has time, and what was tried for it so far. When it
-//! is sent belongs in `run.rs`.
+//! A call that waits for its outcome: its operation, its time limits and its last attempt.
 
 use std::sync::Arc;
 
@@ -11,47 +10,48 @@ use crate::{
     telemetry::Trace,
 };
 
-/// One who waits for an outcome.
-pub(super) struct Caller {
-    /// In the order in which they came.
+pub(super) struct PendingCall {
+    /// Ascending in the order of arrival.
     pub(super) number: u64,
-    /// What was configured when it came; its request is sent with what is configured then.
+    /// The target at arrival. A reload may replace its token before the call is sent.
     pub(super) target: Arc<Target>,
-    /// What the caller asked for; once it was sent, the value that was sent for its setting.
+    /// The requested operation; once it was sent, the value that was sent for its setting.
     pub(super) operation: Operation,
-    /// Until then it may be sent.
-    pub(super) latest: Instant,
-    /// Until then Ryze may stay out of reach, since it is.
-    pub(super) gives_up: Option<Instant>,
-    /// It had a permit once, and waits for another one for as long as it has time.
-    pub(super) was_put_back: bool,
-    pub(super) tried: Tried,
+    /// The call is not sent after this time.
+    pub(super) send_by: Instant,
+    /// Retries stop at this time if Ryze stays unreachable. `None` while it is reachable.
+    pub(super) give_up_at: Option<Instant>,
+    /// Whether the call had a permit before. It then waits for the next one as long as it has time.
+    pub(super) was_requeued: bool,
+    pub(super) attempt: Attempt,
     pub(super) trace: Arc<Trace>,
     pub(super) outcome: oneshot::Sender<Outcome>,
 }
 
-/// What was tried for a caller so far.
-pub(super) enum Tried {
-    Nothing,
-    /// It could not be sent, with this failure.
+/// The last attempt to send a call.
+pub(super) enum Attempt {
+    NotMade,
+    /// The request could not be sent, with this failure.
     Unsent(Failure),
-    /// It was sent, with this failure, and was not there when the settings were read back. It is sent
-    /// once more.
+    /// The request was sent and failed, and a read-back did not show the value. The call is sent once
+    /// more.
     Sent {
         failure: Failure,
-        /// With nobody who asked for another setting, for it is not known whose fault the failure was.
-        alone: bool,
-        /// Ryze ended the update at another field, and the settings did not show this one afterwards:
-        /// it is certain that it was not applied.
+        /// Whether the retry has no other settings in its request, because the failure did not name
+        /// the setting at fault.
+        isolated: bool,
+        /// Whether the value is known not to be applied: Ryze ended the update at another field, and a
+        /// read-back did not show this one.
         not_applied: bool,
     },
 }
 
-impl Caller {
-    /// Takes over the value that was sent for its setting, which may be that of a later call: a retry
-    /// with the older value, once the later caller has left, would land behind the newer one. Not for
-    /// an update that was not sent or that Ryze rejected for its own limit: the later caller may have
-    /// been told that nothing was changed.
+impl PendingCall {
+    /// Takes over the value that was sent for its setting, which may be that of a later call. A retry
+    /// with the older value, once the later call is cancelled, would land behind the newer one.
+    ///
+    /// Not for an update that was not sent or that Ryze rejected for its own limit: the later call may
+    /// have failed with the promise that nothing was changed.
     pub(super) fn adopt_sent_value(&mut self, update: &Settings) {
         if let Operation::Change(change) = &mut self.operation
             && let Some(sent) = update.get(change.setting)
@@ -60,14 +60,14 @@ impl Caller {
         }
     }
 
-    /// Answers with what became of the last try. A change that was sent before may have been made then
-    /// or take effect still, so no failure of a later try promises that it was not.
-    pub(super) fn answer(self, outcome: Outcome) {
-        let outcome = match (outcome, self.operation, self.tried) {
+    /// Completes the call with the outcome of its last attempt. A change that was sent before may have
+    /// been applied then, or may still be, so no failure of a later attempt promises that it was not.
+    pub(super) fn complete(self, outcome: Outcome) {
+        let outcome = match (outcome, self.operation, self.attempt) {
             (
                 Err(now),
                 Operation::Change(_),
-                Tried::Sent {
+                Attempt::Sent {
                     failure: before,
                     not_applied: false,
                     ..
@@ -75,29 +75,29 @@ impl Caller {
             ) if before == Failure::Unknown || !now.leaves_open() => Err(before),
             (outcome, ..) => outcome,
         };
-        // A caller who hung up meanwhile has no use for it.
+        // Fails if the client disconnected meanwhile.
         drop(self.outcome.send(outcome));
     }
 
-    /// Answers that it was not sent, or not again.
-    pub(super) fn refuse(self, failure: Failure) {
+    /// Completes a call that is not sent, or not once more.
+    pub(super) fn fail_unsent(self, failure: Failure) {
         let failure = self.failure_unless_sent(failure);
-        self.answer(Err(failure));
+        self.complete(Err(failure));
     }
 
-    /// What a caller hears who is not sent now: what was tried before says more.
+    /// The failure of a call that is not sent now: that of an earlier attempt, or else `now`.
     pub(super) fn failure_unless_sent(&self, now: Failure) -> Failure {
-        match &self.tried {
-            Tried::Nothing => now,
-            Tried::Unsent(failure) | Tried::Sent { failure, .. } => failure.clone(),
+        match &self.attempt {
+            Attempt::NotMade => now,
+            Attempt::Unsent(failure) | Attempt::Sent { failure, .. } => failure.clone(),
         }
     }
 
     pub(super) fn was_sent_before(&self) -> bool {
-        matches!(self.tried, Tried::Sent { .. })
+        matches!(self.attempt, Attempt::Sent { .. })
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.outcome.is_closed()
     }
 }

@@ -1,51 +1,52 @@
-//! One request of a lane: leave of the budget for it, the request itself, and what is learned from it
-//! of the token, of the instance and of the upstream. What it means for those whom it was for belongs
-//! in `verdict.rs`, what is sent in `run.rs` and `recover.rs`.
+//! One request for an instance: acquires a permit, sends the request, and updates the rate limit, the
+//! suspension, health and metrics from the response.
 
 use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use tokio::time::Instant;
 
-use super::{directory::has_same_token, worker::Running};
+use super::{directory::has_same_token, handle::QueueHandle};
 use crate::{
-    budget::{Allowance, Permit, Purpose, Refused},
+    budget::{Allowance, Permit, Purpose, Refused, RefusedBy},
     net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
-    telemetry::{Called, Trace, Upstream, WaitPurpose},
+    telemetry::{self, Called, Trace, Upstream, WaitPurpose},
 };
 
-impl<C: Connect> Running<C> {
-    /// Waits for the budget of a target's token, for `longest` at most, or with none for as long as it has
-    /// itself.
-    pub(super) async fn leave(
+pub(super) struct Sender<C> {
+    pub(super) queue: QueueHandle<C>,
+}
+
+impl<C: Connect> Sender<C> {
+    /// Waits for a permit of the target's token, for `max_wait` at most, or as long as the budget allows.
+    pub(super) async fn acquire_permit(
         &self,
         target: &Target,
         purpose: Purpose,
-        longest: Option<Duration>,
+        max_wait: Option<Duration>,
     ) -> Result<Permit, Refused> {
-        let budget = &self.lanes.budget;
-        let asked = Instant::now();
+        let budget = &self.queue.queues.budget;
+        let started = Instant::now();
         let token = target.token_digest();
-        let permit = match longest {
+        let permit = match max_wait {
             None => budget.permit(token).await,
-            Some(longest) => budget.permit_within(token, purpose, longest).await,
+            Some(max_wait) => budget.permit_within(token, purpose, max_wait).await,
         };
         let purpose = match purpose {
             Purpose::Call => WaitPurpose::Call,
             Purpose::ReadBack => WaitPurpose::ReadBack,
         };
         if permit.is_ok() {
-            self.lanes.metrics.waited(purpose, asked.elapsed());
+            self.queue.queues.metrics.waited(purpose, started.elapsed());
         }
         permit
     }
 
-    /// Sends an update, or with nothing in it reads, and takes note of what the answer says of the
-    /// token and of the instance. It goes out under the ids of the first of the traces, which are those
-    /// of all whom it is for.
-    pub(super) async fn exchange(
+    /// Sends an update, or a read if the update is empty. `traces` are those of all calls in the request;
+    /// it is sent under the ids of the first.
+    pub(super) async fn send(
         &self,
         mut permit: Permit,
         target: &Target,
@@ -53,19 +54,19 @@ impl<C: Connect> Running<C> {
         traces: &[Arc<Trace>],
     ) -> Result<Settings, Error> {
         let carrier = traces.first().map(|trace| &**trace);
-        let begun = Instant::now();
+        let started = Instant::now();
         for trace in traces {
-            trace.departs(carrier.unwrap_or(trace), begun);
+            trace.departs(carrier.unwrap_or(trace), started);
         }
         permit.sent();
-        let client = &self.lanes.client;
+        let client = &self.queue.queues.client;
         let is_update = !update.is_empty();
         let mut reply = if is_update {
             client.update(target, update, carrier).await
         } else {
-            // Whoever asked for it is gone by then, and nothing is lost with it.
-            let longest = self.lanes.deadline;
-            client.read(target, longest, carrier).await
+            // After a whole deadline no call can still wait for this read, and a read changes nothing.
+            let timeout = self.queue.queues.deadline;
+            client.read(target, timeout, carrier).await
         };
         match reply.result {
             Err(Error::Unreachable(_) | Error::Untrusted) => permit.not_sent(),
@@ -73,23 +74,26 @@ impl<C: Connect> Running<C> {
             Ok(_) | Err(Error::Answered { .. }) => permit.answered(allowance(&reply)),
         }
         drop(permit);
-        self.note(&reply, is_update, begun, traces);
+        self.record(&reply, is_update, started, traces);
         match &mut reply.result {
-            Ok(_) => self.lanes.lock().holds.succeeded(target, is_update),
-            Err(Error::Answered { failure, .. }) => self.hold(target, failure),
+            Ok(_) => {
+                let mut state = self.queue.lock();
+                state.suspensions.record_success(target, is_update);
+            }
+            Err(Error::Answered { failure, .. }) => self.suspend(target, failure),
             Err(_) => (),
         }
         reply.result
     }
 
-    /// Tells those who watch.
-    fn note(&self, reply: &Reply, is_update: bool, begun: Instant, traces: &[Arc<Trace>]) {
+    /// Records a request in traces, metrics and health.
+    fn record(&self, reply: &Reply, is_update: bool, started: Instant, traces: &[Arc<Trace>]) {
         let now = Instant::now();
         let error = reply.result.as_ref().err();
         for trace in traces {
             trace.returns(error.is_none_or(Error::was_sent), now);
         }
-        self.lanes.metrics.called(Called {
+        self.queue.queues.metrics.called(Called {
             upstream: Upstream::Ryze,
             method: if is_update {
                 &Method::POST
@@ -98,44 +102,45 @@ impl<C: Connect> Running<C> {
             },
             status: reply.status,
             error: error.map(Error::label),
-            duration: now - begun,
+            duration: now - started,
         });
-        let mut health = self.lanes.lock_health();
+        let mut health = self.queue.queues.lock_health();
         match error {
-            None | Some(Error::Answered { .. }) => health.answered(now),
-            Some(error) => health.failed(error.to_string()),
+            None | Some(Error::Answered { .. }) => health.record_response(now),
+            Some(error) => health.record_failure(error.to_string()),
         }
     }
 
-    /// Holds the instance where that is what the failure asks for, and refuses who waits. A denial is of
-    /// the token that the request had: with another one the instance goes on.
-    fn hold(&self, target: &Target, failure: &mut Failure) {
+    /// Suspends the instance if the failure is WhatsApp's rate limit or a denial, and fails the queued
+    /// calls. A denial holds for the token that the request had: with another one the queue continues.
+    fn suspend(&self, target: &Target, failure: &mut Failure) {
         let now = Instant::now();
-        let mut waiting = self.lanes.lock();
+        let mut state = self.queue.lock();
         let is_of_account = match failure {
             Failure::Throttled {
                 by: Limiter::WhatsApp,
                 retry_after,
             } => {
-                *retry_after = waiting.holds.throttle(target, now);
+                *retry_after = state.suspensions.throttle(target, now);
                 true
             }
-            Failure::Denied { .. } if waiting.directory.is_replaced(target) => return,
+            Failure::Denied { .. } if state.directory.is_replaced(target) => return,
             Failure::Denied { .. } => {
-                waiting.holds.deny(target, now, failure.clone());
+                state.suspensions.deny(target, now, failure.clone());
                 false
             }
             _ => return,
         };
-        drop(waiting);
+        drop(state);
         tracing::warn!(instance = &**target.name(), ?failure, "an instance is held");
-        self.refuse_all(failure, |it| is_of_account || has_same_token(it, target));
+        let matches = |it: &Target| is_of_account || has_same_token(it, target);
+        self.queue.fail_matching(failure, matches);
     }
 }
 
-/// What is left for the token: nothing where Ryze refused for its limit, else what it says.
+/// How many requests the token has left: none after Ryze's 429, else what its headers say.
 fn allowance(reply: &Reply) -> Option<Allowance> {
-    if let Some((Limiter::Upstream, reset)) = limiter(&reply.result) {
+    if let Some((Limiter::Upstream, reset)) = rate_limit(&reply.result) {
         return Some(Allowance {
             remaining: 0,
             reset,
@@ -145,8 +150,8 @@ fn allowance(reply: &Reply) -> Option<Allowance> {
     Some(Allowance { remaining, reset })
 }
 
-/// Whose limit a request met, and for how long.
-pub(super) fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
+/// The rate limit that a request exceeded, and the time to its reset.
+pub(super) fn rate_limit(result: &Result<Settings, Error>) -> Option<(Limiter, Duration)> {
     match result {
         Err(Error::Answered {
             failure: Failure::Throttled { by, retry_after },
@@ -156,8 +161,17 @@ pub(super) fn limiter(result: &Result<Settings, Error>) -> Option<(Limiter, Dura
     }
 }
 
-/// Whether Ryze refused a request for its token, before it did anything: the instance is denied to it, or
-/// its limit is used up.
+/// The metric label of what refused a permit.
+pub(super) fn label(by: RefusedBy) -> telemetry::RefusedBy {
+    match by {
+        RefusedBy::Budget => telemetry::RefusedBy::Budget,
+        RefusedBy::Upstream => telemetry::RefusedBy::Ryze,
+        RefusedBy::Redis => telemetry::RefusedBy::Redis,
+    }
+}
+
+/// Whether Ryze rejected a request for its token, before it changed anything: the instance is denied to
+/// the token, or the token's rate limit is exceeded.
 pub(super) fn is_about_token(error: &Error) -> bool {
     matches!(
         error,

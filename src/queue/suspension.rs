@@ -1,7 +1,7 @@
-//! Instances that get no requests for a while, whose calls are answered at once: those that WhatsApp
-//! throttles, for longer from one time to the next, and those that the upstream denies the gateway.
-//! The throttle is the account's, whatever the token; a denial holds for the token that it answered.
-//! Pure: the time is an argument.
+//! Instances that get no requests for a while; their calls fail at once.
+//!
+//! WhatsApp's throttle belongs to the account, whatever the token, and doubles each time it is met
+//! again. A denial by the upstream holds for the token that got it. Pure: the time is an argument.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,13 +15,12 @@ use crate::{
 };
 
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Only the operator can cure it, so asking again soon would spend the budget on nothing.
-const DENIAL: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+/// Only the operator can fix a denial, so an earlier request would waste the budget.
+const DENIAL_PAUSE: Duration = Duration::from_secs(30);
 
-/// The holds of instances.
 #[derive(Debug, Default)]
-pub(super) struct Holds {
+pub(super) struct Suspensions {
     /// By the instance's name.
     throttled: HashMap<Arc<str>, Throttled>,
     denied: HashMap<(Arc<str>, TokenDigest), Denied>,
@@ -39,39 +38,39 @@ struct Denied {
     failure: Failure,
 }
 
-/// Why an instance gets no requests.
+/// The suspension of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct Suspended {
     /// `throttled`, by WhatsApp, or `denied`, by the upstream.
     pub cause: &'static str,
-    /// For how long from now.
-    pub left: Duration,
+    /// The time until it ends.
+    pub remaining: Duration,
 }
 
-impl Holds {
-    /// Whether the instance is held.
-    pub(super) fn held(&self, target: &Target, now: Instant) -> Option<Held> {
+impl Suspensions {
+    pub(super) fn suspended(&self, target: &Target, now: Instant) -> Option<Suspended> {
         let (cause, until) = match (self.throttled(target, now), self.denied(target, now)) {
             (Some(throttled), _) => ("throttled", throttled.until),
             (None, Some(denied)) => ("denied", denied.until),
             (None, None) => return None,
         };
-        Some(Held {
+        Some(Suspended {
             cause,
-            left: until - now,
+            remaining: until - now,
         })
     }
 
-    /// Forgets all denials, for the operator may have cured them, and throttles that have long been over of
-    /// instances that are not configured any more. One that is put back sooner goes on where it was.
+    /// Removes all denials, because the operator may have fixed the cause, and throttles of instances
+    /// that are not configured any more, once they have been over for long. An instance that is configured
+    /// again before that keeps the length of its pause.
     pub(super) fn retain(&mut self, configured: &Directory, now: Instant) {
         self.denied.clear();
         self.throttled.retain(|name, throttled| {
-            configured.has_name(name) || now < throttled.until + LONGEST_PAUSE
+            configured.has_name(name) || now < throttled.until + MAX_PAUSE
         });
     }
 
-    /// Fails, with the answer to the caller, while the instance is held.
+    /// Fails, with the failure for the call, while the instance is suspended.
     pub(super) fn check(&self, target: &Target, now: Instant) -> Result<(), Failure> {
         if let Some(throttled) = self.throttled(target, now) {
             return Err(Failure::Throttled {
@@ -91,7 +90,7 @@ impl Holds {
     }
 
     fn denied(&self, target: &Target, now: Instant) -> Option<&Denied> {
-        // With nothing denied, which is usual, no key is made.
+        // Usually nothing is denied, and the key need not be allocated.
         if self.denied.is_empty() {
             return None;
         }
@@ -99,11 +98,11 @@ impl Holds {
         denied.filter(|denied| now < denied.until)
     }
 
-    /// WhatsApp throttled the account: it is held for the time that is returned, twice the last,
-    /// within bounds.
+    /// Suspends an account that WhatsApp throttled, for twice as long as the last time, at most
+    /// [`MAX_PAUSE`]. Returns for how long.
     pub(super) fn throttle(&mut self, target: &Target, now: Instant) -> Duration {
         let last = self.throttled.get(target.name());
-        let length = last.map_or(FIRST_PAUSE, |last| (last.length * 2).min(LONGEST_PAUSE));
+        let length = last.map_or(FIRST_PAUSE, |last| (last.length * 2).min(MAX_PAUSE));
         let throttled = Throttled {
             until: now + length,
             length,
@@ -112,14 +111,14 @@ impl Holds {
         length
     }
 
-    /// The upstream denied the instance to this token, with this failure for its callers.
+    /// Suspends an instance that the upstream denied to this token. Its calls get this failure.
     pub(super) fn deny(&mut self, target: &Target, now: Instant, failure: Failure) {
-        let until = now + DENIAL;
+        let until = now + DENIAL_PAUSE;
         self.denied.insert(key(target), Denied { until, failure });
     }
 
-    /// The upstream did what was asked of it; for an update it had to reach WhatsApp.
-    pub(super) fn succeeded(&mut self, target: &Target, is_update: bool) {
+    /// Ends the suspensions that a successful request disproves. Only an update reaches WhatsApp.
+    pub(super) fn record_success(&mut self, target: &Target, is_update: bool) {
         if !self.denied.is_empty() {
             self.denied.remove(&key(target));
         }

@@ -1,22 +1,21 @@
-//! What an answer of the upstream means for one of those whom its request was for. Pure.
+//! What the result of a request means for each of its calls. Pure.
 
 use crate::{
     privacy::{Failure, Limiter, Operation, Outcome, Settings},
     ryze::Error,
 };
 
-/// What is known of an operation once its request is over.
+/// What is known of an operation after its request.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// All.
+    /// The outcome.
     Known(Outcome),
-    /// It was sent, and neither confirmed nor refused: this is what its caller hears if no more can be
-    /// found out.
+    /// It was sent, and neither confirmed nor refused. The failure is the outcome unless a read-back or
+    /// a retry finds a better one.
     Open(Failure),
 }
 
-/// Judges an operation by the result of the request that was to carry it out, an update of so many
-/// fields or a read. A change has the value that was sent.
+/// Judges an operation by the result of its request, an update of that many fields or a read. A change has the value that was sent.
 pub(super) fn judge(
     result: &Result<Settings, Error>,
     operation: Operation,
@@ -50,7 +49,7 @@ pub(super) fn shows(settings: &Settings, operation: Operation) -> bool {
         .is_none_or(|change| settings.get(change.setting) == Some(change.audience))
 }
 
-/// Whether the settings show another value. One that they do not show at all proves nothing.
+/// Whether the settings show another value. A setting that they lack proves nothing.
 pub(super) fn shows_other(settings: &Settings, operation: Operation) -> bool {
     operation.change().is_some_and(|change| {
         let shown = settings.get(change.setting);

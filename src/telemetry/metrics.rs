@@ -34,7 +34,7 @@ pub struct Metrics {
     called: Durations<ClientLabels>,
     changes: Family<ChangeLabels, Counter>,
     reads: Counters<OutcomeLabel>,
-    folded: Counter,
+    coalesced: Counter,
     unsupported: Counters<OutcomeLabel>,
     waits: Durations<[(&'static str, WaitPurpose); 1]>,
     refused: Counters<RefusedBy>,
@@ -72,7 +72,7 @@ impl Default for Metrics {
             called: Family::new_with_constructor(histogram),
             changes: Family::default(),
             reads: Family::default(),
-            folded: Counter::default(),
+            coalesced: Counter::default(),
             unsupported: Family::default(),
             waits: Family::new_with_constructor(histogram),
             refused: Family::default(),
@@ -156,8 +156,8 @@ impl Metrics {
     }
 
     /// Counts changes coalesced into another call's request.
-    pub(crate) fn folded(&self, changes: usize) {
-        self.folded.inc_by(changes as u64);
+    pub(crate) fn coalesced(&self, changes: usize) {
+        self.coalesced.inc_by(changes as u64);
     }
 
     /// A call asked for what Ryze cannot do.
@@ -221,7 +221,7 @@ impl Metrics {
         own.register(
             "changes_folded",
             "Changes that went along in another's request",
-            self.folded.clone(),
+            self.coalesced.clone(),
         );
         own.register(
             "unsupported",

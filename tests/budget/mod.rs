@@ -14,9 +14,10 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     privacy::{Audience, Change, Operation, Setting},
-    queue::Lanes,
+    queue::Queues,
     ryze::Client,
 };
 
@@ -128,16 +129,23 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
     let client = Client::new(pipes.clone(), schedule.request_timeout);
     let budget = budget(schedule.share, schedule.burst, schedule.max_wait);
     let deadline = Duration::from_secs(30);
-    let lanes = Lanes::new(budget, client, deadline, MAX_WAITING);
+    let queues = Queues::new(
+        budget,
+        client,
+        deadline,
+        MAX_WAITING,
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let mut callers = JoinSet::new();
     for caller in schedule.callers {
         sleep(caller.pause_before).await;
-        let lanes = Arc::clone(&lanes);
+        let queues = Arc::clone(&queues);
         callers.spawn(async move {
             let target = target(&caller.instance.to_string());
             let until = Instant::now() + deadline;
             let trace = Arc::default();
-            let outcome = lanes.carry_out(&target, Operation::Change(ALL), until, &trace);
+            let outcome = queues.submit(&target, Operation::Change(ALL), until, &trace);
             match caller.hangs_up_after {
                 Some(patience) => drop(timeout(patience, outcome).await),
                 None => drop(outcome.await),
@@ -151,7 +159,7 @@ async fn play(schedule: Schedule) -> Vec<Duration> {
     while let Some(caller) = callers.join_next().await {
         caller.unwrap();
     }
-    lanes.idle().await;
+    queues.idle().await;
     pipes
         .arrivals()
         .into_iter()

@@ -1,6 +1,6 @@
 //! A change either is made and confirmed, or its caller knows that it was not, or that this cannot be
 //! known: what callers see of each failure, and what it costs. When things are tried again, and who
-//! goes with whom, is in `lanes`; what each answer of Ryze means in `ryze_answers`. What was truly
+//! goes with whom, is in `queue`; what each answer of Ryze means in `ryze_answers`. What was truly
 //! made, by the in-memory Ryze, is in `truth`.
 
 mod truth;

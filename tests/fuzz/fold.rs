@@ -9,9 +9,10 @@ use tokio::{
     task::yield_now,
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     privacy::{Audience, Change, Operation, Setting, Settings},
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, wire},
 };
 
@@ -100,19 +101,26 @@ async fn sent(events: &[Event]) -> Vec<String> {
     let pipes = Pipes::new(move |_| Fate::confirmed_after(work));
     let client = Client::new(pipes.clone(), Duration::from_secs(180));
     let budget = budget(1000, 1000, Duration::from_secs(10));
-    let lanes = Lanes::new(budget, client, Duration::from_secs(3600), MAX_WAITING);
+    let queues = Queues::new(
+        budget,
+        client,
+        Duration::from_secs(3600),
+        MAX_WAITING,
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let target = target("one");
     let mut callers = Vec::new();
     let mut now = Instant::now();
     for event in events {
         match event {
             Event::Comes(change) => {
-                let (lanes, target) = (Arc::clone(&lanes), Arc::clone(&target));
+                let (queues, target) = (Arc::clone(&queues), Arc::clone(&target));
                 let operation = Operation::Change(*change);
                 callers.push(tokio::spawn(async move {
                     let deadline = Instant::now() + Duration::from_secs(3600);
-                    lanes
-                        .carry_out(&target, operation, deadline, &Arc::default())
+                    queues
+                        .submit(&target, operation, deadline, &Arc::default())
                         .await
                 }));
             }
@@ -133,7 +141,7 @@ async fn sent(events: &[Event]) -> Vec<String> {
             outcome.unwrap();
         }
     }
-    lanes.idle().await;
+    queues.idle().await;
     pipes.bodies()
 }
 

@@ -1,5 +1,5 @@
-//! Instances that are left alone for a while, on a paused clock: who is answered without a request,
-//! for how long, and who is not touched by it.
+//! Suspensions, on a paused clock: which calls fail without a request, for how long, and that other
+//! instances are not affected.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn is_denied(outcome: &Result<(), Failure>) -> bool {
     matches!(outcome, Err(Failure::Denied { .. }))
 }
 
-/// For how long WhatsApp is said to be left alone.
+/// The time until WhatsApp's limit resets, in seconds.
 fn pause(outcome: &Result<(), Failure>) -> u64 {
     match outcome {
         Err(Failure::Throttled {
@@ -54,7 +54,7 @@ fn pause(outcome: &Result<(), Failure>) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denied_instance_is_held_for_30_s_and_no_other_is() {
+async fn a_denied_instance_is_suspended_for_30_s_and_no_other_is() {
     for denial in DENIALS {
         let bench = bench(&[denial, Ending::Confirm]);
         let (one, other) = (target("one"), target("other"));
@@ -73,7 +73,7 @@ async fn a_denied_instance_is_held_for_30_s_and_no_other_is() {
         }
         assert_eq!(bench.pipes.bodies().len(), 1, "no request");
         bench.call(&other, hide()).await.await.unwrap().0.unwrap();
-        // 1 s of it is over.
+        // 1 s of the suspension is over.
         sleep(SECOND * 28).await;
         assert!(is_denied(&bench.call(&one, hide()).await.await.unwrap().0));
         assert_eq!(bench.pipes.bodies().len(), 2);
@@ -84,7 +84,7 @@ async fn a_denied_instance_is_held_for_30_s_and_no_other_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_does_not_grow() {
+async fn the_suspension_for_a_denial_does_not_grow() {
     let bench = bench(&[DENIALS[0], DENIALS[2], Ending::Confirm]);
     let one = target("one");
     for _ in 0..2 {
@@ -95,7 +95,7 @@ async fn a_denial_does_not_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denied_look_holds_the_instance_and_promises_nothing_of_what_was_sent() {
+async fn a_denied_read_back_suspends_the_instance_and_leaves_the_sent_change_unknown() {
     let bench = bench(&[Ending::Close, DENIALS[0]]);
     let one = target("one");
     let sent = bench.call(&one, hide()).await;
@@ -107,18 +107,18 @@ async fn a_denied_look_holds_the_instance_and_promises_nothing_of_what_was_sent(
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_to_be_sent_again_when_the_instance_is_denied_keeps_its_failure() {
-    // Both go alone, the first one is denied.
+async fn a_call_queued_for_a_retry_keeps_its_failure_when_the_instance_is_denied() {
+    // Both retries are isolated, and the first is denied.
     let failed = Ending::Answer(500, "", "");
     let bench = bench(&[Ending::Confirm, failed, SHOWN, DENIALS[1]]);
     let one = target("one");
     let first = bench.call(&one, photo(Audience::Everyone)).await;
-    let folded = [
+    let coalesced = [
         bench.call(&one, hide()).await,
         bench.call(&one, online()).await,
     ];
     first.await.unwrap().0.unwrap();
-    for call in folded {
+    for call in coalesced {
         let (outcome, _) = call.await.unwrap();
         assert!(
             matches!(outcome, Err(Failure::Upstream { .. })),
@@ -129,7 +129,7 @@ async fn who_waits_to_be_sent_again_when_the_instance_is_denied_keeps_its_failur
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_whatsapp_throttles_is_held_longer_each_time_up_to_5_minutes() {
+async fn an_account_that_whatsapp_throttles_is_suspended_longer_each_time_up_to_5_minutes() {
     let bench = bench(&[OVER_LIMIT]);
     let (one, other) = (target("one"), target("other"));
     for (requests, expected) in [10, 20, 40, 80, 160, 300, 300].into_iter().enumerate() {
@@ -147,7 +147,7 @@ async fn an_account_that_whatsapp_throttles_is_held_longer_each_time_up_to_5_min
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_that_succeeds_ends_the_growth_and_a_read_does_not() {
+async fn a_successful_update_resets_the_suspension_and_a_read_does_not() {
     for (operation, success, expected) in [
         (Operation::Read, SHOWN, 20),
         (Operation::Change(hide()), Ending::Confirm, 10),
@@ -162,9 +162,9 @@ async fn an_update_that_succeeds_ends_the_growth_and_a_read_does_not() {
     }
 }
 
-/// A field that WhatsApp throttles holds the account. What went with it is looked for, and not sent.
+/// A field that WhatsApp throttles suspends the account. The other fields are read back and not retried.
 #[tokio::test(start_paused = true)]
-async fn what_went_with_a_throttled_field_is_looked_for_once() {
+async fn fields_sent_with_a_throttled_one_are_read_back_once() {
     let applied = r#"{"success":true,"settings":{"visibility":{"lastSeen":"none"}}}"#;
     let bench = bench(&[
         Ending::Confirm,
@@ -185,6 +185,10 @@ async fn what_went_with_a_throttled_field_is_looked_for_once() {
     first.await.unwrap().0.unwrap();
     assert_eq!(pause(&throttled.await.unwrap().0), 10);
     assert_eq!(applied.await.unwrap(), (Ok(()), 3));
-    assert_eq!(pause(&skipped.await.unwrap().0), 9, "the look took 1 s");
+    assert_eq!(
+        pause(&skipped.await.unwrap().0),
+        9,
+        "the read-back took 1 s"
+    );
     assert_eq!(bench.pipes.bodies().len(), 3);
 }

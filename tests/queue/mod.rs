@@ -1,8 +1,7 @@
-//! One instance's changes, on a paused clock: their order, what is folded, who is answered what and
-//! when. Who reads is in `reading`, what is found out after a failure in `certainty`, which instances
-//! are left alone in `held`, limits that Ryze or WhatsApp set in `throttled`, how many may wait and how
-//! long in `waiting`, tokens that a reload replaces in `rotation`; the number of requests in a minute
-//! belongs in `budget`.
+//! The queue of one instance, on a paused clock. This file has the order and coalescing of changes and
+//! the outcome of each call; `reading` has reads, `certainty` read-backs and retries, `held`
+//! suspensions, `throttled` the rate limits of Ryze and WhatsApp, `waiting` the bound of the queue,
+//! `rotation` reloads that replace tokens. The number of requests a minute is in `tests/budget`.
 
 mod certainty;
 mod held;
@@ -17,10 +16,11 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::Budget,
     privacy::{Audience, Change, Failure, Operation, Setting, Settings},
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, Target},
 };
 
@@ -28,7 +28,7 @@ use crate::pipes::{Ending, Fate, MAX_WAITING, Pipes, budget, target};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Bodies that arrive.
+/// Request bodies.
 const ALL: &str = r#"{"visibility":{"profile":"all"}}"#;
 const NONE: &str = r#"{"visibility":{"profile":"none"}}"#;
 const ONLINE: &str = r#"{"visibility":{"online":"match_last_seen"}}"#;
@@ -49,11 +49,12 @@ fn online() -> Change {
     }
 }
 
-/// Lanes to an upstream, with a budget that is in nobody's way unless a test says so.
+/// Queues to an upstream, with a large budget unless a test sets another.
 struct Bench {
     budget: Budget,
     pipes: Pipes,
-    lanes: Arc<Lanes<Pipes>>,
+    queues: Arc<Queues<Pipes>>,
+    abort: CancellationToken,
 }
 
 impl Bench {
@@ -63,22 +64,32 @@ impl Bench {
 
     fn with_budget(pipes: Pipes, budget: Budget) -> Self {
         let client = Client::new(pipes.clone(), Duration::from_secs(180));
-        let lanes = Lanes::new(budget.clone(), client, DEADLINE, MAX_WAITING);
+        let abort = CancellationToken::new();
+        let queues = Queues::new(
+            budget.clone(),
+            client,
+            DEADLINE,
+            MAX_WAITING,
+            Arc::default(),
+            abort.clone(),
+        );
         Self {
             budget,
             pipes,
-            lanes,
+            queues,
+            abort,
         }
     }
 
-    /// Ends the caution of the start, as a first answer does.
+    /// Ends the slow start of a token, as its first response does.
     async fn warm_up(self) -> Self {
         let permit = self.budget.permit(target("any").token_digest()).await;
         permit.unwrap().answered(None);
         self
     }
 
-    /// Starts a call, and returns when it waits or is under way. It yields its outcome and when.
+    /// Submits a call, and returns when it is queued or in flight. It yields its outcome and its duration in
+    /// seconds.
     async fn call(&self, target: &Arc<Target>, change: Change) -> Call {
         self.begin(target, Operation::Change(change)).await
     }
@@ -95,7 +106,7 @@ impl Bench {
             .await
     }
 
-    /// The same for any operation, of which only the failure is told.
+    /// The same for any operation, without the settings.
     async fn begin(&self, target: &Arc<Target>, operation: Operation) -> Call {
         self.start(target, operation, drop).await
     }
@@ -104,9 +115,9 @@ impl Bench {
         &self,
         target: &Arc<Target>,
         operation: Operation,
-        told: fn(Settings) -> T,
+        map: fn(Settings) -> T,
     ) -> Call<T> {
-        self.start_within(target, operation, DEADLINE, told).await
+        self.start_within(target, operation, DEADLINE, map).await
     }
 
     async fn start_within<T: Send + 'static>(
@@ -114,22 +125,22 @@ impl Bench {
         target: &Arc<Target>,
         operation: Operation,
         deadline: Duration,
-        told: fn(Settings) -> T,
+        map: fn(Settings) -> T,
     ) -> Call<T> {
-        let (lanes, target) = (Arc::clone(&self.lanes), Arc::clone(target));
+        let (queues, target) = (Arc::clone(&self.queues), Arc::clone(target));
         let start = Instant::now();
         let call = tokio::spawn(async move {
-            let outcome = lanes
-                .carry_out(&target, operation, start + deadline, &Arc::default())
+            let outcome = queues
+                .submit(&target, operation, start + deadline, &Arc::default())
                 .await;
-            (outcome.map(told), start.elapsed().as_secs())
+            (outcome.map(map), start.elapsed().as_secs())
         });
         yield_now().await;
         call
     }
 }
 
-/// The endings of the requests that arrive, the last one for all that follow. Each takes `work`.
+/// An upstream that ends its requests so, in order, and all further ones as the last. Each takes `work`.
 fn in_turn(work: Duration, endings: &[Ending]) -> Pipes {
     let endings = endings.to_vec();
     Pipes::new(move |number| Fate {
@@ -146,7 +157,7 @@ fn slow(seconds: u64) -> Pipes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_one_update_of_an_instance_is_in_flight_and_others_are_not_held_up() {
+async fn at_most_one_update_of_an_instance_is_in_flight_and_other_instances_do_not_wait() {
     let bench = Bench::new(slow(5)).warm_up().await;
     let (one, other) = (target("one"), target("other"));
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -161,7 +172,7 @@ async fn at_most_one_update_of_an_instance_is_in_flight_and_others_are_not_held_
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_that_wait_are_folded_into_one_update_with_the_latest_values() {
+async fn queued_changes_are_coalesced_into_one_update_with_the_latest_values() {
     let bench = Bench::new(slow(5));
     let one = target("one");
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -185,7 +196,8 @@ async fn changes_that_wait_are_folded_into_one_update_with_the_latest_values() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_before_the_fold_is_not_in_it_and_what_it_replaced_counts_again() {
+async fn a_call_cancelled_before_it_is_sent_is_not_in_the_request_and_the_value_that_it_replaced_is()
+ {
     let bench = Bench::new(slow(5));
     let one = target("one");
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -196,7 +208,7 @@ async fn who_leaves_before_the_fold_is_not_in_it_and_what_it_replaced_counts_aga
     alone.abort();
     first.await.unwrap().0.unwrap();
     stays.await.unwrap().0.unwrap();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(
         bench.pipes.bodies()[1..],
         [r#"{"visibility":{"profile":"contacts"}}"#]
@@ -204,7 +216,7 @@ async fn who_leaves_before_the_fold_is_not_in_it_and_what_it_replaced_counts_aga
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_is_carried_to_its_end_though_its_caller_hangs_up() {
+async fn a_request_is_followed_to_its_end_after_its_client_disconnects() {
     let bench = Bench::new(slow(5));
     let one = target("one");
     let leaves = bench.call(&one, photo(Audience::Everyone)).await;
@@ -220,7 +232,7 @@ async fn what_was_sent_is_carried_to_its_end_though_its_caller_hangs_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_comes_too_late_leaves_the_sent_unknown_and_the_waiting_unsent() {
+async fn after_a_late_response_the_sent_call_is_unknown_and_the_queued_one_unsent() {
     let bench = Bench::new(slow(170));
     let one = target("one");
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
@@ -229,7 +241,7 @@ async fn an_answer_that_comes_too_late_leaves_the_sent_unknown_and_the_waiting_u
     let (outcome, seconds) = waiting.await.unwrap();
     assert!(matches!(outcome, Err(Failure::NotSent)), "{outcome:?}");
     assert_eq!(seconds, 22, "when it can no longer be sent");
-    // The lane listens on, so that a newer value is not overtaken by the one on its way.
+    // The worker still waits for the response, so that the older value cannot land after a newer one.
     sleep(Duration::from_secs(125)).await;
     let next = bench.call(&one, online()).await;
     assert_eq!(bench.pipes.bodies().len(), 1);
@@ -239,7 +251,7 @@ async fn an_answer_that_comes_too_late_leaves_the_sent_unknown_and_the_waiting_u
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_could_not_see_the_answer_any_more_is_not_sent() {
+async fn a_call_without_time_for_a_response_is_not_sent() {
     let bench = Bench::new(slow(23));
     let one = target("one");
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -256,7 +268,7 @@ async fn who_could_not_see_the_answer_any_more_is_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_joins_one_that_waits_for_the_budget_and_else_is_refused_at_once() {
+async fn a_change_joins_one_that_waits_for_the_budget_or_is_refused_at_once() {
     let budget = self::budget(60, 1, Duration::from_secs(1));
     let bench = Bench::with_budget(slow(0), budget);
     let one = target("one");
@@ -282,7 +294,7 @@ async fn a_change_joins_one_that_waits_for_the_budget_and_else_is_refused_at_onc
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
+async fn an_unsent_request_costs_no_slot_and_the_worker_continues_after_every_failure() {
     let budget = self::budget(1, 1, Duration::from_secs(60));
     let bench = Bench::with_budget(Pipes::refusing(), budget.clone());
     let call = bench.call(&target("one"), online()).await;
@@ -291,10 +303,13 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
         matches!(outcome, Err(Failure::Upstream { .. })),
         "{outcome:?}"
     );
-    bench.lanes.idle().await;
-    assert!(budget.permit([0; 32]).await.is_ok(), "the slot came back");
+    bench.queues.idle().await;
+    assert!(
+        budget.permit([0; 32]).await.is_ok(),
+        "the slot was released"
+    );
 
-    // Each failure befalls the update and what is read back.
+    // Each failure hits the update and its read-back.
     let endings = [
         Ending::Close,
         Ending::Close,
@@ -313,7 +328,7 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
     for _ in 0..4 {
         let call = bench.call(&target("one"), online()).await;
         outcomes.push(call.await.unwrap().0);
-        bench.lanes.idle().await;
+        bench.queues.idle().await;
     }
     assert_eq!(outcomes[0], Err(Failure::Unknown));
     assert!(matches!(outcomes[1], Err(Failure::Upstream { .. })));
@@ -322,19 +337,19 @@ async fn nothing_sent_costs_nothing_and_a_lane_goes_on_after_every_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_answers_everybody_at_once() {
+async fn an_abort_completes_all_calls_at_once() {
     let bench = Bench::new(slow(100));
     let one = target("one");
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
     let waiting = bench.call(&one, photo(Audience::Nobody)).await;
     sleep(Duration::from_secs(1)).await;
-    bench.lanes.cut();
+    bench.abort.cancel();
     assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 1));
     assert!(matches!(waiting.await.unwrap(), (Err(Failure::NotSent), 1)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_are_too_late_leave_the_queue_of_the_budget() {
+async fn late_calls_are_removed_from_the_queue_of_the_budget() {
     let budget = self::budget(2, 1, Duration::from_secs(1000));
     let bench = Bench::with_budget(slow(0), budget);
     let first = bench.call(&target("first"), online()).await;

@@ -1,5 +1,5 @@
-//! Who reads, beside each other and beside who changes: whom a request is for, in which order they are
-//! served, and what is said to them. Limits that Ryze or WhatsApp set are in `throttled`.
+//! Reads in the queue, among other reads and changes: which share a request, in which order, and with
+//! which outcome. The rate limits of Ryze and WhatsApp are in `throttled`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use zapi_to_ryze::privacy::{Audience, Failure, Setting, Settings};
 use super::{ALL, BOTH, Bench, NONE, ONLINE, READ, online, photo, slow};
 use crate::pipes::{Ending, Fate, Pipes, budget, target};
 
-/// What readers are told who are shown this value of the photo alone.
+/// The outcome of a read that shows only this value of the photo.
 fn shown(audience: Audience) -> Result<Settings, Failure> {
     Ok([photo(audience)].into_iter().collect())
 }
@@ -34,7 +34,7 @@ async fn a_read_joins_another_that_is_not_sent_yet_and_never_one_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_reads_its_own_confirmed_write() {
+async fn a_client_reads_its_own_confirmed_write() {
     let bench = Bench::new(slow(5));
     let one = target("one");
     bench
@@ -44,7 +44,7 @@ async fn a_caller_reads_its_own_confirmed_write() {
         .unwrap()
         .0
         .unwrap();
-    // Somebody else's read is in flight while the write waits, and a third waits all the time.
+    // Another read is in flight while the write is queued, and a third is queued all the time.
     let before = bench.read(&one).await;
     let write = bench.call(&one, photo(Audience::Nobody)).await;
     let during = bench.read(&one).await;
@@ -57,7 +57,7 @@ async fn a_caller_reads_its_own_confirmed_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_and_changes_take_turns_in_the_order_of_who_waits_longest() {
+async fn reads_and_changes_alternate_in_the_order_of_their_oldest_calls() {
     let bench = Bench::new(slow(5));
     let one = target("one");
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -66,13 +66,13 @@ async fn reads_and_changes_take_turns_in_the_order_of_who_waits_longest() {
     let joins = bench.read(&one).await;
     sleep(Duration::from_secs(7)).await;
     let late = bench.read(&one).await;
-    let folded = bench.call(&one, online()).await;
+    let coalesced = bench.call(&one, online()).await;
     assert_eq!(first.await.unwrap(), (Ok(()), 5));
     for read in [early, joins] {
         assert_eq!(read.await.unwrap(), (shown(Audience::Everyone), 10));
     }
     assert_eq!(change.await.unwrap(), (Ok(()), 15));
-    assert_eq!(folded.await.unwrap(), (Ok(()), 8));
+    assert_eq!(coalesced.await.unwrap(), (Ok(()), 8));
     let (settings, seconds) = late.await.unwrap();
     assert_eq!(
         settings.unwrap().get(Setting::Online),
@@ -83,7 +83,7 @@ async fn reads_and_changes_take_turns_in_the_order_of_who_waits_longest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_of_either_kind_starves_nobody_and_only_one_request_is_in_flight() {
+async fn many_reads_and_changes_starve_neither_and_only_one_request_is_in_flight() {
     let bench = Bench::new(slow(5));
     let one = target("one");
     let (mut reads, mut changes) = (Vec::new(), Vec::new());
@@ -110,7 +110,7 @@ async fn a_crowd_of_either_kind_starves_nobody_and_only_one_request_is_in_flight
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_has_no_turn_and_no_request() {
+async fn a_cancelled_read_has_no_turn_and_no_request() {
     let bench = Bench::new(slow(5));
     let one = target("one");
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -126,12 +126,12 @@ async fn who_leaves_has_no_turn_and_no_request() {
     let alone = bench.read(&one).await;
     sent.abort();
     alone.abort();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies(), [ALL, NONE, READ, READ]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_joins_who_waits_for_the_budget_and_else_is_refused_at_once() {
+async fn a_read_joins_one_that_waits_for_the_budget_or_is_refused_at_once() {
     let budget = budget(60, 1, Duration::from_secs(1));
     let bench = Bench::with_budget(slow(0), budget);
     let one = target("one");
@@ -152,7 +152,7 @@ async fn a_read_joins_who_waits_for_the_budget_and_else_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_without_an_answer_is_unknown_and_those_behind_it_are_not_sent() {
+async fn a_read_without_a_response_is_unknown_and_the_calls_behind_it_are_not_sent() {
     let bench = Bench::new(slow(170));
     let one = target("one");
     let sent = bench.read(&one).await;
@@ -174,14 +174,14 @@ async fn a_read_without_an_answer_is_unknown_and_those_behind_it_are_not_sent() 
     assert_eq!(bench.pipes.bodies(), [READ; 2]);
 }
 
-/// What leaves open whether the next read fails too, and what a reader hears of it then.
+/// Failures after which a read is retried, and its failure if the retry fails as well.
 const FAILURES: [(Ending, &str); 3] = [
     (Ending::Close, "Unknown"),
     (Ending::Answer(500, "", ""), "Upstream"),
     (Ending::Answer(200, "", r#"{"success":false}"#), "Upstream"),
 ];
 
-/// An upstream that takes 1 s, and fails so for the first requests.
+/// An upstream that takes 1 s, and ends the first requests so.
 fn failing(requests: usize, ending: Ending) -> Pipes {
     Pipes::new(move |number| Fate {
         transit: Duration::ZERO,
@@ -195,7 +195,7 @@ fn failing(requests: usize, ending: Ending) -> Pipes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_fails_is_asked_once_more() {
+async fn a_failed_read_is_retried_once() {
     for (ending, _) in FAILURES {
         let bench = Bench::new(failing(1, ending));
         let read = bench.read(&target("one")).await;
@@ -205,7 +205,7 @@ async fn a_read_that_fails_is_asked_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_fails_twice_is_nobody_elses_failure() {
+async fn a_read_that_fails_twice_fails_no_other_call() {
     for (ending, failure) in FAILURES {
         let bench = Bench::new(failing(2, ending));
         let one = target("one");
@@ -217,7 +217,7 @@ async fn a_read_that_fails_twice_is_nobody_elses_failure() {
         assert!(format!("{outcome:?}").starts_with(failure), "{outcome:?}");
         assert_eq!(seconds, 2);
         assert_eq!(change.await.unwrap(), (Ok(()), 3));
-        // It went along when the first was asked again.
+        // It was sent with the retry of the first.
         assert_eq!(next.await.unwrap(), (shown(Audience::Nobody), 4));
         assert_eq!(bench.pipes.bodies(), [READ, READ, NONE, READ]);
     }

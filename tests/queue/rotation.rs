@@ -1,6 +1,6 @@
-//! Tokens and entries of the configuration that are replaced while calls wait or are in flight, on a
-//! paused clock: the instance is the same by its name, and what an answer says of a token holds for
-//! that token alone.
+//! Reloads that replace an instance's token or configuration entry while calls are queued or in flight,
+//! on a paused clock. The queue is the same by the instance's name, and what a response says of a token
+//! holds for that token alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::pipes::{Ending, budget, target_of};
 const SECOND: Duration = Duration::from_secs(1);
 const CONTACTS: &str = r#"{"visibility":{"profile":"contacts"}}"#;
 const DENIED: Ending = Ending::Answer(401, "", r#"{"error":{"message":"Invalid token"}}"#);
-/// Ryze's limit is used up for 15 s.
+/// Ryze's limit is exceeded, and resets in 15 s.
 const OVER_LIMIT: Ending = Ending::Answer(
     429,
     "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\nX-RateLimit-Remaining: 0\r\n\
@@ -34,7 +34,7 @@ const THROTTLED: Ending = Ending::Answer(
     r#"{"error":{"message":"failed to update profile privacy: info query returned status 429: rate-overlimit"}}"#,
 );
 
-/// Two entries of one instance, each with a token of its own.
+/// Two entries of one instance with different tokens.
 fn two() -> [Arc<Target>; 2] {
     [target_of("1", "one", "a"), target_of("2", "one", "b")]
 }
@@ -49,21 +49,21 @@ fn new() -> Arc<Target> {
 
 fn bench(endings: &[Ending]) -> Bench {
     let bench = Bench::new(in_turn(SECOND, endings));
-    bench.lanes.serve(&[old()]);
+    bench.queues.configure(&[old()]);
     bench
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
+async fn calls_of_two_tokens_are_never_coalesced() {
     let bench = Bench::new(slow(5));
     let [a, b] = two();
-    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
     let mut calls = Vec::new();
     for (target, audience) in [
         (&a, Audience::Everyone),
         (&a, Audience::Everyone),
         (&b, Audience::Nobody),
-        // It must not overtake the one before, though it could go with the second.
+        // It could share a request with the second, but must not overtake the third.
         (&a, Audience::Contacts),
     ] {
         calls.push(bench.call(target, photo(audience)).await);
@@ -76,19 +76,19 @@ async fn calls_of_two_tokens_go_one_after_the_other_and_never_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_queue_whatever_id_and_token_the_instance_gets_meanwhile() {
-    let (both_changed, put_back) = (target_of("2", "one", "new"), target_of("3", "one", "new"));
+async fn the_queue_survives_new_ids_and_tokens_of_its_instance() {
+    let (both_changed, added_again) = (target_of("2", "one", "new"), target_of("3", "one", "new"));
     for (reloads, target) in [
         (vec![vec![new()]], new()),
         (vec![vec![Arc::clone(&both_changed)]], both_changed),
-        (vec![vec![], vec![Arc::clone(&put_back)]], put_back),
+        (vec![vec![], vec![Arc::clone(&added_again)]], added_again),
     ] {
         let bench = Bench::new(slow(5));
-        bench.lanes.serve(&[old()]);
+        bench.queues.configure(&[old()]);
         let in_flight = bench.call(&old(), photo(Audience::Contacts)).await;
         let older = bench.call(&old(), photo(Audience::Everyone)).await;
         for targets in reloads {
-            bench.lanes.serve(&targets);
+            bench.queues.configure(&targets);
             yield_now().await;
         }
         let newer = bench.call(&target, photo(Audience::Nobody)).await;
@@ -104,28 +104,28 @@ async fn one_queue_whatever_id_and_token_the_instance_gets_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_the_old_token_says_nothing_of_the_new_one() {
+async fn after_a_rejection_of_the_old_token_calls_are_sent_with_the_new_one() {
     for refusal in [DENIED, OVER_LIMIT] {
         let bench = bench(&[refusal, Ending::Confirm]);
         let refused = bench.call(&old(), photo(Audience::Nobody)).await;
         let waits = bench.call(&old(), online()).await;
         let reads = bench.read(&old()).await;
         sleep(SECOND / 2).await;
-        bench.lanes.serve(&[new()]);
+        bench.queues.configure(&[new()]);
         assert_eq!(refused.await.unwrap(), (Ok(()), 2));
         assert_eq!(waits.await.unwrap(), (Ok(()), 2));
         assert_eq!(reads.await.unwrap().1, 3);
-        assert_eq!(bench.lanes.standing(&new()), (0, None));
+        assert_eq!(bench.queues.instance_status(&new()), (0, None));
         assert_eq!(bench.pipes.bodies(), [NONE, BOTH, READ]);
         assert_eq!(bench.pipes.tokens(), ["old", "new", "new"]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
+async fn a_denial_of_one_token_does_not_suspend_another_of_its_instance() {
     let bench = Bench::new(in_turn(SECOND, &[DENIED, Ending::Confirm]));
     let [a, b] = two();
-    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
     let denied = bench.call(&a, online()).await;
     let waits = bench.call(&a, online()).await;
     let of_other = bench.call(&b, photo(Audience::Nobody)).await;
@@ -137,21 +137,27 @@ async fn a_token_that_is_denied_does_not_hold_another_one_of_its_instance() {
         );
         assert_eq!(seconds, 1);
     }
-    let held = |target| bench.lanes.standing(target).1.map(|held| held.cause);
-    assert_eq!((held(&a), held(&b)), (Some("denied"), None));
+    let cause = |target| {
+        bench
+            .queues
+            .instance_status(target)
+            .1
+            .map(|suspended| suspended.cause)
+    };
+    assert_eq!((cause(&a), cause(&b)), (Some("denied"), None));
     assert_eq!(of_other.await.unwrap(), (Ok(()), 2));
-    assert_eq!(held(&a), Some("denied"), "that was another token's");
+    assert_eq!(cause(&a), Some("denied"), "that was another token's");
     assert_eq!(bench.pipes.tokens(), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
+async fn an_exceeded_limit_of_one_token_refuses_no_call_of_another() {
     let bench = Bench::new(in_turn(
         SECOND,
         &[Ending::Answer(429, "", ""), Ending::Confirm],
     ));
     let [a, b] = two();
-    bench.lanes.serve(&[Arc::clone(&a), Arc::clone(&b)]);
+    bench.queues.configure(&[Arc::clone(&a), Arc::clone(&b)]);
     let away = bench.call(&a, online()).await;
     let waits = bench.call(&a, online()).await;
     let of_other = bench.call(&b, photo(Audience::Nobody)).await;
@@ -170,14 +176,14 @@ async fn a_limit_that_is_used_up_for_one_token_refuses_none_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_limit_of_a_replaced_token_goes_out_at_once() {
+async fn a_call_that_waits_for_the_limit_of_a_replaced_token_is_sent_at_once() {
     for (reload, seconds) in [(new(), 2), (old(), 15)] {
         let bench = Bench::new(in_turn(Duration::ZERO, &[OVER_LIMIT, Ending::Confirm]));
-        bench.lanes.serve(&[old()]);
+        bench.queues.configure(&[old()]);
         let away = bench.call(&old(), photo(Audience::Nobody)).await;
         let joins = bench.call(&old(), online()).await;
         sleep(SECOND * 2).await;
-        bench.lanes.serve(&[reload]);
+        bench.queues.configure(&[reload]);
         for call in [away, joins] {
             assert_eq!(call.await.unwrap(), (Ok(()), seconds));
         }
@@ -186,13 +192,13 @@ async fn who_waits_for_the_limit_of_a_replaced_token_goes_out_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_back_goes_on_with_the_new_token() {
+async fn a_read_back_continues_with_the_new_token() {
     let shown = Ending::Answer(
         200,
         "",
         r#"{"success":true,"settings":{"visibility":{"profile":"none"}}}"#,
     );
-    // It waits for a limit, or is refused, when the token is replaced.
+    // When the token is replaced, the read-back waits for a limit, or is rejected afterwards.
     let limited = Ending::Answer(
         500,
         "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\nX-RateLimit-Remaining: 0\r\n\
@@ -213,20 +219,20 @@ async fn a_read_back_goes_on_with_the_new_token() {
         let start = Instant::now();
         let call = bench.call(&old(), photo(Audience::Nobody)).await;
         sleep(SECOND * 3 / 2).await;
-        bench.lanes.serve(&[new()]);
+        bench.queues.configure(&[new()]);
         call.await.unwrap().0.unwrap();
         assert_eq!(start.elapsed().as_millis(), millis);
         assert_eq!(bench.pipes.tokens(), tokens);
-        assert_eq!(bench.lanes.standing(&new()), (0, None));
+        assert_eq!(bench.queues.instance_status(&new()), (0, None));
     }
 }
 
-/// A permit counts at the limit of the token that it was asked for, and no other.
+/// A permit counts for the limit of the token that it was acquired for.
 #[tokio::test(start_paused = true)]
 async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
     let budget = budget(1000, 1000, SECOND * 30);
     let bench = Bench::with_budget(slow(0), budget.clone());
-    bench.lanes.serve(&[old()]);
+    bench.queues.configure(&[old()]);
     // Ryze allows the new token nothing for 10 s.
     let permit = |target: Arc<Target>| {
         let budget = budget.clone();
@@ -242,13 +248,13 @@ async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
         remaining: 0,
         reset: SECOND * 10,
     }));
-    // Before its first answer, one request of a token is in flight.
+    // Until its first response, a token has at most one request in flight.
     let first = permit(old()).await;
     let call = bench.call(&old(), online()).await;
     assert!(bench.pipes.bodies().is_empty());
-    // The call gets its permit in the moment in which its token is replaced.
+    // The permit is granted in the moment in which the token is replaced.
     drop(first);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     assert_eq!(call.await.unwrap(), (Ok(()), 10));
     assert_eq!(bench.pipes.tokens(), ["new"]);
 }
@@ -266,32 +272,32 @@ async fn whatsapps_throttle_is_the_accounts_whatever_its_token() {
         retry_after.as_secs()
     };
     assert_eq!(throttled(&old()).await, 10);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     assert_eq!(throttled(&new()).await, 10);
-    bench.lanes.serve(&[]);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[]);
+    bench.queues.configure(&[new()]);
     assert_eq!(throttled(&new()).await, 10);
     sleep(SECOND * 10).await;
-    bench.lanes.serve(&[]);
-    bench.lanes.serve(&[new()]);
-    assert_eq!(throttled(&new()).await, 20, "it is longer each time");
-    // What the token is refused is no word of WhatsApp.
+    bench.queues.configure(&[]);
+    bench.queues.configure(&[new()]);
+    assert_eq!(throttled(&new()).await, 20, "the suspension doubles");
+    // A denial of the token does not come from WhatsApp.
     sleep(SECOND * 20).await;
     let denied = bench.call(&new(), online()).await.await.unwrap().0;
     assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     bench.call(&new(), online()).await.await.unwrap().0.unwrap();
     assert_eq!(bench.pipes.bodies(), [NONE, NONE, ONLINE, ONLINE]);
 }
 
-/// Its head was read before the reload, and its body after it.
+/// The request's head was read before the reload, and its body after it.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_comes_with_a_replaced_token_is_sent_with_the_new_one() {
+async fn a_call_that_arrives_with_a_replaced_token_is_sent_with_the_new_one() {
     let bench = bench(&[Ending::Confirm, DENIED]);
-    bench.lanes.serve(&[new()]);
+    bench.queues.configure(&[new()]);
     bench.call(&old(), online()).await.await.unwrap().0.unwrap();
     for _ in 0..2 {
-        // The second is told at once, for its instance is held.
+        // The second fails at once, because its instance is suspended.
         let denied = bench.call(&old(), online()).await.await.unwrap().0;
         assert!(matches!(denied, Err(Failure::Denied { .. })), "{denied:?}");
     }
@@ -314,10 +320,10 @@ async fn the_secrets_of_the_moment_of_sending_are_hidden_too() {
         ("new/t", "newer/t", false),
     ] {
         let bench = Bench::new(in_turn(SECOND, &[TELLS]));
-        bench.lanes.redact(secrets(&[before]));
+        bench.queues.redact(secrets(&[before]));
         let call = bench.call(&target_of("1", "one", "token"), online()).await;
         sleep(SECOND / 2).await;
-        bench.lanes.redact(secrets(&[after]));
+        bench.queues.redact(secrets(&[after]));
         let (outcome, _) = call.await.unwrap();
         let Err(Failure::Refused { reason }) = outcome else {
             panic!("{outcome:?}");

@@ -1,5 +1,5 @@
-//! Changes and reads that Ryze or WhatsApp send away for their own limits: when they are tried again, and
-//! who is left alone for how long.
+//! The rate limits of Ryze and WhatsApp, on a paused clock: when calls are retried, and how long an
+//! instance is suspended.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn in_turn(endings: &[Ending]) -> Pipes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_ryze_sent_away_is_tried_again_when_the_limit_is_lifted() {
+async fn a_change_that_ryze_rate_limited_is_retried_after_the_reset() {
     let bench = Bench::new(in_turn(&[Ending::Answer(429, MINUTE, ""), Ending::Confirm]));
     let (one, other) = (target("one"), target("other"));
     let first = bench.call(&one, photo(Audience::Everyone)).await;
@@ -37,7 +37,7 @@ async fn a_change_that_ryze_sent_away_is_tried_again_when_the_limit_is_lifted() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_lasts_too_long_is_told_at_once() {
+async fn a_limit_with_a_late_reset_fails_the_call_at_once() {
     let bench = Bench::new(in_turn(&[Ending::Answer(429, "", "")]));
     let one = target("one");
     let (outcome, seconds) = bench.call(&one, online()).await.await.unwrap();
@@ -48,11 +48,11 @@ async fn a_limit_that_lasts_too_long_is_told_at_once() {
     assert_eq!(retry_after, Duration::from_secs(60));
     let next = bench.call(&one, online()).await.await.unwrap();
     assert!(matches!(next.0, Err(Failure::Throttled { .. })), "{next:?}");
-    assert_eq!(bench.pipes.bodies().len(), 1, "the gate is closed");
+    assert_eq!(bench.pipes.bodies().len(), 1, "the upstream limit holds");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
+async fn an_account_that_whatsapp_throttles_is_suspended_longer_each_time() {
     const THROTTLED: Ending = Ending::Answer(
         500,
         "",
@@ -69,7 +69,7 @@ async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
             };
             assert_eq!(by, Limiter::WhatsApp);
             pauses.push(retry_after.as_secs());
-            assert_eq!(bench.pipes.bodies().len(), requests, "it is left alone");
+            assert_eq!(bench.pipes.bodies().len(), requests, "it is suspended");
             sleep(Duration::from_secs(2)).await;
         }
         sleep(Duration::from_secs(10 * requests as u64)).await;
@@ -84,13 +84,13 @@ async fn an_account_that_whatsapp_throttles_is_left_alone_longer_each_time() {
     assert_eq!(
         retry_after,
         Duration::from_secs(40),
-        "its own success has not come yet"
+        "the success was another instance's"
     );
 }
 
 /// A proxy's `Date` is later than the reset of the server behind it.
 #[tokio::test(start_paused = true)]
-async fn a_reset_in_the_past_does_not_let_one_request_out_after_the_other() {
+async fn after_a_reset_in_the_past_requests_are_still_limited() {
     let past = "Date: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
         X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 1795291199\r\n";
     let ending = Ending::Answer(429, past, "");
@@ -104,7 +104,7 @@ async fn a_reset_in_the_past_does_not_let_one_request_out_after_the_other() {
     assert!(requests <= 2, "{requests} requests in 40 s");
 }
 
-/// Answers the first request after a second with Ryze's 429, and confirms the others.
+/// An upstream that takes 1 s, ends the first request with Ryze's 429, and confirms all others.
 fn throttled_once() -> Pipes {
     Pipes::new(|number| Fate {
         transit: Duration::ZERO,
@@ -117,7 +117,7 @@ fn throttled_once() -> Pipes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_ryze_sent_away_waits_again_in_its_old_place() {
+async fn a_rate_limited_call_is_requeued_in_its_old_place() {
     let bench = Bench::new(throttled_once());
     let one = target("one");
     let read = bench.read(&one).await;
@@ -139,7 +139,7 @@ async fn who_ryze_sent_away_waits_again_in_its_old_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_sent_away_can_leave_from_its_old_place() {
+async fn a_requeued_call_can_be_cancelled() {
     let bench = Bench::new(throttled_once());
     let one = target("one");
     let leaves = bench.call(&one, photo(Audience::Everyone)).await;
@@ -153,7 +153,7 @@ async fn who_was_sent_away_can_leave_from_its_old_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatsapps_limit_on_a_read_pauses_the_lane_and_only_an_update_ends_it() {
+async fn whatsapps_limit_on_a_read_suspends_the_instance_and_only_an_update_resets_the_length() {
     const THROTTLED: Ending = Ending::Answer(
         429,
         "",
@@ -185,17 +185,17 @@ async fn whatsapps_limit_on_a_read_pauses_the_lane_and_only_an_update_ends_it() 
         matches!(outcome, Err(Failure::Throttled { .. })),
         "{outcome:?}"
     );
-    assert_eq!(bench.pipes.bodies(), [READ], "it is left alone");
+    assert_eq!(bench.pipes.bodies(), [READ], "it is suspended");
     sleep(Duration::from_secs(6)).await;
     bench.read(&one).await.await.unwrap().0.unwrap();
-    assert_eq!(pause().await, 20, "a read does not end it");
+    assert_eq!(pause().await, 20, "a read does not reset the length");
     sleep(Duration::from_secs(20)).await;
     bench.call(&one, online()).await.await.unwrap().0.unwrap();
     assert_eq!(pause().await, 10, "an update does");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatsapps_limit_is_told_to_who_waits_beside_a_read() {
+async fn whatsapps_limit_on_a_read_fails_the_queued_changes() {
     let bench = Bench::new(Pipes::new(|_| Fate {
         transit: Duration::ZERO,
         work: Duration::from_secs(1),

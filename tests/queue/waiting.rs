@@ -1,11 +1,12 @@
-//! How many calls of one instance may wait, and until when, on a paused clock.
+//! The bound of a queue, and how long a call stays in it, on a paused clock.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     privacy::{Audience, Failure},
-    queue::Lanes,
+    queue::Queues,
     ryze::Client,
 };
 
@@ -15,10 +16,17 @@ use crate::pipes::target;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
+async fn the_bound_counts_queued_calls_and_those_in_flight() {
     let mut bench = Bench::new(slow(10)).warm_up().await;
     let client = Client::new(bench.pipes.clone(), Duration::from_secs(180));
-    bench.lanes = Lanes::new(bench.budget.clone(), client, DEADLINE, 3);
+    bench.queues = Queues::new(
+        bench.budget.clone(),
+        client,
+        DEADLINE,
+        3,
+        Arc::default(),
+        CancellationToken::new(),
+    );
     let (one, other) = (target("one"), target("other"));
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
     let waits = bench.call(&one, photo(Audience::Nobody)).await;
@@ -26,7 +34,7 @@ async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
     let beyond = bench.call(&one, online()).await;
     assert_eq!(beyond.await.unwrap(), (Err(Failure::QueueFull), 0));
     let elsewhere = bench.call(&other, online()).await;
-    // Each that leaves or has its answer makes room for one more.
+    // Each call that is cancelled or completed admits one more.
     leaves.abort();
     assert!(leaves.await.unwrap_err().is_cancelled());
     let instead = bench.call(&one, online()).await;
@@ -44,10 +52,10 @@ async fn of_one_instance_only_so_many_may_wait_whether_they_were_sent_or_not() {
     assert_eq!(bench.pipes.bodies().len(), 4);
 }
 
-/// What was sent waits for its answer, what was not is told when it cannot be sent any more: neither
-/// waits for the other.
+/// A sent call waits for its response, and a queued one fails when its time to be sent is over, whatever
+/// is in flight.
 #[tokio::test(start_paused = true)]
-async fn who_was_not_sent_is_told_so_while_a_request_is_in_flight() {
+async fn a_queued_call_fails_in_time_while_a_request_is_in_flight() {
     let bench = Bench::new(slow(28));
     let one = target("one");
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
@@ -57,6 +65,6 @@ async fn who_was_not_sent_is_told_so_while_a_request_is_in_flight() {
     assert!(waits.is_finished() && !sent.is_finished());
     assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(sent.await.unwrap(), (Ok(()), 28));
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies().len(), 1);
 }

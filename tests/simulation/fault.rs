@@ -1,5 +1,5 @@
-//! What may go wrong at Ryze. A fault never makes Ryze lie: no answer shows what it does not hold, and
-//! what is carried out after its answer had none.
+//! Faults of Ryze. A fault never makes Ryze lie: no response shows a value that it does not have, and an
+//! update that is applied after its response was due has no response.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use zapi_to_ryze::{
 
 use super::schedule::{Schedule, millis};
 
-/// No update is carried out later than this after it arrived, however late it is.
+/// The latest time after its arrival at which an update is applied.
 pub const LATEST_LANDING: Duration = Duration::from_secs(90);
 
-/// The settings in the order in which Ryze carries them out, by Ryze's names.
+/// The settings in the order in which Ryze applies them, by Ryze's names.
 pub const FIELDS: [(Setting, &str); 6] = [
     (Setting::LastSeen, "lastSeen"),
     (Setting::About, "status"),
@@ -25,16 +25,16 @@ pub const FIELDS: [(Setting, &str); 6] = [
     (Setting::GroupAdd, "groupAdd"),
 ];
 
-/// What Ryze says where WhatsApp throttles the step that reads the settings.
+/// Ryze's message if WhatsApp throttles the step that reads the settings.
 const GET_THROTTLED: &str =
     "failed to get privacy settings: info query returned status 429: rate-overlimit";
-/// Stands for a message that names the field.
+/// A placeholder for a message that names the field.
 const NAMED: &str = "named";
 
-/// How many kinds there are.
+/// The number of kinds.
 pub const KINDS: u32 = 21;
 
-/// A fault of that kind, for whatever instance.
+/// A fault of this kind, for any instance.
 pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
     let timeout = schedule.request_timeout.as_millis() as u64;
     let latest = LATEST_LANDING.as_millis() as u64;
@@ -94,7 +94,7 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
         _ => Answer::Normal,
     });
     match kind {
-        // The answer does not speak for the update: it is carried out before it all the same.
+        // The update is applied nevertheless, before its response.
         4 | 7 | 15 | 19 | 20 if rng.bool() => {
             fault.apply = true;
             fault.answer_after = schedule.stanza * 7 + Duration::from_millis(10);
@@ -108,9 +108,9 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
             fault.apply_after = millis(rng, 0..=latest);
             fault.answer_after = millis(rng, 0..=500);
         }
-        // To who reads it would be a lie.
+        // The response to a read would be a lie.
         12 => fault.call = Some(Call::Update),
-        // Slow answers, many of them after the gateway gave up.
+        // Slow responses, many of them after the gateway's timeout.
         13 => fault.apply_after = millis(rng, 0..=(timeout * 5 / 4).min(latest)),
         14 => fault.answer_after = millis(rng, 0..=timeout * 5 / 4),
         _ => {}
@@ -118,7 +118,7 @@ pub fn fault(rng: &mut Rng, schedule: &Schedule, kind: u32) -> Fault {
     fault
 }
 
-/// What a read of the instance may meet, such as one that is to tell what became of an update.
+/// A fault of a read of the instance, such as a read-back.
 pub fn of_a_read(rng: &mut Rng, instance: Option<String>) -> Fault {
     let mut fault = Fault::new(match rng.u32(0..5) {
         0 => Answer::Close,
@@ -148,7 +148,7 @@ fn refused_half_way(rng: &mut Rng) -> Fault {
     half_way(rng, &[400, 403, 429], message, cause)
 }
 
-/// The same for a field that WhatsApp throttles.
+/// As [`refused_half_way`], for a field that WhatsApp throttles.
 fn throttled_half_way(rng: &mut Rng) -> Fault {
     let cause = "info query returned status 429: rate-overlimit";
     let message = ["rate-overlimit", cause, NAMED][rng.usize(0..3)];
@@ -159,7 +159,7 @@ fn half_way(rng: &mut Rng, statuses: &[u16], message: &str, cause: &str) -> Faul
     let field = FIELDS[rng.usize(0..FIELDS.len())].1;
     let mut status = statuses[rng.usize(0..statuses.len())];
     if message == "a fault" {
-        // With another status Ryze would say that of all fields.
+        // With another status this would be Ryze's verdict on all fields.
         status = 400;
     }
     let message = match message {

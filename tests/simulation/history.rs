@@ -1,5 +1,4 @@
-//! What happened: every call, and every exchange on the wire. Whether that is right is said in
-//! `check.rs`.
+//! The record of a run: every call, and every exchange on the wire. `check` judges it.
 
 use std::{
     collections::HashMap,
@@ -19,27 +18,27 @@ use crate::harness::Message;
 /// Times are counted from the start of the schedule.
 #[derive(Default)]
 pub struct History {
-    /// In the order in which they joined their lanes.
+    /// In the order in which they were queued.
     pub calls: Vec<Call>,
     /// In the order in which they were sent.
     pub exchanges: Vec<Exchange>,
-    /// What the gateway was configured with at each reload: the token of each instance that it has.
+    /// The configuration at each reload: the token of each instance in it.
     pub reloads: Vec<(Duration, HashMap<String, String>)>,
-    /// When a process had no connection when it asked for one.
-    pub out_of_reach: Vec<(usize, Duration)>,
-    /// How many gateway processes there were.
+    /// When a process could not connect.
+    pub unreachable: Vec<(usize, Duration)>,
+    /// The number of gateway processes.
     pub processes: usize,
-    /// What Ryze holds of each instance in the end.
+    /// The settings of each instance at Ryze at the end.
     pub held: Vec<Settings>,
-    /// How long each patient caller had to wait in the end.
+    /// How long each patient client waited at the end.
     pub waits: Vec<Duration>,
-    /// What should be gone in the end and is not.
+    /// Resources that were not released at the end.
     pub left: Vec<String>,
 }
 
 impl History {
-    /// Whether the instance has another token at that time than this request had, where a reload within
-    /// `slack` of it does not leave that open.
+    /// Whether the instance has another token at that time than this request had, or
+    /// `None` if a reload within `slack` of it leaves that open.
     pub fn is_token_replaced(
         &self,
         request: &Exchange,
@@ -73,7 +72,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What is to be changed, unless it reads.
+    /// The change, or `None` for a read.
     pub fn change(&self) -> Option<Change> {
         match self.operation {
             Operation::Change(change) => Some(change),
@@ -94,56 +93,56 @@ pub struct Exchange {
     pub process: usize,
     pub instance: String,
     pub token: String,
-    /// What an update asks for; empty for a read.
+    /// The settings of an update; empty for a read.
     pub asked: Settings,
     pub sent: Duration,
     pub arrived: Option<Duration>,
-    /// What Ryze held when it arrived.
+    /// Ryze's settings at its arrival.
     pub found: Settings,
     pub answer: Option<Answer>,
-    /// When the answer was in or the connection closed.
+    /// When the response was complete or the connection closed.
     pub over: Option<Duration>,
-    /// Whether it was the gateway that closed the connection.
+    /// Whether the gateway closed the connection.
     pub given_up: bool,
 }
 
 impl Exchange {
-    pub fn is_of_lane(&self, other: &Self) -> bool {
+    pub fn is_of_same_instance(&self, other: &Self) -> bool {
         (self.process, &self.instance) == (other.process, &other.instance)
     }
 
-    /// Whether these settings show all that it asks for.
+    /// Whether these settings show all values of the update.
     pub fn is_in(&self, settings: &Settings) -> bool {
         let mut asked = self.asked.iter();
         asked.all(|it| settings.get(it.setting) == Some(it.audience))
     }
 
-    /// Whether this answer to it leaves open, of some field, what became of it.
+    /// Whether this response leaves the outcome of a field open.
     pub fn is_left_open_by(&self, answer: &Answer) -> bool {
-        let is_folded = self.asked.iter().count() > 1;
+        let is_coalesced = self.asked.iter().count() > 1;
         match &answer.confirmed {
             Some(shown) => !self.is_in(shown),
             None if answer.is_before_whatsapp() => false,
-            None => is_folded || !answer.is_definite(),
+            None => is_coalesced || !answer.is_definite(),
         }
     }
 
-    /// Whether it arrived and got no answer: nobody can tell when it is carried out.
+    /// Whether it arrived and got no response: it may be applied at any time.
     pub fn is_lost(&self) -> bool {
         self.arrived.is_some() && self.answer.is_none()
     }
 }
 
-/// Words of messages that come after Ryze asked WhatsApp.
+/// Parts of messages from after Ryze asked WhatsApp.
 const OF_WHATSAPP: [&str; 4] = ["failed to ", "info query", "websocket ", "rate-overlimit"];
 
 pub struct Answer {
     pub at: Duration,
     pub status: u16,
     pub body: String,
-    /// What it confirms, if it is a success.
+    /// The settings that it shows, if it is a success.
     pub confirmed: Option<Settings>,
-    /// What Ryze held when it answered.
+    /// Ryze's settings at the response.
     pub store: Settings,
 }
 
@@ -161,7 +160,7 @@ impl Answer {
         }
     }
 
-    /// Whether Ryze sent the request away for its own limit.
+    /// Whether Ryze rejected the request for its own rate limit.
     pub fn is_over_ryzes_limit(&self) -> bool {
         self.status == 429 && self.is_before_whatsapp()
     }
@@ -175,7 +174,7 @@ impl Answer {
         [401, 403, 404].contains(&self.status) && self.is_before_whatsapp()
     }
 
-    /// Whether Ryze says this before it asks WhatsApp, so that nothing of an update was carried out.
+    /// Whether the response is from before Ryze asks WhatsApp, so that nothing of an update was applied.
     pub fn is_before_whatsapp(&self) -> bool {
         let says = |words: &[&str]| words.iter().any(|it| self.body.contains(it));
         match self.status {
@@ -189,7 +188,7 @@ impl Answer {
         }
     }
 
-    /// Whether it is certain that the field that failed was not changed, be it named or the only one.
+    /// Whether it is certain that the failed field, named or the only one, was not changed.
     fn is_definite(&self) -> bool {
         let says = |words: &[&str]| words.iter().any(|it| self.body.contains(it));
         match self.failed_field() {
@@ -198,14 +197,14 @@ impl Answer {
         }
     }
 
-    /// The place in [`FIELDS`] of the setting at which Ryze failed, if it names one.
+    /// The index in [`FIELDS`] of the setting at which Ryze failed, if it names one.
     pub fn failed_field(&self) -> Option<usize> {
         let names = |name| self.body.contains(&format!("failed to update {name} "));
         FIELDS.iter().position(|(_, name)| names(*name))
     }
 }
 
-/// The history while it is made.
+/// The history while it is recorded.
 #[derive(Clone)]
 pub struct Shared {
     start: Instant,
@@ -228,7 +227,7 @@ impl Shared {
         self.start.elapsed()
     }
 
-    /// Takes a new call down and gives it a number.
+    /// Records a new call and returns its number.
     pub fn call(
         &self,
         process: usize,
@@ -256,7 +255,7 @@ impl Shared {
         call.end = Some((now, end));
     }
 
-    /// Whoever still waited for this process waits no more.
+    /// Ends all pending calls of this process.
     pub fn kill(&self, process: usize) {
         let now = self.now();
         for call in self
@@ -269,7 +268,7 @@ impl Shared {
         }
     }
 
-    /// Takes a request down that is on the wire, and gives it a number.
+    /// Records a request on the wire and returns its number.
     pub fn send(&self, process: usize, request: &Message) -> usize {
         let path = request.first_line().split(' ').nth(1).unwrap();
         let sent = self.now();
@@ -294,19 +293,19 @@ impl Shared {
         self.lock().reloads.push((now, tokens));
     }
 
-    pub fn out_of_reach(&self, process: usize) {
+    pub fn unreachable(&self, process: usize) {
         let now = self.now();
-        self.lock().out_of_reach.push((process, now));
+        self.lock().unreachable.push((process, now));
     }
 
-    /// The exchange is over, if it was not already.
+    /// Records the end of an exchange, unless it has one.
     pub fn over(&self, number: usize) {
         self.exchange(number, |it, now| {
             it.over.get_or_insert(now);
         });
     }
 
-    /// The gateway closed the connection.
+    /// Records that the gateway closed the connection.
     pub fn give_up(&self, number: usize) {
         self.over(number);
         self.exchange(number, |it, _| it.given_up = true);

@@ -1,5 +1,5 @@
-//! The wire between one gateway process and the in-memory Ryze: it takes down every exchange, lets
-//! requests travel for a while, and breaks when it is told to.
+//! The wire between one gateway process and the in-memory Ryze: records every exchange, delays requests,
+//! and breaks on demand.
 
 use std::{
     io,
@@ -30,19 +30,19 @@ const BUFFER: usize = 16 * 1024;
 /// How long after the closing of a connection the network may deliver what was sent on it: less than
 /// the guard of the slots.
 const STILL_DELIVERED: Duration = Duration::from_millis(900);
-/// One exchange of this many is the last on its connection, which is closed behind it.
+/// One exchange of this many is the last on its connection, which is closed after it.
 const EXCHANGES: u32 = 8;
 
-/// What becomes of a connection that is asked for.
+/// The result of an attempt to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     Possible,
     Refused,
-    /// It is opened, and closed before anything is sent.
+    /// Opened, and closed before anything is sent.
     Closed,
 }
 
-/// The connector of one process. A clone is the same.
+/// The connector of one process. Clones share their state.
 #[derive(Clone)]
 pub struct Link {
     process: usize,
@@ -83,19 +83,19 @@ impl Link {
         self.state().reach = reach;
     }
 
-    /// From now on it works, and at once.
+    /// Ends all faults and delays.
     pub fn calm_down(&self) {
         let mut state = self.state();
         state.reach = Reach::Possible;
         state.longest_transit = Duration::ZERO;
     }
 
-    /// Breaks every connection. What has not arrived yet is lost.
+    /// Breaks every connection. Data that has not arrived is lost.
     pub fn reset(&self) {
         self.state().connections.abort_all();
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         let connections = &mut self.state().connections;
         while let Some(ended) = connections.try_join_next() {
@@ -153,7 +153,7 @@ impl Link {
                 answer = Message::read(&mut far) => answer,
                 _ = near.read_u8() => {
                     self.history.give_up(number);
-                    // What arrived is carried out all the same.
+                    // A request that has arrived is processed nevertheless.
                     return sleep(Duration::from_millis(1)).await;
                 }
             };
@@ -169,7 +169,7 @@ impl Link {
         }
     }
 
-    /// What Ryze holds now of the exchange's instance.
+    /// Ryze's current settings of the exchange's instance.
     fn store(&self, number: usize) -> Settings {
         let mut name = String::new();
         self.history
@@ -178,7 +178,7 @@ impl Link {
     }
 }
 
-/// Takes down when an exchange is over, however it ends.
+/// Records the end of an exchange when it is dropped.
 struct Over<'history>(&'history Shared, usize);
 
 impl Drop for Over<'_> {
@@ -191,7 +191,7 @@ impl Connect for Link {
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
         let mut state = self.state();
         if state.reach != Reach::Possible {
-            self.history.out_of_reach(self.process);
+            self.history.unreachable(self.process);
         }
         if state.reach == Reach::Refused {
             return Err(io::ErrorKind::ConnectionRefused.into());

@@ -1,9 +1,9 @@
-//! Thousands of schedules of callers, hang-ups, latencies, faults of Ryze, late landings, foreign
-//! users of the token and restarts, each made from a seed and played on a paused clock. What one
-//! rule does in one situation belongs in `lanes.rs` and `budget`.
+//! Thousands of schedules of calls, disconnects, latencies, faults of Ryze, late landings, other users of
+//! the token, reloads and restarts, each generated from a seed and run on a paused clock. Single rules in
+//! single situations are in `queue` and `budget`.
 //!
-//! `SIMULATION_SEEDS=5000..9000` plays others than the usual ones, and `SIMULATION_SEED=17` plays one
-//! and prints what happens.
+//! `SIMULATION_SEEDS=5000..9000` runs other seeds, and `SIMULATION_SEED=17` runs one and prints its
+//! history.
 
 mod check;
 mod fault;

@@ -1,4 +1,4 @@
-//! One gateway process of a schedule, without its sockets, and who calls it.
+//! One gateway process of a schedule, without its sockets, and its clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,11 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::{Budget, Terms},
     privacy::Outcome,
-    queue::Lanes,
+    queue::Queues,
     ryze::{Client, Target},
     sandbox::Sandbox,
 };
@@ -20,13 +21,13 @@ use super::{
     schedule::{Caller, Schedule},
 };
 
-/// Longer than anybody waits.
+/// Longer than any call waits.
 const FOREVER: Duration = Duration::from_secs(3600);
 
 pub struct Process {
     pub number: usize,
     pub link: Link,
-    pub lanes: Arc<Lanes<Link>>,
+    pub queues: Arc<Queues<Link>>,
     pub callers: JoinSet<()>,
     history: Shared,
 }
@@ -43,7 +44,14 @@ impl Process {
         Self {
             number,
             link,
-            lanes: Lanes::new(budget, client, schedule.deadline, 1000),
+            queues: Queues::new(
+                budget,
+                client,
+                schedule.deadline,
+                1000,
+                Arc::default(),
+                CancellationToken::new(),
+            ),
             callers: JoinSet::new(),
             history: history.clone(),
         }
@@ -53,13 +61,13 @@ impl Process {
         Calling {
             history: self.history.clone(),
             process: self.number,
-            lanes: Arc::clone(&self.lanes),
+            queues: Arc::clone(&self.queues),
             target: Arc::clone(target),
             caller: caller.clone(),
         }
     }
 
-    /// From now on nothing of it reaches anybody: neither its callers nor Ryze.
+    /// Ends the process: nothing of it reaches its clients or Ryze any more.
     pub fn kill(self) {
         self.link.set_reach(Reach::Refused);
         self.link.reset();
@@ -67,24 +75,24 @@ impl Process {
     }
 }
 
-/// A caller of one process.
+/// A client of one process.
 pub struct Calling {
     history: Shared,
     process: usize,
-    lanes: Arc<Lanes<Link>>,
+    queues: Arc<Queues<Link>>,
     target: Arc<Target>,
     caller: Caller,
 }
 
 impl Calling {
-    /// Calls, and returns the outcome unless the caller hung up.
+    /// Returns the outcome, or `None` if the client disconnected.
     pub async fn call(&self) -> Option<Outcome> {
         let (history, target, deadline) = (&self.history, &self.target, self.caller.deadline);
         let operation = self.caller.operation;
         let number = history.call(self.process, target.name(), operation, deadline);
         let until = Instant::now() + deadline;
         let trace = Arc::default();
-        let outcome = self.lanes.carry_out(target, operation, until, &trace);
+        let outcome = self.queues.submit(target, operation, until, &trace);
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

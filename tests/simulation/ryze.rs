@@ -1,4 +1,4 @@
-//! The in-memory Ryze of a schedule, and what it holds.
+//! The in-memory Ryze of a schedule, and its settings.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,12 +11,11 @@ use zapi_to_ryze::{
 
 use super::schedule::{Schedule, name};
 
-/// The instances of those who use a token besides.
+/// The instances of the other users of a token.
 pub const FOREIGN: &str = "foreign";
 
-/// The sandbox starts its clock at the time of day. Some milliseconds are let pass, so that a second
-/// of it begins within the same millisecond of each play: else its rate headers, which count in
-/// seconds, would differ from play to play.
+/// The sandbox starts its clock at the time of day. Some milliseconds pass first, so that its seconds begin
+/// in the same millisecond of each run: otherwise its rate headers, in seconds, would differ between runs.
 pub async fn sandbox(schedule: &Schedule) -> Sandbox {
     let named = |(instance, token): (usize, &usize)| (name(instance), format!("token-{token}"));
     let foreign = (0..2).map(|token| (format!("{FOREIGN}-{token}"), format!("token-{token}")));
@@ -47,7 +46,7 @@ pub async fn sandbox(schedule: &Schedule) -> Sandbox {
     }
 }
 
-/// What Ryze holds now.
+/// Ryze's current settings of an instance.
 pub fn store(sandbox: &Sandbox, instance: &str) -> Settings {
     sandbox
         .settings(instance)
@@ -55,7 +54,7 @@ pub fn store(sandbox: &Sandbox, instance: &str) -> Settings {
         .unwrap_or_default()
 }
 
-/// The settings in Ryze's words.
+/// The settings of a body of Ryze.
 pub fn settings_of(text: &str) -> Settings {
     let answer = format!("{{\"success\":true,\"settings\":{text}}}");
     wire::settings(answer.as_bytes()).unwrap_or_default()

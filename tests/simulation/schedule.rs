@@ -1,4 +1,4 @@
-//! What happens when: a schedule is made from its seed alone. Playing it belongs in `world.rs`.
+//! A schedule of events, generated from its seed alone. `world.rs` runs it.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -21,28 +21,28 @@ pub struct Schedule {
     /// Ryze's limit for each token, and how it counts.
     pub limit: u32,
     pub window: Window,
-    /// What WhatsApp takes for one setting.
+    /// WhatsApp's time for one setting.
     pub stanza: Duration,
     /// From sending to arrival.
     pub longest_transit: Duration,
     /// The number of each instance's token.
     pub tokens: Vec<usize>,
-    /// In their order.
+    /// In the order of time.
     pub steps: Vec<(Duration, Step)>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Step {
     Call(Caller),
-    /// A request for the instance will meet this.
+    /// A request of the instance will have this fault.
     Fault(Fault),
-    /// Somebody else makes so many requests with this token.
+    /// Another client sends this many requests with this token.
     Foreign(usize, u32),
     /// An instance loses or finds its connection to WhatsApp.
     Connected(usize, bool),
     /// An instance of Ryze gets another token than the gateway has for it, or that one again.
     Mapped(usize, bool),
-    /// What becomes of connections to Ryze from now on.
+    /// The result of new connections to Ryze.
     Reach(Reach),
     /// Every connection to Ryze breaks.
     Reset,
@@ -69,7 +69,7 @@ pub enum Entry {
 pub struct Caller {
     pub instance: usize,
     pub operation: Operation,
-    /// The time that it has for its answer.
+    /// Its deadline.
     pub deadline: Duration,
     pub hangs_up_after: Option<Duration>,
 }
@@ -127,7 +127,7 @@ impl Schedule {
         let leaving = rng.u32(0..=50);
         let reading = rng.u32(0..=60);
         for crowd in 0..=crowds {
-            // The first crowd are those who come singly.
+            // The first group has the single calls.
             let callers = if crowd == 0 {
                 rng.u32(1..=60)
             } else {
@@ -149,7 +149,7 @@ impl Schedule {
                     } else {
                         Operation::Change(change(rng))
                     },
-                    // Some were read late: who comes later may be given up sooner.
+                    // Some bodies were read late: a later call may have an earlier deadline.
                     deadline: match rng.u32(0..4) {
                         0 => millis(rng, deadline / 2..=deadline),
                         _ => self.deadline,
@@ -162,7 +162,7 @@ impl Schedule {
         }
     }
 
-    /// Each schedule has its own few kinds of faults, so that none hides behind another.
+    /// Each schedule has only a few kinds of faults, so that none hides another.
     fn add_faults(&mut self, rng: &mut Rng, length: u64) {
         let kinds: Vec<u32> = (0..fault::KINDS).filter(|_| rng.u32(0..3) == 0).collect();
         if kinds.is_empty() {
@@ -214,7 +214,7 @@ impl Schedule {
                         self.steps.push((until, Step::Mapped(instance, true)));
                     }
                     5 => {
-                        // Shorter than what callers have a use for.
+                        // Shorter than the outage that calls survive.
                         let until = at + millis(rng, 1..=3_000);
                         self.steps.push((at, Step::Reach(Reach::Refused)));
                         self.steps.push((until, Step::Reach(Reach::Possible)));
@@ -227,7 +227,7 @@ impl Schedule {
 }
 
 impl Schedule {
-    /// Some instances get their second token, at most once, at Ryze before or after the gateway.
+    /// Some instances get their second token, at most once, at Ryze before or after the gateway's reload.
     fn add_rotations(&mut self, rng: &mut Rng) {
         for instance in 0..self.tokens.len() {
             if rng.u32(0..4) > 0 {
@@ -251,7 +251,7 @@ impl Schedule {
     }
 }
 
-/// What the instance is called at Ryze.
+/// The instance's name at Ryze.
 pub fn name(instance: usize) -> String {
     format!("instance-{instance}")
 }

@@ -1,16 +1,16 @@
-//! A history in words, for people: what happened when, and how often.
+//! A history as text: each event with its time, and the number of events of each kind.
 
 use std::fmt;
 
 use zapi_to_ryze::privacy::{Failure, Operation};
 
 use super::{
-    check::{holds::is_of_a_hold, is_from, turns::Turns},
+    check::{holds::is_of_suspension, is_from, turns::Turns},
     history::{Call, End, History},
 };
 
 impl fmt::Display for History {
-    /// What happened in the order of time, a line each.
+    /// The events in the order of time, a line each.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = Vec::new();
         for (number, call) in self.calls.iter().enumerate() {
@@ -56,14 +56,14 @@ impl fmt::Display for History {
                 .iter()
                 .map(|it| (it.setting, it.audience))
                 .collect();
-            writeln!(formatter, "held in the end: {held:?}")?;
+            writeln!(formatter, "settings at the end: {held:?}")?;
         }
         Ok(())
     }
 }
 
 impl History {
-    /// How often what happened, to see that the schedules reach what they are for.
+    /// The number of events of each kind, to see that the schedules reach them.
     pub fn counts(&self, turns: &Turns) -> Vec<(&'static str, usize)> {
         let ends = self.calls.iter().map(|call| match &call.end {
             Some((_, End::Answered(Ok(_)))) => match call.operation {
@@ -71,9 +71,9 @@ impl History {
                 Operation::Read => "read",
             },
             Some((end, End::Answered(Err(failure))))
-                if is_of_a_hold(failure) && *end == call.start =>
+                if is_of_suspension(failure) && *end == call.start =>
             {
-                "held"
+                "suspended"
             }
             Some((_, End::Answered(Err(failure)))) => match failure {
                 Failure::BudgetUnavailable { .. } => "refused for Redis",
@@ -98,15 +98,13 @@ impl History {
         });
         let numbers = 0..self.exchanges.len();
         let replaced = turns.sent_again_with_new_token.iter();
-        let replaced = replaced.map(|_| "refused for a token that was replaced");
+        let replaced = replaced.map(|_| "rejected for a token that was replaced");
         let read_back = turns.read_backs.iter().flatten().map(|_| "read back");
-        let again = numbers
-            .filter(|it| turns.is_repeat(*it))
-            .map(|_| "sent again");
+        let again = numbers.filter(|it| turns.is_repeat(*it)).map(|_| "retried");
         let found = self.calls.iter().zip(&turns.tries);
         let found = found.filter(|(call, tries)| self.is_found(call, tries, turns));
-        let found = found.map(|_| "found there");
-        let outages = self.out_of_reach.iter().map(|_| "out of reach");
+        let found = found.map(|_| "found by a read-back");
+        let outages = self.unreachable.iter().map(|_| "unreachable");
         let restarts = (1..self.processes).map(|_| "restarts");
         ends.chain(requests)
             .chain(read_back.chain(found).chain(again).chain(replaced))
@@ -115,7 +113,7 @@ impl History {
             .collect()
     }
 
-    /// Whether what a read-back showed is the call's success.
+    /// Whether the call's success rests on a read-back.
     fn is_found(&self, call: &Call, tries: &[usize], turns: &Turns) -> bool {
         let Some((end, End::Answered(Ok(_)))) = &call.end else {
             return false;

@@ -1,5 +1,4 @@
-//! Plays a schedule against the in-memory Ryze, on a paused clock. What is right and wrong about the
-//! history is not judged here.
+//! Runs a schedule against the in-memory Ryze, on a paused clock. `check` judges the history.
 
 use std::{
     collections::HashMap,
@@ -17,7 +16,7 @@ use tokio::{
 use zapi_to_ryze::{
     config::Secret,
     privacy::{Failure, Operation},
-    queue::Lanes,
+    queue::Queues,
     ryze::Target,
     sandbox::Sandbox,
 };
@@ -31,14 +30,14 @@ use super::{
     schedule::{Caller, Entry, Schedule, Step, change, name},
 };
 
-/// What the gateway has of an instance in this entry of its configuration.
+/// The target of an instance with this entry in the configuration.
 fn target(entry: &str, instance: usize, token: &str) -> Arc<Target> {
     let base_url = "http://ryze.test".parse().unwrap();
     let (entry, name) = (format!("{entry}-{instance}"), name(instance));
     Arc::new(Target::new(&base_url, &entry, &name, &Secret::new(token)).unwrap())
 }
 
-/// The token that an instance may get.
+/// The token that an instance may get later.
 fn second_token(instance: usize) -> String {
     format!("second-token-{instance}")
 }
@@ -49,23 +48,23 @@ const FOREVER: Duration = Duration::from_secs(7200);
 pub async fn play(schedule: &Schedule) -> History {
     timeout(FOREVER, World::new(schedule).await.play())
         .await
-        .expect("the schedule comes to its end")
+        .expect("the schedule ends")
 }
 
 struct World<'schedule> {
     schedule: &'schedule Schedule,
     sandbox: Sandbox,
     targets: Vec<Arc<Target>>,
-    /// The token of each.
+    /// The current token of each instance.
     tokens: Vec<String>,
     /// The token that Ryze gave each instance.
     issued: Vec<String>,
-    /// Whether it is taken out of the configuration.
+    /// Whether the instance is removed from the configuration.
     is_gone: Vec<bool>,
     history: Shared,
     now: Process,
-    /// The lanes of every process.
-    lanes: Vec<Weak<Lanes<Link>>>,
+    /// The queues of every process.
+    queues: Vec<Weak<Queues<Link>>>,
 }
 
 impl<'schedule> World<'schedule> {
@@ -83,12 +82,12 @@ impl<'schedule> World<'schedule> {
             issued: tokens.clone(),
             is_gone: vec![false; tokens.len()],
             tokens,
-            lanes: vec![Arc::downgrade(&now.lanes)],
+            queues: vec![Arc::downgrade(&now.queues)],
             now,
             sandbox,
             history,
         };
-        world.serve();
+        world.configure();
         world
     }
 
@@ -99,7 +98,7 @@ impl<'schedule> World<'schedule> {
             self.step(step).await;
         }
         self.calm_down().await;
-        self.serve_the_patient().await;
+        self.run_patient_clients().await;
         self.finish().await
     }
 
@@ -138,17 +137,17 @@ impl<'schedule> World<'schedule> {
     fn reload(&mut self, instance: usize, entry: Entry) {
         self.is_gone[instance] = entry == Entry::Gone;
         let entry = match entry {
-            Entry::Gone => return self.serve(),
+            Entry::Gone => return self.configure(),
             Entry::Rotated => "first",
             Entry::Replaced => "second",
         };
         self.tokens[instance] = second_token(instance);
         self.targets[instance] = target(entry, instance, &self.tokens[instance]);
-        self.serve();
+        self.configure();
     }
 
-    /// The gateway takes the configuration over.
-    fn serve(&self) {
+    /// Reloads the gateway's configuration.
+    fn configure(&self) {
         let mut tokens = HashMap::new();
         let mut targets = Vec::new();
         for (instance, target) in self.targets.iter().enumerate() {
@@ -157,11 +156,11 @@ impl<'schedule> World<'schedule> {
                 targets.push(Arc::clone(target));
             }
         }
-        self.now.lanes.serve(&targets);
+        self.now.queues.configure(&targets);
         self.history.reload(tokens);
     }
 
-    /// Gives the instance the token that was issued for it, or another one.
+    /// Gives the instance its own token at Ryze, or another one.
     fn map(&self, instance: usize, mapped: bool) {
         let token = if mapped {
             &self.issued[instance]
@@ -174,16 +173,16 @@ impl<'schedule> World<'schedule> {
     fn restart(&mut self) {
         let number = self.now.number + 1;
         let next = Process::new(number, self.schedule, &self.sandbox, &self.history);
-        self.lanes.push(Arc::downgrade(&next.lanes));
+        self.queues.push(Arc::downgrade(&next.queues));
         std::mem::replace(&mut self.now, next).kill();
-        self.serve();
+        self.configure();
     }
 
-    /// Everything works from here on, and nobody calls.
+    /// Ends all faults. No client calls any more.
     async fn calm_down(&mut self) {
         self.now.link.calm_down();
         self.is_gone.fill(false);
-        self.serve();
+        self.configure();
         self.issued.clone_from(&self.tokens);
         for instance in 0..self.targets.len() {
             self.map(instance, true);
@@ -192,12 +191,12 @@ impl<'schedule> World<'schedule> {
         while let Some(caller) = self.now.callers.join_next().await {
             caller.unwrap();
         }
-        self.now.lanes.idle().await;
+        self.now.queues.idle().await;
     }
 
-    /// For each instance one caller with a change and one who reads. They call again whenever they
-    /// were told to.
-    async fn serve_the_patient(&self) {
+    /// For each instance, one client with a change and one with a read, which retry whenever their failure
+    /// says so.
+    async fn run_patient_clients(&self) {
         let mut rng = Rng::with_seed(!self.schedule.seed);
         let mut patient = JoinSet::new();
         let instances = 0..self.targets.len();
@@ -236,23 +235,23 @@ impl<'schedule> World<'schedule> {
             sandbox,
             history,
             now,
-            lanes,
+            queues,
             targets,
             ..
         } = self;
         let mut left = Vec::new();
-        now.lanes.idle().await;
+        now.queues.idle().await;
         sleep(LATEST_LANDING + self.schedule.stanza * 7).await;
         let Process {
             link,
-            lanes: last,
+            queues: last,
             callers,
             ..
         } = now;
         drop((last, callers));
         sleep(Duration::from_millis(10)).await;
-        left.extend((0..lanes.len()).filter_map(|process| {
-            lanes[process]
+        left.extend((0..queues.len()).filter_map(|process| {
+            queues[process]
                 .upgrade()
                 .map(|_| format!("a task of process {process}"))
         }));
@@ -260,7 +259,7 @@ impl<'schedule> World<'schedule> {
             left.push("a connection".into());
         }
         let mut history = std::mem::take(&mut *history.lock());
-        history.processes = lanes.len();
+        history.processes = queues.len();
         history.held = targets
             .iter()
             .map(|it| store(&sandbox, it.name()))
@@ -269,7 +268,7 @@ impl<'schedule> World<'schedule> {
         history
     }
 
-    /// A request of somebody else.
+    /// A request of another client.
     async fn ask(&self, line: &str, token: &str) {
         let (mut near, far) = duplex(1024);
         let sandbox = self.sandbox.clone();

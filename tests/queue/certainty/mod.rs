@@ -1,9 +1,9 @@
-//! What is found out after a request that failed, on a paused clock: what is sent again and with
-//! whom, what is read back, and that no failure promises too much. Every request takes a second, so
-//! the time of an answer counts them. Callers whose time or budget ends are in `leaving`, those who
-//! were folded in `together`, updates that were applied in part in `partial`, the value of a repeat in
-//! `repeated_value`, and a Ryze out of reach in `outage`. What callers see of it over sockets
-//! belongs in `tests/certainty`.
+//! Read-backs and retries after a failed request, on a paused clock, and that no failure promises too
+//! much. Every request takes a second, so the time of an outcome counts the requests.
+//!
+//! `leaving` has calls that are cancelled, late or refused by the budget, `together` coalesced calls,
+//! `partial` updates that were applied in part, `repeated_value` the value of a retry, `outage` a Ryze
+//! that is unreachable. The same over sockets is in `tests/certainty`.
 
 mod leaving;
 mod outage;
@@ -68,16 +68,16 @@ fn upstream(reason: &str) -> Result<(), Failure> {
     })
 }
 
-/// Hides the photo, and tells what its caller hears, when, and what arrived.
+/// Hides the photo, and returns the outcome, its time, and the bodies of the requests.
 async fn hidden_through(endings: &[Ending]) -> (Result<(), Failure>, u64, Vec<String>) {
     let bench = bench(endings);
     let (outcome, seconds) = bench.call(&target("one"), hide()).await.await.unwrap();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     (outcome, seconds, bench.pipes.bodies())
 }
 
-/// Calls that all went in one request, the second one, which meets the first of the endings.
-async fn folded(endings: &[Ending], changes: &[Change]) -> (Bench, Arc<Target>, Vec<Call>) {
+/// Calls that are all in the second request, the one with the first of the endings.
+async fn coalesced(endings: &[Ending], changes: &[Change]) -> (Bench, Arc<Target>, Vec<Call>) {
     let bench = bench(&[&[Ending::Confirm], endings].concat());
     let one = target("one");
     let about = Change {
@@ -101,7 +101,7 @@ async fn outcomes(calls: Vec<Call>) -> Vec<Result<(), Failure>> {
     outcomes
 }
 
-/// What leaves it open whether a change was made, and what a caller hears if that stays so.
+/// Endings that leave open whether a change was applied, and its failure if that stays unknown.
 fn open() -> [(Ending, Result<(), Failure>); 6] {
     [
         (Ending::Close, Err(Failure::Unknown)),
@@ -123,7 +123,7 @@ fn open() -> [(Ending, Result<(), Failure>); 6] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_there_is_a_success() {
+async fn a_value_that_the_read_back_shows_is_a_success() {
     for (ending, _) in open() {
         let (outcome, seconds, bodies) = hidden_through(&[ending, HIDDEN]).await;
         assert_eq!((outcome, seconds), (Ok(()), 2), "{ending:?}");
@@ -132,7 +132,7 @@ async fn what_is_there_is_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_is_sent_once_more_and_looked_for_once_more() {
+async fn a_value_that_the_read_back_does_not_show_is_retried_and_read_back_once_more() {
     for (ending, failure) in open() {
         let script = [ending, SHOWN, Ending::Confirm];
         let (outcome, _, bodies) = hidden_through(&script).await;
@@ -154,29 +154,29 @@ async fn what_is_not_there_is_sent_once_more_and_looked_for_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_the_repeat_that_shows_the_settings_is_not_read_back() {
+async fn a_response_to_the_retry_that_shows_the_settings_is_not_read_back() {
     let (outcome, _, bodies) = hidden_through(&[SHOWN, SHOWN, SHOWN]).await;
     assert_eq!(outcome, upstream("Ryze did not confirm the change"));
     assert_eq!(bodies, [HIDE, READ, HIDE]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_tells_nothing_ends_it() {
+async fn after_a_failed_read_back_nothing_is_sent() {
     for (ending, failure) in open() {
-        for look in [Ending::Close, FAILED, DENIED, Ending::Answer(429, "", "")] {
-            let (outcome, seconds, bodies) = hidden_through(&[ending, look]).await;
+        for read_back in [Ending::Close, FAILED, DENIED, Ending::Answer(429, "", "")] {
+            let (outcome, seconds, bodies) = hidden_through(&[ending, read_back]).await;
             assert_eq!(
                 (outcome, seconds),
                 (failure.clone(), 2),
-                "{ending:?}, {look:?}"
+                "{ending:?}, {read_back:?}"
             );
-            assert_eq!(bodies, [HIDE, READ], "{ending:?}, {look:?}");
+            assert_eq!(bodies, [HIDE, READ], "{ending:?}, {read_back:?}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_is_not_repeated() {
+async fn a_refused_change_is_not_retried() {
     for ending in [
         FORBIDDEN,
         DENIED,
@@ -197,9 +197,9 @@ async fn what_was_refused_is_not_repeated() {
     }
 }
 
-/// The first try may have been made after all, so nothing of the second one promises that it was not.
+/// The first attempt may still take effect, so no failure of the retry promises that it did not.
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_the_repeat_does_not_promise_that_nothing_was_changed() {
+async fn a_refusal_of_the_retry_does_not_promise_that_nothing_was_changed() {
     for (ending, failure) in open() {
         for refusal in [
             FORBIDDEN,
@@ -225,7 +225,7 @@ async fn a_refusal_of_the_repeat_does_not_promise_that_nothing_was_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_at_either_try_is_unknown() {
+async fn unknown_at_either_attempt_is_unknown() {
     for script in [
         [Ending::Close, SHOWN, FAILED, SHOWN],
         [FAILED, SHOWN, Ending::Close, SHOWN],
@@ -240,7 +240,7 @@ async fn unknown_at_either_try_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_fails_is_asked_once_more() {
+async fn a_failed_read_is_retried_once() {
     for (ending, _) in open() {
         for (script, is_known, requests) in [
             ([ending, SHOWN], true, 2),
@@ -250,11 +250,11 @@ async fn a_read_that_fails_is_asked_once_more() {
             let bench = bench(&script);
             let call = bench.begin(&target("one"), Operation::Read).await;
             assert_eq!(call.await.unwrap().0.is_ok(), is_known, "{script:?}");
-            bench.lanes.idle().await;
+            bench.queues.idle().await;
             assert_eq!(bench.pipes.bodies().len(), requests, "{script:?}");
         }
     }
-    // A read promises nothing: it hears of the last try.
+    // A read promises nothing: it gets the failure of the last attempt.
     let bench = bench(&[FAILED, Ending::Answer(400, "", "")]);
     let call = bench.begin(&target("one"), Operation::Read).await;
     let (outcome, _) = call.await.unwrap();

@@ -1,5 +1,5 @@
-//! Ryze cannot be reached: how often and how long that is tried again, and what is said of it. Nothing
-//! was sent, so nothing of the budget is used up.
+//! Ryze is unreachable: how often and how long calls are retried, and their failure. Nothing is sent, so
+//! no budget is used.
 
 use std::io;
 
@@ -11,7 +11,7 @@ const REFUSED: Option<io::ErrorKind> = Some(io::ErrorKind::ConnectionRefused);
 const UNREACHABLE: &str = "Ryze could not be reached: connection refused";
 
 #[tokio::test(start_paused = true)]
-async fn a_short_outage_is_nobodys_error() {
+async fn a_short_outage_fails_no_call() {
     let bench = bench(&[Ending::Confirm]);
     bench.pipes.refuse(REFUSED);
     let call = bench.call(&target("one"), hide()).await;
@@ -24,7 +24,7 @@ async fn a_short_outage_is_nobodys_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_borne_for_ten_seconds_with_growing_pauses() {
+async fn an_outage_is_retried_for_ten_seconds_with_growing_pauses() {
     let bench = bench(&[]);
     bench.pipes.refuse(REFUSED);
     let start = Instant::now();
@@ -32,7 +32,7 @@ async fn an_outage_is_borne_for_ten_seconds_with_growing_pauses() {
     let (outcome, seconds) = call.await.unwrap();
     assert_eq!(outcome, upstream(UNREACHABLE));
     assert!((8..=10).contains(&seconds), "{seconds}");
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     let connects = bench.pipes.connects();
     assert!(connects.iter().all(|at| *at - start <= SECOND * 10));
     for (failures, pair) in connects.windows(2).enumerate() {
@@ -49,7 +49,7 @@ async fn an_outage_is_borne_for_ten_seconds_with_growing_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_not_borne_beyond_the_time_of_its_caller() {
+async fn an_outage_is_not_retried_beyond_the_time_of_the_call() {
     let bench = Bench::new(in_turn(SECOND * 20, &[Ending::ConfirmAndClose]));
     let one = target("one");
     let first = bench.call(&one, hide()).await;
@@ -57,14 +57,14 @@ async fn an_outage_is_not_borne_beyond_the_time_of_its_caller() {
     sleep(SECOND).await;
     bench.pipes.refuse(REFUSED);
     assert_eq!(first.await.unwrap(), (Ok(()), 20));
-    // It may be sent until 22.5 s, and a try after which the next may be too late is the last.
+    // The call may be sent until 22.5 s, and an attempt is the last if the next may be later.
     let (outcome, seconds) = second.await.unwrap();
     assert_eq!(outcome, upstream(UNREACHABLE));
     assert!((20..=22).contains(&seconds), "{seconds}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_during_an_outage_has_its_own_time() {
+async fn a_call_that_arrives_during_an_outage_has_its_own_time() {
     let bench = bench(&[Ending::Confirm]);
     bench.pipes.refuse(REFUSED);
     let one = target("one");
@@ -79,19 +79,19 @@ async fn who_comes_during_an_outage_has_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_knocks_for_who_has_left() {
+async fn no_connection_is_attempted_for_a_cancelled_call() {
     let bench = bench(&[]);
     bench.pipes.refuse(REFUSED);
     let call = bench.call(&target("one"), hide()).await;
     sleep(SECOND * 3).await;
     call.abort();
     let connects = bench.pipes.connects().len();
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     assert_eq!(bench.pipes.connects().len(), connects);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_ryze_is_not_asked_again() {
+async fn an_untrusted_server_is_not_retried() {
     let bench = bench(&[]);
     bench.pipes.refuse(Some(io::ErrorKind::InvalidData));
     let (outcome, seconds) = bench.call(&target("one"), hide()).await.await.unwrap();
@@ -103,7 +103,7 @@ async fn who_is_not_ryze_is_not_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_certificate_gives_the_slot_back_at_once() {
+async fn a_wrong_certificate_releases_the_slot_at_once() {
     let pipes = in_turn(Duration::ZERO, &[Ending::Confirm]);
     let bench = Bench::with_budget(pipes, budget(1, 1, Duration::ZERO));
     let one = target("one");
@@ -123,7 +123,7 @@ async fn each_outage_has_its_own_ten_seconds() {
     let call = bench.call(&target("one"), hide()).await;
     sleep(SECOND * 3).await;
     bench.pipes.refuse(None);
-    // Ryze is reached, answers, and is out of reach when its limit is lifted after 12 s.
+    // Ryze responds with its limit, and is unreachable at the reset after 12 s.
     sleep(SECOND * 6).await;
     assert_eq!(bench.pipes.bodies(), [HIDE]);
     bench.pipes.refuse(REFUSED);
@@ -136,17 +136,17 @@ async fn each_outage_has_its_own_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_during_an_outage_says_that_ryze_was_not_reached() {
+async fn an_abort_during_an_outage_reports_that_ryze_was_not_reached() {
     let bench = bench(&[]);
     bench.pipes.refuse(REFUSED);
     let call = bench.call(&target("one"), hide()).await;
     sleep(SECOND * 3).await;
-    bench.lanes.cut();
+    bench.abort.cancel();
     assert_eq!(call.await.unwrap(), (upstream(UNREACHABLE), 3));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_waits_for_ryze_to_be_back() {
+async fn a_read_back_waits_for_the_end_of_an_outage() {
     let bench = bench(&[Ending::Close, HIDDEN]);
     let call = bench.call(&target("one"), hide()).await;
     sleep(SECOND / 2).await;
@@ -160,7 +160,7 @@ async fn a_look_waits_for_ryze_to_be_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_does_not_wait_for_ever_and_not_for_who_has_left() {
+async fn a_read_back_does_not_wait_forever_and_not_for_a_cancelled_call() {
     for leaves in [false, true] {
         let bench = bench(&[Ending::Close]);
         let call = bench.call(&target("one"), hide()).await;
@@ -170,7 +170,7 @@ async fn a_look_does_not_wait_for_ever_and_not_for_who_has_left() {
         if leaves {
             call.abort();
             let connects = bench.pipes.connects().len();
-            bench.lanes.idle().await;
+            bench.queues.idle().await;
             assert_eq!(bench.pipes.connects().len(), connects);
         } else {
             let (outcome, seconds) = call.await.unwrap();
@@ -181,7 +181,7 @@ async fn a_look_does_not_wait_for_ever_and_not_for_who_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_waits_ten_seconds_and_then_its_first_failure_is_told() {
+async fn a_retry_waits_ten_seconds_and_then_fails_with_its_first_failure() {
     for (ending, failure) in open() {
         let bench = bench(&[
             ending,
@@ -200,7 +200,7 @@ async fn a_repeat_waits_ten_seconds_and_then_its_first_failure_is_told() {
 const SETTINGS: &str = r#"{"success":true,"settings":{"visibility":{"profile":"all"}}}"#;
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_uses_up_neither_slots_nor_what_ryze_allows() {
+async fn an_outage_uses_neither_slots_nor_ryzes_limit() {
     const THREE_LEFT: &str = "Connection: close\r\nDate: Sat, 21 Nov 2026 20:00:00 GMT\r\n\
         X-RateLimit-Remaining: 3\r\nX-RateLimit-Reset: 1795291260\r\n";
     let answer = Ending::Answer(200, THREE_LEFT, SETTINGS);

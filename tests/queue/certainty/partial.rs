@@ -1,6 +1,6 @@
 //! Updates of several fields that Ryze applied in part before WhatsApp refused or throttled one: each
-//! field is read back, whatever the status, and no caller hears that nothing was changed unless that is
-//! known. Only what Ryze says before it asks WhatsApp is a verdict on all.
+//! field is read back, whatever the status, and no failure promises that nothing was changed unless that
+//! is known. Only a response from before Ryze asks WhatsApp is a verdict on all fields.
 
 use zapi_to_ryze::privacy::Limiter;
 
@@ -10,7 +10,7 @@ const GROUPS: &str = r#"{"permissions":{"groupAdd":"contacts"}}"#;
 const ALL: &str =
     r#"{"visibility":{"lastSeen":"none","profile":"none"},"permissions":{"groupAdd":"contacts"}}"#;
 
-/// What is read back: the first field was applied.
+/// The read-back: the first field was applied.
 const PART: Ending = Ending::Answer(
     200,
     "",
@@ -25,7 +25,7 @@ const UNNAMED_FORBIDDEN: &str =
     r#"{"error":{"message":"info query returned status 403: forbidden"}}"#;
 const UNKNOWN_FIELD: &str = r#"{"error":{"message":"failed to update privacy settings: info query returned status 403: forbidden"}}"#;
 
-/// In the order in which Ryze applies them.
+/// In the order in which Ryze applies their fields.
 fn changes() -> [Change; 3] {
     let change = |setting, audience| Change { setting, audience };
     [
@@ -35,11 +35,11 @@ fn changes() -> [Change; 3] {
     ]
 }
 
-/// What the callers of [`changes`] hear, and what arrived.
-async fn told(endings: &[Ending]) -> (Vec<Result<(), Failure>>, Vec<String>) {
-    let (bench, _, calls) = folded(endings, &changes()).await;
+/// The outcomes of [`changes`], and the bodies of the requests.
+async fn outcomes_of(endings: &[Ending]) -> (Vec<Result<(), Failure>>, Vec<String>) {
+    let (bench, _, calls) = coalesced(endings, &changes()).await;
     let outcomes = outcomes(calls).await;
-    bench.lanes.idle().await;
+    bench.queues.idle().await;
     (outcomes, bench.pipes.bodies().split_off(1))
 }
 
@@ -60,7 +60,7 @@ fn stays_open(outcome: &Result<(), Failure>) -> bool {
 async fn a_refusal_names_its_field_whatever_the_status() {
     for status in [400, 401, 403, 404, 409, 429, 500, 501, 503] {
         let refused = Ending::Answer(status, "", NAMED_FORBIDDEN);
-        let (outcomes, bodies) = told(&[refused, PART, Ending::Confirm]).await;
+        let (outcomes, bodies) = outcomes_of(&[refused, PART, Ending::Confirm]).await;
         assert_eq!((&outcomes[0], &outcomes[2]), (&Ok(()), &Ok(())), "{status}");
         assert!(is_refused(&outcomes[1]), "{status}: {outcomes:?}");
         assert_eq!(bodies, [ALL, READ, GROUPS], "{status}");
@@ -68,11 +68,11 @@ async fn a_refusal_names_its_field_whatever_the_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttled_update_is_read_back_once_and_the_instance_left_alone() {
+async fn a_throttled_update_is_read_back_once_and_its_instance_suspended() {
     for message in [NAMED_THROTTLED, THROTTLED, GET_THROTTLED] {
         for status in [400, 403, 429, 500, 501, 503] {
             let throttled = Ending::Answer(status, "", message);
-            let (bench, one, calls) = folded(&[throttled, PART], &changes()).await;
+            let (bench, one, calls) = coalesced(&[throttled, PART], &changes()).await;
             let waits = bench.call(&one, online()).await;
             let outcomes = outcomes(calls).await;
             assert_eq!(outcomes[0], Ok(()), "{status} {message}");
@@ -89,7 +89,7 @@ async fn a_throttled_update_is_read_back_once_and_the_instance_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_names_no_field_is_told_apart_one_by_one() {
+async fn after_a_failure_that_names_no_field_each_retry_is_isolated() {
     for (status, message) in [
         (400, r#"{"error":{"message":"it did not work"}}"#),
         (401, UNNAMED_FORBIDDEN),
@@ -102,7 +102,7 @@ async fn a_failure_that_names_no_field_is_told_apart_one_by_one() {
     ] {
         let failed = Ending::Answer(status, "", message);
         let refused = Ending::Answer(500, "", NAMED_FORBIDDEN);
-        let (outcomes, bodies) = told(&[failed, PART, refused, Ending::Confirm]).await;
+        let (outcomes, bodies) = outcomes_of(&[failed, PART, refused, Ending::Confirm]).await;
         assert_eq!(
             (&outcomes[0], &outcomes[2]),
             (&Ok(()), &Ok(())),
@@ -113,18 +113,18 @@ async fn a_failure_that_names_no_field_is_told_apart_one_by_one() {
     }
 }
 
-/// Ryze ended the update with a refusal, and the settings did not show the field: its own refusal is
-/// as certain as if nothing had been sent before.
+/// Ryze ended the update with a refusal, and the read-back did not show the field, so the refusal of its
+/// retry is as certain as that of a first attempt.
 #[tokio::test(start_paused = true)]
-async fn after_a_refusal_without_a_name_each_caller_hears_its_own() {
+async fn after_a_refusal_that_names_no_field_each_call_gets_its_own_failure() {
     let failed = Ending::Answer(400, "", r#"{"error":{"message":"it did not work"}}"#);
     let refused = Ending::Answer(500, "", NAMED_FORBIDDEN);
-    let (outcomes, _) = told(&[failed, PART, refused, Ending::Confirm]).await;
+    let (outcomes, _) = outcomes_of(&[failed, PART, refused, Ending::Confirm]).await;
     assert!(is_refused(&outcomes[1]), "{outcomes:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_back_is_not_said_to_be_unchanged() {
+async fn without_a_read_back_no_failure_promises_that_nothing_was_changed() {
     let bodies = [
         (429, NAMED_THROTTLED, true),
         (403, NAMED_FORBIDDEN, true),
@@ -135,33 +135,36 @@ async fn what_cannot_be_read_back_is_not_said_to_be_unchanged() {
         (501, "", false),
     ];
     for (status, body, is_named) in bodies {
-        let look_fails = [
+        let read_back_fails = [
             Ending::Close,
             FAILED,
             DENIED,
             Ending::Answer(500, "", GET_THROTTLED),
         ];
-        for look in look_fails {
+        for read_back in read_back_fails {
             let failed = Ending::Answer(status, "", body);
-            let (outcomes, bodies) = told(&[failed, look]).await;
+            let (outcomes, bodies) = outcomes_of(&[failed, read_back]).await;
             let expected = [true, !is_named, true];
             let open: Vec<_> = outcomes.iter().map(stays_open).collect();
-            assert_eq!(open, expected, "{status} {body} {look:?}: {outcomes:?}");
-            assert_eq!(bodies, [ALL, READ], "{status} {body} {look:?}");
+            assert_eq!(
+                open, expected,
+                "{status} {body} {read_back:?}: {outcomes:?}"
+            );
+            assert_eq!(bodies, [ALL, READ], "{status} {body} {read_back:?}");
         }
     }
 }
 
-/// It may have any value. Only what comes after the field that failed was surely not tried.
+/// It may have any value. Only the fields after the one that failed were certainly not attempted.
 #[tokio::test(start_paused = true)]
-async fn a_field_that_is_not_shown_is_not_said_to_be_unchanged() {
+async fn a_field_that_the_read_back_lacks_is_not_reported_as_unchanged() {
     const NOTHING: Ending = Ending::Answer(200, "", r#"{"success":true,"settings":{}}"#);
     for (body, open) in [
         (NAMED_THROTTLED, [true, false, false]),
         (THROTTLED, [true, true, true]),
         (GET_THROTTLED, [true, true, true]),
     ] {
-        let (outcomes, bodies) = told(&[Ending::Answer(429, "", body), NOTHING]).await;
+        let (outcomes, bodies) = outcomes_of(&[Ending::Answer(429, "", body), NOTHING]).await;
         let stay_open: Vec<_> = outcomes.iter().map(stays_open).collect();
         assert_eq!(stay_open, open, "{body}: {outcomes:?}");
         assert_eq!(bodies, [ALL, READ], "{body}");
@@ -169,7 +172,7 @@ async fn a_field_that_is_not_shown_is_not_said_to_be_unchanged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ryze_says_before_it_asks_whatsapp_is_a_verdict_on_all() {
+async fn a_response_from_before_ryze_asks_whatsapp_is_a_verdict_on_all_fields() {
     const INVALID: &str =
         r#"{"error":{"message":"Invalid profile value: x. Valid values: all, contacts"}}"#;
     const EMPTY: &str = r#"{"error":{"message":"At least one privacy setting must be provided"}}"#;
@@ -191,7 +194,7 @@ async fn what_ryze_says_before_it_asks_whatsapp_is_a_verdict_on_all() {
         (415, ""),
         (429, LIMIT),
     ] {
-        let (outcomes, bodies) = told(&[Ending::Answer(status, "", body), PART]).await;
+        let (outcomes, bodies) = outcomes_of(&[Ending::Answer(status, "", body), PART]).await;
         for outcome in outcomes {
             let failure = outcome.unwrap_err();
             assert!(!failure.leaves_open(), "{status} {body}: {failure:?}");
@@ -200,7 +203,7 @@ async fn what_ryze_says_before_it_asks_whatsapp_is_a_verdict_on_all() {
     }
 }
 
-/// The last step of an update reads the settings: where WhatsApp throttles that, all of it was applied.
+/// The last step of an update reads the settings. If WhatsApp throttles that step, all fields were applied.
 #[tokio::test(start_paused = true)]
 async fn a_throttled_step_after_the_update_leaves_one_field_open_too() {
     for status in [429, 500] {
@@ -220,7 +223,7 @@ async fn a_throttled_step_after_the_update_leaves_one_field_open_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttle_without_a_name_spares_the_calls_behind_it() {
+async fn a_throttle_that_names_no_field_fails_no_later_call() {
     for (body, change_requests) in [(GET_THROTTLED, 2), (NAMED_THROTTLED, 1)] {
         for (operation, requests) in [
             (Operation::Read, 1),

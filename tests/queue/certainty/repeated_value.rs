@@ -1,5 +1,5 @@
-//! The value that a repeat has where a later call replaced an earlier one: once sent, the later value
-//! is repeated for both calls, whichever of them are left. Before that each call has its own value.
+//! The value of a retry if a later call replaced an earlier one: once sent, the later value is retried for
+//! both calls, even if one is cancelled. Before that each call has its own value.
 
 use std::io;
 
@@ -13,16 +13,16 @@ const OVER_LIMIT: Ending = Ending::Answer(
     r#"{"error":{"message":"Rate limit exceeded. Try again later."}}"#,
 );
 
-/// Calls of which the second one replaces the first one.
+/// Two changes of which the second replaces the first.
 fn replaced() -> [Change; 2] {
     [photo(Audience::Contacts), hide()]
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sent_value_is_repeated_after_its_caller_has_left() {
+async fn the_sent_value_is_retried_after_its_call_is_cancelled() {
     for ending in [Ending::Close, FAILED, TIMED_OUT, SHOWN] {
         let script = [ending, SHOWN, Ending::Confirm];
-        let (bench, _, calls) = folded(&script, &replaced()).await;
+        let (bench, _, calls) = coalesced(&script, &replaced()).await;
         // During the update, or the read-back.
         sleep(SECOND * 3 / 2).await;
         calls[1].abort();
@@ -33,9 +33,9 @@ async fn the_sent_value_is_repeated_after_its_caller_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sent_value_is_looked_for_after_its_caller_has_left() {
+async fn the_sent_value_is_read_back_after_its_call_is_cancelled() {
     let script = [Ending::Close, HIDDEN];
-    let (bench, _, calls) = folded(&script, &replaced()).await;
+    let (bench, _, calls) = coalesced(&script, &replaced()).await;
     calls[1].abort();
     let first = calls.into_iter().next().unwrap();
     assert_eq!(first.await.unwrap().0, Ok(()));
@@ -43,7 +43,7 @@ async fn the_sent_value_is_looked_for_after_its_caller_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sent_value_is_repeated_after_the_time_of_its_caller() {
+async fn the_sent_value_is_retried_after_the_time_of_its_call() {
     let bench = bench(&[Ending::Confirm, Ending::Close, SHOWN, Ending::Confirm]);
     let one = target("one");
     let about = Change {
@@ -52,7 +52,7 @@ async fn the_sent_value_is_repeated_after_the_time_of_its_caller() {
     };
     let busy = bench.call(&one, about).await;
     let first = bench.call(&one, photo(Audience::Contacts)).await;
-    // It may be sent until 2.5 s; the repeat is at 3 s.
+    // The call may be sent until 2.5 s; the retry is at 3 s.
     let second = bench.call_within(&one, hide(), SECOND * 10).await;
     assert_eq!(busy.await.unwrap(), (Ok(()), 1));
     assert_eq!(second.await.unwrap(), (Err(Failure::Unknown), 3));
@@ -61,10 +61,10 @@ async fn the_sent_value_is_repeated_after_the_time_of_its_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_that_could_not_be_sent_keeps_the_sent_value() {
+async fn a_retry_that_could_not_be_sent_keeps_the_sent_value() {
     let script = [Ending::Close, SHOWN, OVER_LIMIT, Ending::Confirm];
-    let (bench, _, calls) = folded(&script, &replaced()).await;
-    // While the repeat waits for Ryze's limit.
+    let (bench, _, calls) = coalesced(&script, &replaced()).await;
+    // While the retry waits for Ryze's limit.
     sleep(SECOND * 7 / 2).await;
     calls[1].abort();
     let first = calls.into_iter().next().unwrap();
@@ -72,11 +72,11 @@ async fn a_repeat_that_could_not_be_sent_keeps_the_sent_value() {
     assert_eq!(bench.pipes.bodies()[1..], [HIDE, READ, HIDE, HIDE]);
 }
 
-/// Its caller may have heard that nothing was changed.
+/// Its client may have been promised that nothing was changed.
 #[tokio::test(start_paused = true)]
-async fn a_value_that_was_not_sent_leaves_with_its_caller() {
-    for is_sent_away in [true, false] {
-        let bench = match is_sent_away {
+async fn a_value_that_was_not_sent_is_dropped_with_its_call() {
+    for is_rate_limited in [true, false] {
+        let bench = match is_rate_limited {
             true => bench(&[Ending::ConfirmAndClose, OVER_LIMIT, Ending::Confirm]),
             false => bench(&[Ending::ConfirmAndClose, Ending::Confirm]),
         };
@@ -86,7 +86,7 @@ async fn a_value_that_was_not_sent_leaves_with_its_caller() {
             bench.call(&one, photo(Audience::Contacts)).await,
             bench.call(&one, hide()).await,
         ];
-        if !is_sent_away {
+        if !is_rate_limited {
             sleep(SECOND / 2).await;
             let refused = io::ErrorKind::ConnectionRefused;
             bench.pipes.refuse(Some(refused));
@@ -97,6 +97,6 @@ async fn a_value_that_was_not_sent_leaves_with_its_caller() {
         bench.pipes.refuse(None);
         assert_eq!(first.await.unwrap().0, Ok(()));
         let last = bench.pipes.bodies().pop().unwrap();
-        assert_eq!(last, CONTACTS, "sent away: {is_sent_away}");
+        assert_eq!(last, CONTACTS, "rate limited: {is_rate_limited}");
     }
 }

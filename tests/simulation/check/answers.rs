@@ -1,11 +1,11 @@
-//! What callers were told: when, and whether it was true.
+//! The outcomes of calls: in time, and true.
 
 use std::time::Duration;
 
 use zapi_to_ryze::privacy::{Change, Failure, Setting};
 
 use super::{
-    SLACK, holds::is_of_a_hold, is_from, is_of, numbered, outcome, same_setting, turns::Turns,
+    SLACK, holds::is_of_suspension, is_from, is_of, numbered, outcome, same_setting, turns::Turns,
     waited,
 };
 use crate::simulation::{
@@ -14,14 +14,14 @@ use crate::simulation::{
     schedule::Schedule,
 };
 
-/// From the use of a slot or a place in Ryze's window to the next.
+/// From the use of a slot, or of a place in Ryze's window, to its next use.
 const ROUND: Duration = Duration::from_secs(62);
-/// For how long an instance may be held.
+/// The longest suspension of an instance.
 const LONGEST_HOLD: Duration = Duration::from_secs(300);
-/// What WhatsApp's library says that does not know what became of a change.
+/// Messages of WhatsApp's library that leave the outcome of a change unknown.
 const OPEN: [&str; 2] = ["info query timed out", "websocket disconnected"];
 
-pub fn everybody_is_answered_in_time(history: &History) -> Vec<String> {
+pub fn every_call_completes_in_time(history: &History) -> Vec<String> {
     let late = |call: &Call| match &call.end {
         None => true,
         Some((at, End::Answered(_))) => *at > call.deadline + SLACK,
@@ -30,8 +30,8 @@ pub fn everybody_is_answered_in_time(history: &History) -> Vec<String> {
     numbered(&history.calls, late, "answer: none in time")
 }
 
-/// A change's success is backed by an answer to an update that it was in, or to the read that made sure
-/// of that, which shows the caller's value, or one that replaced it before it was sent; and Ryze held
+/// The success of a change rests on the response to an update that it was in, or to the read-back of that
+/// update. The response shows the call's value, or one that replaced it before it was sent, and Ryze held
 /// that value.
 pub fn success_is_confirmed(history: &History, turns: &Turns) -> Vec<String> {
     let is_lie = |call: &Call| {
@@ -62,7 +62,7 @@ fn confirms(
     let answer = proof.answer.as_ref()?;
     let is_shown = answer.confirmed?.get(setting) == Some(sent);
     let wants_it = |change: Change| change.audience == sent;
-    // By this update, or by one of which it is the repeat.
+    // By this update, or by one of which it is the retry.
     let is_replaced_in = |it: &Exchange| {
         is_of(it, call)
             && (call.start..=update.sent).contains(&it.sent)
@@ -71,7 +71,7 @@ fn confirms(
     };
     let is_wanted = audience == sent || history.exchanges.iter().any(is_replaced_in);
     let held = answer.store.get(setting);
-    // A slow answer shows what was true before one of these landed.
+    // A slow response shows the settings from before one of these landed.
     let has_landed = |it: &Exchange| {
         it.is_lost() && it.instance == call.instance && it.asked.get(setting) == held
     };
@@ -79,7 +79,7 @@ fn confirms(
     Some(is_shown && is_wanted && is_from(answer, end) && is_true)
 }
 
-/// Later calls for the same setting that waited too when the update was sent.
+/// Later calls for the same setting that were queued as well when the update was sent.
 fn replaced_by<'history>(
     history: &'history History,
     call: &'history Call,
@@ -93,8 +93,8 @@ fn replaced_by<'history>(
     later.filter(move |it| same_setting(it, call) && waited(it, update.sent))
 }
 
-/// Whoever is told that nothing was changed was in no update that had an effect on its setting, or can
-/// have one still.
+/// A call with a failure that promises that nothing was changed was in no update that had an effect on its
+/// setting, or may still have one.
 pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, call) in history.calls.iter().enumerate() {
@@ -107,7 +107,7 @@ pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
         for update in &turns.tries[number] {
             if may_have_effect(&history.exchanges[*update], change.setting) {
                 broken.push(format!(
-                    "not changed: call {number} is told {failure:?}, not so in request {update}"
+                    "not changed: call {number} got {failure:?}, which request {update} contradicts"
                 ));
             }
         }
@@ -115,7 +115,7 @@ pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
     broken
 }
 
-/// Whether the update has given the setting its value, or can do so still.
+/// Whether the update has set the value, or may still do so.
 fn may_have_effect(update: &Exchange, setting: Setting) -> bool {
     let Some(audience) = update.asked.get(setting) else {
         return false;
@@ -136,16 +136,16 @@ fn may_have_effect(update: &Exchange, setting: Setting) -> bool {
     }
 }
 
-/// When everything works, who changes and who reads is served soon after the budget and Ryze's window
-/// allow it, and after the longest hold.
-pub fn nobody_starves(schedule: &Schedule, history: &History) -> Vec<String> {
+/// When everything works, changes and reads complete soon after the budget and Ryze's window allow it,
+/// and after the longest suspension.
+pub fn no_call_starves(schedule: &Schedule, history: &History) -> Vec<String> {
     let instances = u32::try_from(schedule.tokens.len()).unwrap();
     let rounds = 2 + (2 * instances).div_ceil(schedule.share.min(schedule.limit));
     let is_held = history
         .calls
         .iter()
         .filter_map(outcome)
-        .any(|(_, it)| it.as_ref().is_err_and(is_of_a_hold));
+        .any(|(_, it)| it.as_ref().is_err_and(is_of_suspension));
     let hold = if is_held {
         LONGEST_HOLD
     } else {

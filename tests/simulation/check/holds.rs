@@ -1,5 +1,5 @@
-//! Instances that are held: for how long, that nothing is sent for who calls meanwhile, who is told at
-//! once, and that no other instance is held with them.
+//! Suspensions of instances: their length, that nothing is sent meanwhile, that calls fail at once, and
+//! that no other instance is suspended.
 
 use std::time::Duration;
 
@@ -19,26 +19,26 @@ const DENIAL: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// A hold of one instance, by the request whose answer began it.
-struct Hold {
+/// A suspension of one instance, by the request whose response started it.
+struct Suspension {
     request: usize,
     from: Duration,
     until: Duration,
     cause: Cause,
-    /// Whether the gateway surely has heard that answer.
+    /// Whether the gateway certainly received that response.
     is_sure: bool,
 }
 
 #[derive(PartialEq)]
 enum Cause {
-    /// WhatsApp throttles the account; for so long, unless an update ended the growth.
+    /// WhatsApp throttles the account, for this long, unless an update reset the length.
     Throttled(Option<Duration>),
-    /// Ryze denies it to the request's token.
+    /// Ryze denies the instance to the request's token.
     Denied,
 }
 
-/// Whether that is what is said of an instance that is held.
-pub fn is_of_a_hold(failure: &Failure) -> bool {
+/// Whether this is a failure of a suspended instance.
+pub fn is_of_suspension(failure: &Failure) -> bool {
     let whatsapp = Limiter::WhatsApp;
     matches!(failure, Failure::Denied { .. })
         || matches!(failure, Failure::Throttled { by, .. } if *by == whatsapp)
@@ -46,65 +46,72 @@ pub fn is_of_a_hold(failure: &Failure) -> bool {
 
 pub fn they_are_kept(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
     let mut broken = Vec::new();
-    let mut holds: Vec<Hold> = Vec::new();
+    let mut suspensions: Vec<Suspension> = Vec::new();
     for (number, request) in history.exchanges.iter().enumerate() {
-        let is_own = |hold: &Hold| {
-            let began = &history.exchanges[hold.request];
-            let is_meant = hold.cause != Cause::Denied || began.token == request.token;
-            began.is_of_lane(request) && is_meant
+        let is_own = |suspension: &Suspension| {
+            let began = &history.exchanges[suspension.request];
+            let is_meant = suspension.cause != Cause::Denied || began.token == request.token;
+            began.is_of_same_instance(request) && is_meant
         };
-        let is_held = |hold: &Hold| {
-            is_own(hold) && hold.is_sure && (hold.from..hold.until).contains(&request.sent)
+        let is_suspended = |suspension: &Suspension| {
+            is_own(suspension)
+                && suspension.is_sure
+                && (suspension.from..suspension.until).contains(&request.sent)
         };
-        if holds.iter().any(is_held) && turns.purposes[number] == Purpose::Call {
-            broken.push(format!("held: request {number} was sent all the same"));
+        if suspensions.iter().any(is_suspended) && turns.purposes[number] == Purpose::Call {
+            broken.push(format!("suspended: request {number} was sent"));
         }
         let next = after(
             schedule,
             history,
             number,
-            holds.iter_mut().filter(|it| is_own(it)),
+            suspensions.iter_mut().filter(|it| is_own(it)),
         );
-        holds.extend(next);
+        suspensions.extend(next);
     }
     for (number, call) in history.calls.iter().enumerate() {
-        let of_lane = |hold: &&Hold| {
-            let request = &history.exchanges[hold.request];
+        let of_instance = |suspension: &&Suspension| {
+            let request = &history.exchanges[suspension.request];
             (call.process, &call.instance) == (request.process, &request.instance)
         };
-        let mut own = holds.iter().filter(of_lane);
-        if !own.clone().all(|it| is_told(call, number, it, turns)) {
-            broken.push(format!("held: call {number} was not told at once"));
+        let mut own = suspensions.iter().filter(of_instance);
+        if !own
+            .clone()
+            .all(|it| failed_at_once(call, number, it, turns))
+        {
+            broken.push(format!("suspended: call {number} did not fail at once"));
         }
-        let told = outcome(call).filter(|(_, it)| it.as_ref().is_err_and(is_of_a_hold));
-        let is_meant = |hold: &Hold| {
-            told.is_some_and(|(end, _)| hold.from <= end && end <= hold.until + SLACK)
+        let told = outcome(call).filter(|(_, it)| it.as_ref().is_err_and(is_of_suspension));
+        let is_meant = |suspension: &Suspension| {
+            told.is_some_and(|(end, _)| suspension.from <= end && end <= suspension.until + SLACK)
         };
-        // Its request was refused for a token that was replaced, and it has no time for another.
+        // Its request was rejected for a token that was replaced, and no time is left for another.
         let latest = call.deadline - schedule.deadline / 4;
         let is_late = told.is_some_and(|(end, _)| end + SLACK >= latest);
         if told.is_some() && !is_late && !own.any(is_meant) {
-            broken.push(format!("held: call {number} of an instance that is not"));
+            broken.push(format!(
+                "suspended: call {number} of an instance that is not"
+            ));
         }
     }
     broken
 }
 
-/// The hold that this request's answer begins, if it does. It may end others of its instance.
+/// The suspension that this request's response starts, if any. It may end others of its instance.
 fn after<'it>(
     schedule: &Schedule,
     history: &History,
     number: usize,
-    own: impl Iterator<Item = &'it mut Hold>,
-) -> Option<Hold> {
+    own: impl Iterator<Item = &'it mut Suspension>,
+) -> Option<Suspension> {
     let request = &history.exchanges[number];
     let answer = request.answer.as_ref()?;
     let at = answer.at;
     let (mut throttled, mut denied) = (None, None);
-    for hold in own {
-        match hold.cause {
-            Cause::Throttled(_) => throttled = Some(hold),
-            Cause::Denied => denied = Some(hold),
+    for suspension in own {
+        match suspension.cause {
+            Cause::Throttled(_) => throttled = Some(suspension),
+            Cause::Denied => denied = Some(suspension),
         }
     }
     let is_throttle = answer.is_over_whatsapps_limit();
@@ -118,7 +125,7 @@ fn after<'it>(
     {
         denied.until = denied.until.min(at);
     }
-    let mut hold = Hold {
+    let mut suspension = Suspension {
         request: number,
         from: at,
         until: at + DENIAL,
@@ -126,18 +133,18 @@ fn after<'it>(
         is_sure: heard(request, schedule).is_some(),
     };
     if is_throttle {
-        let last = throttled.and_then(|hold| match hold.cause {
+        let last = throttled.and_then(|suspension| match suspension.cause {
             Cause::Throttled(pause) => pause,
             Cause::Denied => None,
         });
         let pause = last.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
-        hold.until = at + pause;
-        hold.cause = Cause::Throttled(Some(pause));
-        return Some(hold);
+        suspension.until = at + pause;
+        suspension.cause = Cause::Throttled(Some(pause));
+        return Some(suspension);
     }
     if answer.confirmed.is_some()
         && !request.asked.is_empty()
-        && let Some(Hold {
+        && let Some(Suspension {
             cause: Cause::Throttled(pause),
             ..
         }) = throttled
@@ -150,25 +157,28 @@ fn after<'it>(
     match history.is_token_replaced(request, at, SLACK) {
         Some(true) => return None,
         Some(false) => {
-            // One at the same moment may have come before the answer.
+            // A reload at the same moment may precede the response.
             let reload = history.next_reload(at + SLACK);
-            hold.until = reload.map_or(hold.until, |reload| hold.until.min(reload));
+            suspension.until =
+                reload.map_or(suspension.until, |reload| suspension.until.min(reload));
             let near = history.next_reload(at.saturating_sub(SLACK));
-            hold.is_sure &= near == reload;
+            suspension.is_sure &= near == reload;
         }
-        None => hold.is_sure = false,
+        None => suspension.is_sure = false,
     }
-    Some(hold)
+    Some(suspension)
 }
 
-/// Whether the call was told of the hold at once, if it came meanwhile, or waited when it began and was
-/// not in the request that began it.
-fn is_told(call: &Call, number: usize, hold: &Hold, turns: &Turns) -> bool {
-    let came = hold.from < call.start && call.start < hold.until;
-    let waited = call.start < hold.from
-        && hold.from < hold.until
-        && waited(call, hold.from)
-        && !turns.may_be_in(number, hold.request);
-    let by = call.start.max(hold.from) + SLACK;
-    !hold.is_sure || !(came || waited) || call.end.as_ref().is_some_and(|(end, _)| *end <= by)
+/// Whether the call failed at once, if it arrived during the suspension, or was queued at its start and not
+/// in the request that started it.
+fn failed_at_once(call: &Call, number: usize, suspension: &Suspension, turns: &Turns) -> bool {
+    let arrived = suspension.from < call.start && call.start < suspension.until;
+    let waited = call.start < suspension.from
+        && suspension.from < suspension.until
+        && waited(call, suspension.from)
+        && !turns.may_be_in(number, suspension.request);
+    let by = call.start.max(suspension.from) + SLACK;
+    !suspension.is_sure
+        || !(arrived || waited)
+        || call.end.as_ref().is_some_and(|(end, _)| *end <= by)
 }

@@ -1,4 +1,4 @@
-//! What must hold of every history. Each function is one promise, and returns how it was broken.
+//! The promises that every history must keep. Each function is one promise, and returns its violations.
 
 mod answers;
 pub mod holds;
@@ -17,27 +17,29 @@ use super::{
     schedule::Schedule,
 };
 
-/// What a timer may be late, and what an answer may take from Ryze to the caller.
+/// The tolerance for a timer, and for the way of a response from Ryze to the client.
 const SLACK: Duration = Duration::from_millis(2);
 
-/// How promises were broken, and how often what happened.
+/// The violations, and how often each kind of event happened.
 pub fn check(schedule: &Schedule, history: &History) -> (Vec<String>, Vec<(&'static str, usize)>) {
     let turns = &Turns::new(schedule, history);
     let mut broken = turns.broken.clone();
     broken.extend(requests::share_is_kept(schedule, history, turns));
     broken.extend(requests::requests_do_not_overtake(schedule, history));
     broken.extend(requests::values_are_in_order(history));
-    broken.extend(requests::nobody_is_sent_too_late(schedule, history, turns));
+    broken.extend(requests::no_call_is_sent_too_late(schedule, history, turns));
     broken.extend(requests::the_last_acknowledged_holds(history, turns));
-    broken.extend(answers::everybody_is_answered_in_time(history));
+    broken.extend(answers::every_call_completes_in_time(history));
     broken.extend(answers::success_is_confirmed(history, turns));
     broken.extend(answers::not_changed_is_true(history, turns));
-    broken.extend(answers::nobody_starves(schedule, history));
+    broken.extend(answers::no_call_starves(schedule, history));
     broken.extend(reads::they_are_fresh_and_true(schedule, history, turns));
     broken.extend(recovery::nothing_is_sent_too_often(history, turns));
-    broken.extend(recovery::nothing_is_read_in_vain(history, turns));
-    broken.extend(recovery::what_is_there_is_told(schedule, history, turns));
-    broken.extend(recovery::nobody_is_given_up_too_soon(
+    broken.extend(recovery::nothing_is_read_back_without_need(history, turns));
+    broken.extend(recovery::a_value_that_is_shown_is_a_success(
+        schedule, history, turns,
+    ));
+    broken.extend(recovery::no_call_is_given_up_too_soon(
         schedule, history, turns,
     ));
     broken.extend(holds::they_are_kept(schedule, history, turns));
@@ -57,7 +59,7 @@ fn outcome(call: &Call) -> Option<(Duration, &Outcome)> {
     }
 }
 
-/// How long the gateway waits for the answer.
+/// How long the gateway waits for the response.
 fn patience(exchange: &Exchange, schedule: &Schedule) -> Duration {
     if exchange.asked.is_empty() {
         schedule.request_timeout.min(schedule.deadline)
@@ -66,14 +68,14 @@ fn patience(exchange: &Exchange, schedule: &Schedule) -> Duration {
     }
 }
 
-/// The answer, if the gateway surely has heard it.
+/// The response, if the gateway certainly received it.
 fn heard<'it>(exchange: &'it Exchange, schedule: &Schedule) -> Option<&'it Answer> {
     let late = exchange.sent + patience(exchange, schedule);
     let answer = exchange.answer.as_ref();
     answer.filter(|answer| answer.at + SLACK < late)
 }
 
-/// Whether who learned of it at `then` may have learned it from this answer.
+/// Whether an outcome at `then` may come from this response.
 pub fn is_from(answer: &Answer, then: Duration) -> bool {
     answer.at <= then && answer.at + SLACK >= then
 }
@@ -87,7 +89,7 @@ fn same_setting(one: &Call, other: &Call) -> bool {
     (one.process, &one.instance, key(one)) == (other.process, &other.instance, key(other))
 }
 
-/// Whether the call was there at that time.
+/// Whether the call was pending at that time.
 fn waited(call: &Call, at: Duration) -> bool {
     call.start <= at && call.end.as_ref().is_none_or(|(end, _)| *end >= at)
 }

@@ -1,4 +1,4 @@
-//! What readers were told: whether it was asked for them, and whether it was true.
+//! The outcomes of reads: fresh and true.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::simulation::{
     schedule::Schedule,
 };
 
-/// A reader is told what Ryze answered to a read that was sent after it called, and each value is
+/// The outcome of a read is the response to a request that was sent after the call arrived. Each value is
 /// one that the setting had meanwhile, none older than what was acknowledged before the call.
 pub fn they_are_fresh_and_true(
     schedule: &Schedule,
@@ -39,15 +39,15 @@ pub fn they_are_fresh_and_true(
     numbered(&history.calls, is_lie, "read: stale or not true")
 }
 
-/// Whether a reader was told at `end` what this read was answered.
+/// Whether a call that ended at `end` may have got the response to this read.
 fn answers(read: &Exchange, shown: &Settings, end: Duration) -> bool {
     read.answer
         .as_ref()
         .is_some_and(|answer| answer.confirmed.as_ref() == Some(shown) && is_from(answer, end))
 }
 
-/// Whether a setting had this value between the arrival of a read and its answer. No update of the
-/// instance is under way then but those that got no answer: they may land at any time.
+/// Whether a setting had this value between the arrival of a read and its response. No update of the
+/// instance is in flight then, except those that got no response: they may land at any time.
 fn had(
     schedule: &Schedule,
     history: &History,

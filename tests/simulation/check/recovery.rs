@@ -1,5 +1,5 @@
-//! What was not confirmed at once: that it is tried again as often as it should be and not more often,
-//! and that what is known by then is told.
+//! Read-backs and retries: no more and no fewer than promised, and that each call gets the failure that is
+//! known by then.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::simulation::{
     schedule::{Schedule, Step},
 };
 
-/// How long Ryze may be out of reach before its callers hear of it, and how long from try to try.
+/// How long Ryze may be unreachable before calls fail, and the longest pause between attempts.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-/// For how long a request leaves others less room.
+/// How long a request counts in the budget.
 const TRACE: Duration = Duration::from_secs(62);
 
-/// Nothing is sent more than twice, but for what Ryze sent away for its limit, and not twice if Ryze named
-/// it among others as the one that fails.
+/// Nothing is sent more than twice, except after Ryze's rate limit, and not twice if Ryze named it among
+/// others as the one that failed.
 pub fn nothing_is_sent_too_often(history: &History, turns: &Turns) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, (call, tries)) in history.calls.iter().zip(&turns.tries).enumerate() {
@@ -34,8 +34,8 @@ pub fn nothing_is_sent_too_often(history: &History, turns: &Turns) -> Vec<String
     broken
 }
 
-/// Nothing is made sure of that the answer to a second try has shown.
-pub fn nothing_is_read_in_vain(history: &History, turns: &Turns) -> Vec<String> {
+/// Nothing is read back that the response to a retry has shown.
+pub fn nothing_is_read_back_without_need(history: &History, turns: &Turns) -> Vec<String> {
     let is_in_vain = |request: usize| {
         let shows = |it: &Exchange| it.answer.as_ref().is_some_and(|it| it.confirmed.is_some());
         let mut tries = turns.tries.iter().enumerate();
@@ -49,13 +49,17 @@ pub fn nothing_is_read_in_vain(history: &History, turns: &Turns) -> Vec<String> 
     let requests = 0..history.exchanges.len();
     requests
         .filter(|request| is_in_vain(*request))
-        .map(|request| format!("read back: request {request}, in vain"))
+        .map(|request| format!("read back: request {request}, without need"))
         .collect()
 }
 
-/// Who was in a request is told at once when its answer, or what was read back, shows the value that was
+/// The calls of a request complete at once when its response, or its read-back, shows the value that was
 /// sent.
-pub fn what_is_there_is_told(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
+pub fn a_value_that_is_shown_is_a_success(
+    schedule: &Schedule,
+    history: &History,
+    turns: &Turns,
+) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, call) in history.calls.iter().enumerate() {
         let waits = |at| call.end.as_ref().is_none_or(|(end, _)| *end > at + SLACK);
@@ -69,16 +73,18 @@ pub fn what_is_there_is_told(schedule: &Schedule, history: &History, turns: &Tur
             };
             let mut answers = turns.proofs(*request).filter_map(|it| heard(it, schedule));
             if answers.any(|it| shows(it) && waits(it.at)) {
-                broken.push(format!("told: call {number} not of request {request}"));
+                broken.push(format!(
+                    "success: call {number} not at the end of request {request}"
+                ));
             }
         }
     }
     broken
 }
 
-/// Whoever is answered before the time is up that it failed or cannot be known, though nothing else was
-/// in the way, was waited for long enough, made sure of and sent twice.
-pub fn nobody_is_given_up_too_soon(
+/// A call that fails before its deadline, for no other reason, was retried for long enough, read back and
+/// sent twice.
+pub fn no_call_is_given_up_too_soon(
     schedule: &Schedule,
     history: &History,
     turns: &Turns,
@@ -91,7 +97,7 @@ pub fn nobody_is_given_up_too_soon(
         let Some((end, Err(Failure::Unknown | Failure::Upstream { .. }))) = outcome(call) else {
             continue;
         };
-        // Whoever waits to be sent again leaves when it can no longer be.
+        // A call that is queued for a retry fails when its time to be sent is over.
         let latest = call.deadline - schedule.deadline / 4;
         if turns.unsure[number] || end + SLACK >= latest {
             continue;
@@ -105,7 +111,7 @@ pub fn nobody_is_given_up_too_soon(
     broken
 }
 
-/// What is wrong with the failure of a call that was never sent.
+/// The fault in the failure of a call that was never sent.
 fn unsent(
     schedule: &Schedule,
     history: &History,
@@ -116,10 +122,10 @@ fn unsent(
         return Some("though Ryze could be reached");
     };
     let is_early = end + room(schedule, history, call, end)? < until(schedule, call, Some(outage));
-    is_early.then_some("though it was not tried for long enough")
+    is_early.then_some("though it was not retried for long enough")
 }
 
-/// What is wrong with the failure of a call that was sent.
+/// The fault in the failure of a call that was sent.
 fn left_open(
     schedule: &Schedule,
     history: &History,
@@ -132,7 +138,7 @@ fn left_open(
         let over = history.exchanges[*request].over;
         over.is_some_and(|over| over <= end)
     };
-    // Others of the instance may have been sent and answered in the moment in which this call ended.
+    // Other requests of the instance may begin and end in the moment in which this call ends.
     let is_for_it = |request: &usize| match turns.purposes[*request] {
         Purpose::Call => turns.may_be_in(number, *request),
         Purpose::ReadBack => {
@@ -155,19 +161,18 @@ fn left_open(
     }
     let shows = heard.is_some_and(|answer| answer.confirmed.is_some());
     if call.change().is_none() {
-        return (tries < 2).then_some("without being asked again");
+        return (tries < 2).then_some("without a retry of the read");
     }
     if turns.purposes[last] == Purpose::Call {
         let is_open = |answer| leaves_open(exchange, answer);
         let is_its = !exchange.asked.is_empty() && (tries < 2 || heard.is_none_or(is_open));
-        return is_its.then_some("without being made sure of");
+        return is_its.then_some("without a read-back");
     }
     let update = &history.exchanges[turns.update_before(last)?];
-    (shows && tries < 2 && !is_named_among_others(update, call))
-        .then_some("without being sent again")
+    (shows && tries < 2 && !is_named_among_others(update, call)).then_some("without a retry")
 }
 
-/// Whether this answer to a second try leaves open what it says of each setting.
+/// Whether this response to a retry leaves the outcome of its settings open.
 fn leaves_open(update: &Exchange, answer: &Answer) -> bool {
     answer.confirmed.is_none() && answer.failed_field().is_none() && update.is_left_open_by(answer)
 }
@@ -178,20 +183,20 @@ fn is_named_among_others(update: &Exchange, call: &Call) -> bool {
     update.asked.iter().count() > 1 && named.is_some_and(own)
 }
 
-/// When Ryze was out of reach first.
+/// When Ryze was first unreachable.
 fn outage(history: &History, call: &Call, from: Duration, to: Duration) -> Option<Duration> {
-    let mut outages = history.out_of_reach.iter();
+    let mut outages = history.unreachable.iter();
     let outage = outages.find(|(process, at)| *process == call.process && (from..=to).contains(at));
     outage.map(|(_, at)| *at)
 }
 
-/// Until when a call may be sent.
+/// The time after which a call may not be sent.
 fn until(schedule: &Schedule, call: &Call, outage: Option<Duration>) -> Duration {
     let latest = call.deadline - schedule.deadline / 4;
     outage.map_or(latest, |outage| latest.min(outage + LONGEST_OUTAGE))
 }
 
-/// Whether nobody but the gateway itself takes anything of what Ryze allows.
+/// Whether no other client uses Ryze's limit.
 fn has_room(schedule: &Schedule, history: &History) -> bool {
     let is_alone =
         |(_, step): &(Duration, Step)| !matches!(step, Step::Foreign(..) | Step::Restart);
@@ -205,13 +210,13 @@ fn has_room(schedule: &Schedule, history: &History) -> bool {
             .any(is_over)
 }
 
-/// How long the next try may take at most, unless so much was sent in the last minute that this cannot be
-/// told, or the instance is held.
+/// The longest time to the next attempt. Unknown if too much was sent in the last minute, or the instance
+/// is suspended.
 fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> Option<Duration> {
     let exchanges = history.exchanges.iter();
     let counts = |it: &&Exchange| it.sent <= end && it.over.is_none_or(|over| over + TRACE > end);
-    let lanes = u32::try_from(schedule.tokens.len()).unwrap();
-    let taken = exchanges.clone().filter(counts).count() as u32 + 2 * lanes + 2;
+    let queues = u32::try_from(schedule.tokens.len()).unwrap();
+    let taken = exchanges.clone().filter(counts).count() as u32 + 2 * queues + 2;
     let mut own = exchanges
         .filter(|it| is_of(it, call))
         .filter_map(|it| it.answer.as_ref());
@@ -222,7 +227,7 @@ fn room(schedule: &Schedule, history: &History, call: &Call, end: Duration) -> O
     let pace = if taken < schedule.burst {
         Duration::ZERO
     } else {
-        Duration::from_secs(60) / schedule.share * (lanes + 2)
+        Duration::from_secs(60) / schedule.share * (queues + 2)
     };
     (taken < schedule.share && !own.any(holds)).then_some(pace + LONGEST_BACKOFF + SLACK)
 }

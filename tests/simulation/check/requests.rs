@@ -1,4 +1,4 @@
-//! What reached Ryze: how often, in which order, and what is held there in the end.
+//! The requests at Ryze: their rate, their order, and the final settings.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::simulation::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of each process at most the share arrives in any 60 s, both ends counted, and where two slots are
-/// kept for reading back, two less of what callers ask for.
+/// At most the share of each process arrives in any 60 s, both ends included. If two slots are reserved
+/// for read-backs, two fewer other requests.
 pub fn share_is_kept(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
     let share = schedule.share as usize;
     let for_callers = if share < 10 { share } else { share - 2 };
@@ -41,14 +41,14 @@ pub fn share_is_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
         .collect()
 }
 
-/// At most one request for an instance is in flight, be it an update or a read, and each is listened
-/// to until it is answered or its time has passed.
+/// At most one request of an instance, update or read, is in flight, and each until its response or its
+/// timeout.
 pub fn requests_do_not_overtake(schedule: &Schedule, history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, request) in history.exchanges.iter().enumerate() {
         let over = request.over.unwrap_or(Duration::MAX);
         if request.given_up && over + SLACK < request.sent + patience(request, schedule) {
-            broken.push(format!("order: request {number} was not listened to"));
+            broken.push(format!("order: request {number} was given up too soon"));
         }
         let overtaken_by = |later: &Exchange| {
             (later.process, &later.instance) == (request.process, &request.instance)
@@ -61,8 +61,8 @@ pub fn requests_do_not_overtake(schedule: &Schedule, history: &History) -> Vec<S
     broken
 }
 
-/// Nobody is sent who has less than a quarter of its time left.
-pub fn nobody_is_sent_too_late(
+/// No call is sent with less than a quarter of its time left.
+pub fn no_call_is_sent_too_late(
     schedule: &Schedule,
     history: &History,
     turns: &Turns,
@@ -78,15 +78,15 @@ pub fn nobody_is_sent_too_late(
     broken
 }
 
-/// No update has a value of a setting that is older than what the update before it had: the last call
-/// that may have asked for the one did not come before the first that may have asked for the other.
+/// No update has an older value of a setting than the update before it: the last call that may have
+/// requested the one did not arrive before the first that may have requested the other.
 pub fn values_are_in_order(history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, later) in history.exchanges.iter().enumerate() {
         for Change { setting, audience } in later.asked.iter() {
             let mut before = history.exchanges[..number].iter();
             let Some(earlier) = before.rfind(|it| {
-                it.is_of_lane(later)
+                it.is_of_same_instance(later)
                     && it.asked.get(setting).is_some()
                     && !it.answer.as_ref().is_some_and(changed_nothing)
             }) else {
@@ -114,13 +114,13 @@ pub fn values_are_in_order(history: &History) -> Vec<String> {
     broken
 }
 
-/// Ryze refused the request for its token: the value that a call had replaced counts again, where that
-/// call has left.
+/// Whether Ryze rejected the request for its token, so that a value that a cancelled call had replaced
+/// counts again.
 fn changed_nothing(answer: &Answer) -> bool {
     answer.is_over_ryzes_limit() || answer.is_denial()
 }
 
-/// In the end Ryze holds of each setting what [`Acknowledged::may_hold`] says.
+/// At the end Ryze has a value of each setting that [`Acknowledged::may_hold`] allows.
 pub fn the_last_acknowledged_holds(history: &History, turns: &Turns) -> Vec<String> {
     let acknowledged = Acknowledged::new(history, turns);
     let mut broken = Vec::new();
@@ -139,7 +139,8 @@ pub fn the_last_acknowledged_holds(history: &History, turns: &Turns) -> Vec<Stri
     broken
 }
 
-/// The updates on which a success rests, be it on their answer or on what was read back, in the order in which they were sent.
+/// The updates on which a success rests, on their response or on their read-back, in the order in which
+/// they were sent.
 pub struct Acknowledged<'history> {
     history: &'history History,
     updates: Vec<(usize, Setting, Duration)>,
@@ -160,8 +161,8 @@ impl<'history> Acknowledged<'history> {
         Self { history, updates }
     }
 
-    /// Whether Ryze may hold this value after `then`: it is the last acknowledged until then, or was
-    /// sent later, or its request got no answer, and when that lands nobody can tell.
+    /// Whether Ryze may have this value after `then`: it is the last that was acknowledged until then, or was
+    /// sent later, or its request got no response and may land at any time.
     pub fn may_hold(
         &self,
         instance: &str,
@@ -185,7 +186,7 @@ impl<'history> Acknowledged<'history> {
     }
 }
 
-/// When this answer was what the call's success rests on.
+/// When the call's success was acknowledged, if it rests on this response.
 fn acknowledged_at(proof: &Exchange, call: &Call, setting: Setting) -> Option<Duration> {
     let Some((end, Ok(_))) = outcome(call) else {
         return None;

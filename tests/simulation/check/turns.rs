@@ -1,6 +1,6 @@
-//! Whom each request was for, told from the history alone. Every request is for whoever of its lane
-//! waits longest, with all who can go with that one, and a change that was sent and left open goes with no
-//! newcomer; only what makes sure of an update comes before its turn.
+//! The calls of each request, inferred from the history alone. A request has the oldest call of its queue,
+//! with all that may share a request with it, and a retry shares none with new calls. Only a read-back
+//! comes out of turn.
 
 use zapi_to_ryze::privacy::{Audience, Change, Setting};
 
@@ -10,55 +10,55 @@ use crate::simulation::{
     schedule::Schedule,
 };
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// What callers ask for.
+    /// An operation of a client.
     Call,
-    /// To make sure of what the update before it had left open.
+    /// To resolve what the update before it left open.
     ReadBack,
 }
 
-/// Who can go in one request.
+/// Calls with the same key may share a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Company {
+enum BatchKey {
     Reads,
     Changes,
     /// Changes that are sent once more.
-    Again,
-    /// Those of one setting that are sent once more.
-    Alone(Setting),
+    Retry,
+    /// Changes of one setting that are sent once more.
+    Isolated(Setting),
 }
 
-/// How a history is to be understood.
+/// The interpretation of a history.
 pub struct Turns<'history> {
     schedule: &'history Schedule,
     history: &'history History,
-    /// Of each exchange.
+    /// The purpose of each exchange.
     pub purposes: Vec<Purpose>,
-    /// The exchange that made sure of each.
+    /// The read-back of each exchange.
     pub read_backs: Vec<Option<usize>>,
-    /// Who may have been in each exchange.
+    /// The calls that may have been in each exchange.
     members: Vec<Vec<usize>>,
-    /// The exchanges that each call was in, but those that Ryze sent away for its limit.
+    /// The exchanges that each call was in, except those that Ryze rejected for its rate limit.
     pub tries: Vec<Vec<usize>>,
-    /// Of each call.
-    company: Vec<Company>,
+    /// The current key of each call.
+    keys: Vec<BatchKey>,
     /// The value that was sent for each call.
     sent: Vec<Option<Audience>>,
-    /// Whether each call came or left in the very moment of a request and may have been in it or not, so
-    /// that nobody can tell its tries.
+    /// Whether a call arrived or was cancelled in the very moment of a request, so that its attempts cannot be
+    /// inferred.
     pub unsure: Vec<bool>,
-    /// Requests that were refused for a token that had been replaced meanwhile.
+    /// Requests that were rejected for a token that had been replaced meanwhile.
     pub sent_again_with_new_token: Vec<usize>,
     pub broken: Vec<String>,
 }
 
 impl<'history> Turns<'history> {
     pub fn new(schedule: &'history Schedule, history: &'history History) -> Self {
-        let company = |call: &Call| match call.change() {
-            Some(_) => Company::Changes,
-            None => Company::Reads,
+        let key = |call: &Call| match call.change() {
+            Some(_) => BatchKey::Changes,
+            None => BatchKey::Reads,
         };
         let mut turns = Self {
             schedule,
@@ -67,7 +67,7 @@ impl<'history> Turns<'history> {
             read_backs: vec![None; history.exchanges.len()],
             members: Vec::new(),
             tries: vec![Vec::new(); history.calls.len()],
-            company: history.calls.iter().map(company).collect(),
+            keys: history.calls.iter().map(key).collect(),
             sent: vec![None; history.calls.len()],
             unsure: vec![false; history.calls.len()],
             sent_again_with_new_token: Vec::new(),
@@ -79,14 +79,14 @@ impl<'history> Turns<'history> {
         turns
     }
 
-    /// The request of the same lane before this one.
+    /// The request of the same instance before this one.
     pub fn before(&self, number: usize) -> Option<usize> {
         let request = &self.history.exchanges[number];
         let mut earlier = self.history.exchanges[..number].iter();
-        earlier.rposition(|it| it.is_of_lane(request))
+        earlier.rposition(|it| it.is_of_same_instance(request))
     }
 
-    /// The update that a read-back made sure of, or would have if its token had not been replaced.
+    /// The update that a read-back resolved, or would have if its token had not been replaced.
     pub fn update_before(&self, number: usize) -> Option<usize> {
         let mut before = self.before(number)?;
         while self.purposes[before] == Purpose::ReadBack && self.is_of_replaced_token(before) {
@@ -95,7 +95,7 @@ impl<'history> Turns<'history> {
         Some(before)
     }
 
-    /// Whether Ryze refused the request for its token, which the gateway may have replaced by then.
+    /// Whether Ryze rejected the request for its token, which a reload may have replaced by then.
     fn is_of_replaced_token(&self, number: usize) -> bool {
         let request = &self.history.exchanges[number];
         let refusal = heard(request, self.schedule);
@@ -106,13 +106,13 @@ impl<'history> Turns<'history> {
         })
     }
 
-    /// Whether a change is in an update that has not its first try of it.
+    /// Whether the update has a change for which it is not the first attempt.
     pub fn is_repeat(&self, number: usize) -> bool {
         let again = |call: &usize| self.tries[*call].get(1) == Some(&number);
         !self.history.exchanges[number].asked.is_empty() && self.members[number].iter().any(again)
     }
 
-    /// A request and the read that made sure of it: either may show what became of it.
+    /// A request and its read-back: either may show its outcome.
     pub fn proofs(&self, request: usize) -> impl Iterator<Item = &'history Exchange> {
         let numbers = [Some(request), self.read_backs[request]];
         let exchanges = &self.history.exchanges;
@@ -131,7 +131,7 @@ impl<'history> Turns<'history> {
             .filter(|(_, call)| is_of(request, call) && waited(call, request.sent))
             .map(|(call, _)| call)
             .collect();
-        if let Some(update) = self.made_sure_of(number, &waiting) {
+        if let Some(update) = self.resolved_by(number, &waiting) {
             self.purposes.push(Purpose::ReadBack);
             self.read_backs[update] = Some(number);
             self.members.push(Vec::new());
@@ -140,31 +140,34 @@ impl<'history> Turns<'history> {
         self.purposes.push(Purpose::Call);
         let surely = waiting.iter().position(|call| self.surely(*call, request));
         let first = &waiting[..surely.map_or(waiting.len(), |place| place + 1)];
-        let possible = first.iter().rev().flat_map(|call| self.companies(*call));
-        let mut possible = possible.filter(|it| self.folds_to(*it, &waiting, request));
-        let Some(company) = possible.next() else {
+        let possible = first
+            .iter()
+            .rev()
+            .flat_map(|call| self.possible_keys(*call));
+        let mut possible = possible.filter(|it| self.coalesces_to(*it, &waiting, request));
+        let Some(key) = possible.next() else {
             self.broken
                 .push(format!("turns: request {number} was not the next"));
             return self.members.push(Vec::new());
         };
-        let others: Vec<_> = possible.filter(|other| *other != company).collect();
+        let others: Vec<_> = possible.filter(|other| *other != key).collect();
         let with = |call: &usize| {
-            let own = self.companies(*call);
-            own.contains(&company) || others.iter().any(|other| own.contains(other))
+            let own = self.possible_keys(*call);
+            own.contains(&key) || others.iter().any(|other| own.contains(other))
         };
         let members: Vec<_> = waiting.into_iter().filter(with).collect();
         if others.is_empty() {
-            self.note(number, company, &members);
+            self.record(number, key, &members);
         } else {
-            // A repeat and a batch of new calls may have the same content.
+            // A retry and a batch of new calls may have the same content.
             members.iter().for_each(|call| self.unsure[*call] = true);
         }
         self.members.push(members);
     }
 
-    /// The update that this read makes sure of: the one before, if it left something open and somebody
-    /// waits to hear of it.
-    fn made_sure_of(&self, number: usize, waiting: &[usize]) -> Option<usize> {
+    /// The update that this read resolves: the one before, if it left something open and one of its calls
+    /// still waits.
+    fn resolved_by(&self, number: usize, waiting: &[usize]) -> Option<usize> {
         let request = &self.history.exchanges[number];
         let update = self.update_before(number);
         let update = update.filter(|_| request.asked.is_empty())?;
@@ -174,9 +177,9 @@ impl<'history> Turns<'history> {
         let mut surely = waiting.iter().filter(|call| self.surely(**call, request));
         let is_for_a_reader = surely
             .next()
-            .is_some_and(|it| self.company[*it] == Company::Reads);
-        // A call that ends in this very moment may have been answered before the request was sent,
-        // which is then for the reader.
+            .is_some_and(|it| self.keys[*it] == BatchKey::Reads);
+        // A call that ends in this very moment may have completed before the request was sent, which is
+        // then a client's read.
         let hears_of_it = |call: &&usize| {
             let call = &self.history.calls[**call];
             !is_for_a_reader
@@ -187,8 +190,8 @@ impl<'history> Turns<'history> {
         (is_open && waiting.any(|call| self.may_be_in(*call, update))).then_some(update)
     }
 
-    /// Whether the call was answered at the end of this request and for no other reason: it had time
-    /// left, to be sent too, so that it was not answered without a request.
+    /// Whether the end of this request completed the call: the call had time left, also to be sent, so that
+    /// nothing else completed it.
     fn is_answered_by(&self, call: &Call, request: &Exchange) -> bool {
         let latest = call.deadline - self.schedule.deadline / 4;
         outcome(call).is_some_and(|(end, _)| {
@@ -198,23 +201,27 @@ impl<'history> Turns<'history> {
         })
     }
 
-    /// Whether the call waited when the request was sent, and can only go in one company.
+    /// Whether the call was queued when the request was sent, and has only one possible key.
     fn surely(&self, call: usize, request: &Exchange) -> bool {
-        let is_of_one = self.companies(call).len() == 1;
+        let is_of_one = self.possible_keys(call).len() == 1;
         let call = &self.history.calls[call];
         is_of_one && call.start < request.sent && waited(call, request.sent + SLACK)
     }
 
-    fn companies(&self, call: usize) -> Vec<Company> {
+    fn possible_keys(&self, call: usize) -> Vec<BatchKey> {
         match self.history.calls[call].change() {
             Some(Change { setting, .. }) if self.unsure[call] => {
-                vec![Company::Changes, Company::Again, Company::Alone(setting)]
+                vec![
+                    BatchKey::Changes,
+                    BatchKey::Retry,
+                    BatchKey::Isolated(setting),
+                ]
             }
-            _ => vec![self.company[call]],
+            _ => vec![self.keys[call]],
         }
     }
 
-    /// What is sent for a change: the caller's own value, or the one that was sent before.
+    /// The possible values of a change: the call's own, or the one that was sent before.
     fn values(&self, call: usize, own: Audience) -> Vec<Audience> {
         match self.sent[call] {
             Some(sent) if self.unsure[call] => vec![own, sent],
@@ -223,10 +230,10 @@ impl<'history> Turns<'history> {
         }
     }
 
-    /// Whether the request is what all of this company come to: the latest value of each setting.
-    fn folds_to(&self, company: Company, waiting: &[usize], request: &Exchange) -> bool {
-        if company == Company::Reads || request.asked.is_empty() {
-            return company == Company::Reads && request.asked.is_empty();
+    /// Whether the request is what the calls with this key coalesce into: the latest value of each setting.
+    fn coalesces_to(&self, key: BatchKey, waiting: &[usize], request: &Exchange) -> bool {
+        if key == BatchKey::Reads || request.asked.is_empty() {
+            return key == BatchKey::Reads && request.asked.is_empty();
         }
         Setting::ALL.into_iter().all(|setting| {
             let mut values = vec![None];
@@ -235,7 +242,7 @@ impl<'history> Turns<'history> {
                 let Some(change) = change.filter(|it| it.setting == setting) else {
                     continue;
                 };
-                if self.companies(*call).contains(&company) {
+                if self.possible_keys(*call).contains(&key) {
                     if self.surely(*call, request) {
                         values.clear();
                     }
@@ -247,8 +254,8 @@ impl<'history> Turns<'history> {
         })
     }
 
-    /// Takes down what the request was to those who were in it.
-    fn note(&mut self, number: usize, company: Company, members: &[usize]) {
+    /// Records the request for its calls.
+    fn record(&mut self, number: usize, key: BatchKey, members: &[usize]) {
         let history = self.history;
         let request = &history.exchanges[number];
         let answer = heard(request, self.schedule);
@@ -257,7 +264,7 @@ impl<'history> Turns<'history> {
         }
         if let Some(denial) = answer.filter(|answer| answer.is_denial()) {
             match history.is_token_replaced(request, denial.at, SLACK) {
-                // They are sent with the new token.
+                // These calls are sent with the new token.
                 Some(true) => return self.sent_again_with_new_token.push(number),
                 Some(false) => (),
                 None => return members.iter().for_each(|call| self.unsure[*call] = true),
@@ -291,25 +298,25 @@ impl<'history> Turns<'history> {
                 continue;
             }
             self.tries[*call].push(number);
-            if company == Company::Changes {
-                match self.company_again(request, change) {
-                    Some(again) => self.company[*call] = again,
+            if key == BatchKey::Changes {
+                match self.retry_key(request, change) {
+                    Some(again) => self.keys[*call] = again,
                     None => self.unsure[*call] = true,
                 }
             }
         }
     }
 
-    /// The company of a change that this update left open, if that can be told.
-    fn company_again(&self, update: &Exchange, change: Option<Change>) -> Option<Company> {
-        let is_folded = update.asked.iter().count() > 1;
+    /// The key of a change that this update left open, if that can be inferred.
+    fn retry_key(&self, update: &Exchange, change: Option<Change>) -> Option<BatchKey> {
+        let is_coalesced = update.asked.iter().count() > 1;
         match &update.answer {
-            Some(answer) if is_folded && answer.failed_field().is_none() => {
-                // Else it came in the moment in which it was given up.
+            Some(answer) if is_coalesced && answer.failed_field().is_none() => {
+                // Otherwise the response came in the moment of the timeout.
                 heard(update, self.schedule)?;
-                change.map(|it| Company::Alone(it.setting))
+                change.map(|it| BatchKey::Isolated(it.setting))
             }
-            _ => Some(Company::Again),
+            _ => Some(BatchKey::Retry),
         }
     }
 }

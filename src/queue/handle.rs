@@ -1,0 +1,128 @@
+//! A worker's access to the queue of its instance.
+
+use std::sync::{Arc, MutexGuard};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    Queues, batch,
+    directory::has_same_token,
+    pending_call::PendingCall,
+    state::{Queue, State},
+};
+use crate::{privacy::Failure, ryze::Target};
+
+pub(super) struct QueueHandle<C> {
+    pub(super) queues: Arc<Queues<C>>,
+    /// Of the instance.
+    name: Arc<str>,
+    changed: Arc<Notify>,
+}
+
+impl<C> QueueHandle<C> {
+    pub(super) fn new(queues: Arc<Queues<C>>, name: &Arc<str>, changed: Arc<Notify>) -> Self {
+        Self {
+            queues,
+            name: Arc::clone(name),
+            changed,
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.queues.lock()
+    }
+
+    /// The target of the next request. Removes an empty queue, under the same lock, and returns `None`.
+    pub(super) fn next_target_or_remove(&self) -> Option<Arc<Target>> {
+        let mut state = self.lock();
+        let next = state.next_target(&self.name).map(Arc::clone);
+        if next.is_none() {
+            state.queues.remove(&self.name);
+        }
+        next
+    }
+
+    /// Whether a call is queued whose request would have this token.
+    pub(super) fn is_next(&self, target: &Target, state: &State) -> bool {
+        let next = state.next_target(&self.name);
+        next.is_some_and(|next| has_same_token(next, target))
+    }
+
+    /// Until when to wait for a permit of this token, in place of the budget's own maximum, if a requeued
+    /// call waits for it.
+    pub(super) fn permit_deadline(&self, target: &Target) -> Option<Instant> {
+        let state = self.lock();
+        let calls = state.queues.get(&self.name)?.calls.iter();
+        let requeued = calls.filter(|it| {
+            it.was_requeued && has_same_token(state.directory.current(&it.target), target)
+        });
+        requeued.map(|call| call.send_by).max()
+    }
+
+    /// Waits until a condition is false. It may change when a call is cancelled or the configured
+    /// targets are replaced.
+    pub(super) async fn wait_while(&self, condition: impl Fn(&State) -> bool) {
+        while condition(&self.lock()) {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Fails the calls whose time to be sent is over.
+    pub(super) fn fail_late(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let queue = state.queues.get_mut(&self.name);
+        for late in queue
+            .into_iter()
+            .flat_map(|queue| queue.calls.extract_if(.., |call| call.send_by < now))
+        {
+            late.fail_unsent(Failure::NotSent);
+        }
+    }
+
+    /// Fails the calls whose request would have a matching target.
+    pub(super) fn fail_matching(&self, failure: &Failure, matches: impl Fn(&Target) -> bool) {
+        let mut state = self.lock();
+        let State {
+            queues, directory, ..
+        } = &mut *state;
+        let queue = queues.get_mut(&self.name);
+        for call in queue.into_iter().flat_map(|queue| {
+            let matches = |call: &mut PendingCall| matches(directory.current(&call.target));
+            queue.calls.extract_if(.., matches)
+        }) {
+            call.fail_unsent(failure.clone());
+        }
+    }
+
+    /// Removes the calls of the next request with this token.
+    pub(super) fn take_batch(&self, target: &Target) -> Vec<PendingCall> {
+        let mut state = self.lock();
+        let State {
+            queues, directory, ..
+        } = &mut *state;
+        let Some(Queue { calls, .. }) = queues.get_mut(&self.name) else {
+            return Vec::new();
+        };
+        batch::take(calls, |call| {
+            !has_same_token(directory.current(&call.target), target)
+        })
+    }
+
+    /// Puts calls back in the places that they had.
+    pub(super) fn requeue(&self, calls: Vec<PendingCall>) {
+        if calls.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        if let Some(queue) = state.queues.get_mut(&self.name) {
+            queue.calls.extend(calls);
+            queue.calls.sort_unstable_by_key(|call| call.number);
+        }
+    }
+
+    /// Removes the queue; its calls end with [`Failure::Unknown`].
+    pub(super) fn remove(&self) {
+        self.lock().queues.remove(&self.name);
+    }
+}

@@ -1,0 +1,34 @@
+//! Reachability of Ryze, as the last requests saw it. For display only: no decision depends on it.
+
+use tokio::time::Instant;
+
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Whether the last request got a response, even if it was a failure. True before the first one.
+    pub is_up: bool,
+    pub last_answer: Option<Instant>,
+    /// Why the last request without a response got none, free of secrets.
+    pub last_failure: Option<String>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            is_up: true,
+            last_answer: None,
+            last_failure: None,
+        }
+    }
+}
+
+impl Health {
+    pub(super) fn record_response(&mut self, now: Instant) {
+        self.is_up = true;
+        self.last_answer = Some(now);
+    }
+
+    pub(super) fn record_failure(&mut self, reason: String) {
+        self.is_up = false;
+        self.last_failure = Some(reason);
+    }
+}
