@@ -72,7 +72,7 @@ async fn the_manual_page_has_every_command_and_option() {
     for section in ["NAME", "SYNOPSIS", "COMMANDS", "EXIT STATUS", "SIGNALS"] {
         assert_eq!(count(&format!(".SH {section}")), 1, "{section}");
     }
-    assert!(page.contains("\\fBserve \\-\\-sandbox\\fR has none and ends"));
+    assert!(page.contains("\\fBserve \\-\\-sandbox\\fR has no configuration file and exits"));
     for command in COMMANDS {
         let head = format!("\n.SS {command}\n");
         let (_, rest) = page.split_once(&head).expect(command);
