@@ -122,6 +122,38 @@ async fn a_killed_gateway_does_not_have_its_slots_again() {
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
+async fn the_lease_of_a_gateway_is_its_longest_request_and_a_window() {
+    let redis = Redis::start().await;
+    let mut gateways = Gateways::start(&redis.url(), Step::Hang).await;
+    gateways.configuration = gateways.configuration.replace(
+        "[ryze]\n",
+        "[ryze]\nconnect_timeout = \"7s\"\nrequest_timeout = \"40s\"\n",
+    );
+    gateways.restart(0).await;
+    let (_, address) = gateways.running[0];
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+    soon(async {
+        while gateways.ryze.seen().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let remaining = redis
+        .tell(
+            "EVAL \"local slot = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES') \
+             local time = redis.call('TIME') \
+             return slot[2] / 1000000 - time[1]\" 1 zapi-to-ryze:gateway",
+        )
+        .await;
+    let remaining: u64 = remaining.trim_start_matches(':').parse().unwrap();
+    // The name is looked up for 10 s, and the window is 61 s.
+    let lease = 10 + 7 + 40 + 61;
+    assert!((lease - 4..=lease + 1).contains(&remaining), "{remaining}");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
 async fn without_redis_every_call_is_answered_and_nothing_is_sent() {
     let mut redis = Redis::start_with(&["--requirepass", "hunter2"]).await;
     let url = format!("redis://:hunter2@{}", redis.address);

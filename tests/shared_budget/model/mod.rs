@@ -7,6 +7,7 @@ mod fairness;
 mod lua_redis;
 mod schedule;
 mod server;
+mod steps;
 mod world;
 
 use std::{

@@ -6,6 +6,11 @@ use super::server::Keeps;
 
 /// Faults begin before this.
 const FAULTS: f32 = 240.0;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Within this time every process has noticed a fault, or its end.
+const NOTICED: Duration = Duration::from_secs(5);
+/// So long after the begin of an outage a process may keep to its static share: the window less the margin.
+const ALONE_AFTER: Duration = Duration::from_secs(56);
 
 #[derive(Debug)]
 pub struct Schedule {
@@ -96,18 +101,83 @@ impl Schedule {
         self.limit / u32::try_from(self.processes.len()).unwrap()
     }
 
-    /// How many more than the limit may arrive in the minute from `begin` on.
+    /// How many more than the limit may arrive in the minute from `begin` on: what `PROTOCOL.md` does not
+    /// cover, each time for the static share of one process.
     pub fn exception(&self, begin: Duration) -> u32 {
-        /// How long an event may have consequences.
-        const AFTERMATH: Duration = Duration::from_secs(150);
-        const MINUTE: Duration = Duration::from_secs(60);
-        let counts = self.events.iter().filter(|(at, event)| {
-            let is_exceptional = matches!(event, Event::Cut(..) | Event::Kill(..));
-            let end = *at + event.length() + AFTERMATH;
-            is_exceptional && *at < begin + MINUTE && begin < end
+        let count = u32::try_from(self.processes.len()).unwrap();
+        let outages: Vec<_> = (0..self.processes.len())
+            .map(|process| self.outages(process))
+            .collect();
+        let cuts = || outages.iter().flatten().filter(|outage| outage.is_of_one);
+        // Only Redis knew what a process had sent that was killed or cut off, and lost it.
+        let cut_off = cuts().map(|cut| (cut.from, self.is_state_lost_near(cut.from)));
+        let killed = self.events.iter().filter_map(|(at, event)| match event {
+            Event::Kill(process, _) => {
+                // Or only that process knew it, because it kept to its static share without Redis.
+                let mut outages = outages[*process].iter();
+                let is_away =
+                    outages.any(|it| it.from + ALONE_AFTER <= *at && *at <= it.to + NOTICED);
+                Some((*at, is_away || self.is_state_lost_near(*at)))
+            }
+            _ => None,
         });
-        u32::try_from(counts.count()).unwrap() * self.static_share()
+        let unknown = cut_off.chain(killed).filter(|(at, is_unknown)| {
+            *is_unknown && begin <= *at + NOTICED && *at < begin + MINUTE
+        });
+        let unknown = u32::try_from(unknown.count()).unwrap();
+        // All processes may be newcomers then, and those that start once more.
+        let newcomers = unknown.checked_sub(1).map_or(0, |more| count + more);
+        // One keeps to its static share while Redis works for the others.
+        let alone = cuts().filter(|cut| {
+            let since = cut.from + ALONE_AFTER;
+            since <= cut.to && since < begin + MINUTE && begin <= cut.to + NOTICED
+        });
+        (newcomers + u32::try_from(alone.count()).unwrap()) * self.static_share()
     }
+
+    /// Whether the state is lost so shortly after `at`, or before, that a process without slots does not
+    /// know what was sent until then.
+    fn is_state_lost_near(&self, at: Duration) -> bool {
+        self.events.iter().any(|(lost, event)| {
+            matches!(
+                event,
+                Event::LoseState | Event::StepClock { .. } | Event::Restart(..)
+            ) && *lost <= at + MINUTE + NOTICED
+                && at <= *lost + event.length() + NOTICED
+        })
+    }
+
+    /// When a process does not reach Redis. What it may not notice to be over is one outage.
+    fn outages(&self, process: usize) -> Vec<Outage> {
+        let mut outages: Vec<Outage> = Vec::new();
+        for (from, event) in &self.events {
+            let is_of_one = match event {
+                Event::Cut(cut, _) if *cut == process => true,
+                Event::Pause(_) | Event::Restart(..) | Event::CutAll(_) => false,
+                _ => continue,
+            };
+            let to = *from + event.length();
+            match outages.last_mut() {
+                Some(last) if *from <= last.to + NOTICED => {
+                    last.to = last.to.max(to);
+                    last.is_of_one |= is_of_one;
+                }
+                _ => outages.push(Outage {
+                    from: *from,
+                    to,
+                    is_of_one,
+                }),
+            }
+        }
+        outages
+    }
+}
+
+/// A time in which a process does not reach Redis, alone for a part of it at least.
+struct Outage {
+    from: Duration,
+    to: Duration,
+    is_of_one: bool,
 }
 
 impl Event {

@@ -84,6 +84,14 @@ impl Server {
         state.snapshot = saved;
     }
 
+    /// How many slots are not free, by the latest step.
+    pub fn slots(&self) -> usize {
+        let state = self.lock();
+        let database = state.redis.database();
+        let members = database.sets.get(KEY).into_iter().flatten();
+        members.filter(|(score, _)| *score >= 0.0).count()
+    }
+
     fn run(&self, arguments: &[String]) -> Result<zapi_to_ryze::budget::redis::Reply, String> {
         let state = self.lock();
         let now = i64::try_from(state.start.elapsed().as_micros()).unwrap();

@@ -1,0 +1,202 @@
+//! Steps that meet a fault at a chosen moment: what Redis holds afterwards, and what is granted.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{sleep, sleep_until, timeout};
+use zapi_to_ryze::budget::{
+    Budget, Purpose,
+    redis::{Lease, Shared, Standing, Taken, Terms},
+};
+
+use super::server::{Keeps, Link, Server};
+
+const LONGEST: Duration = Duration::from_secs(15);
+const SECOND: Duration = Duration::from_secs(1);
+const TENTH: Duration = Duration::from_millis(100);
+
+fn terms(limit: u32) -> Terms {
+    Terms::new(limit, limit, limit, LONGEST)
+}
+
+fn link(server: &Arc<Server>, distance: Duration) -> Arc<Link> {
+    Link::new(server, distance, Duration::ZERO)
+}
+
+async fn until(process: &Shared, standing: Standing) {
+    let reached = async {
+        while process.standing() != standing {
+            sleep(TENTH).await;
+        }
+    };
+    timeout(SECOND * 300, reached).await.unwrap();
+}
+
+/// A process that shares the limit exactly.
+async fn exact(link: &Arc<Link>, terms: Terms) -> Shared {
+    let process = Shared::with_store(Arc::clone(link) as _, "test", terms);
+    process.watch();
+    sleep(SECOND).await;
+    until(&process, Standing::Shared).await;
+    process
+}
+
+/// Takes `count` slots, however long that takes.
+async fn take(process: &Shared, count: usize) -> Vec<Lease> {
+    let mut leases = Vec::new();
+    while leases.len() < count {
+        match process.take(Purpose::Call).await {
+            Taken::Lease(lease) => leases.push(lease),
+            Taken::NotBefore(time) | Taken::Unavailable { until: time } => sleep_until(time).await,
+        }
+    }
+    leases
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_is_taken_while_the_process_joins_is_in_redis_afterwards() {
+    let server = Server::new();
+    let link = link(&server, TENTH * 3);
+    let process = exact(&link, terms(20)).await;
+    link.cut(SECOND * 70);
+    until(&process, Standing::Silent).await;
+    until(&process, Standing::Alone).await;
+    // Some of these are taken while the step that finds Redis again is in flight.
+    let mut leases = Vec::new();
+    while leases.len() < 12 {
+        if let Taken::Lease(lease) = process.take(Purpose::Call).await {
+            leases.push(lease);
+        }
+        sleep(SECOND).await;
+    }
+    sleep(SECOND * 10).await;
+    assert_eq!(server.slots(), leases.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_reported_to_a_state_that_has_lost_them() {
+    let server = Server::new();
+    let process = exact(&link(&server, TENTH), terms(10)).await;
+    let leases = take(&process, 5).await;
+    for keeps in [Keeps::Nothing, Keeps::Snapshot] {
+        server.restart(SECOND * 2, keeps);
+        sleep(SECOND * 10).await;
+        assert_eq!(server.slots(), leases.len(), "{keeps:?}");
+    }
+    server.lose_state();
+    sleep(SECOND * 10).await;
+    assert_eq!(server.slots(), leases.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_whose_answer_is_too_late_is_given_back() {
+    let server = Server::new();
+    let process = exact(&link(&server, TENTH), terms(10)).await;
+    server.pause(SECOND * 5);
+    let taken = process.take(Purpose::Call).await;
+    assert!(matches!(taken, Taken::Unavailable { .. }), "{taken:?}");
+    sleep(SECOND * 4).await;
+    until(&process, Standing::Shared).await;
+    sleep(SECOND * 2).await;
+    assert_eq!(server.slots(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_in_the_answer_that_shows_a_stepped_clock_is_not_used() {
+    let server = Server::new();
+    let process = exact(&link(&server, TENTH), terms(10)).await;
+    server.step_clock(SECOND * 70, false);
+    let taken = process.take(Purpose::Call).await;
+    assert!(matches!(taken, Taken::Unavailable { .. }), "{taken:?}");
+    assert_eq!(process.standing(), Standing::Silent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_back_late_keeps_to_its_static_share_for_a_window_and_the_margin() {
+    for (outage, is_late) in [(50, false), (57, true), (60, true), (70, true)] {
+        let server = Server::new();
+        let link = link(&server, Duration::from_millis(1));
+        let terms = terms(10);
+        let process = exact(&link, terms).await;
+        // Right after a heartbeat, so that the loss is noticed with the next one.
+        link.cut(SECOND * outage);
+        sleep(SECOND * (outage + 3)).await;
+        let is_exact = process.standing() == Standing::Shared;
+        assert_eq!(is_exact, !is_late, "an outage of {outage} s");
+        if is_late {
+            // Back within the last three seconds, and a second before that at most.
+            sleep(terms.hold + terms.margin - SECOND * 5).await;
+            assert_eq!(process.standing(), Standing::Alone, "{outage}");
+            sleep(SECOND * 7).await;
+            assert_eq!(process.standing(), Standing::Shared, "{outage}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_with_slots_joins_for_a_window_and_the_margin() {
+    let server = Server::new();
+    let link = link(&server, Duration::from_millis(1));
+    let terms = terms(10);
+    let process = Shared::with_store(Arc::clone(&link) as _, "test", terms);
+    let _leases = take(&process, 2).await;
+    // It kept to its static share, so it need not contest.
+    server.lose_state();
+    sleep(SECOND * 3).await;
+    sleep(terms.hold + terms.margin - SECOND * 4).await;
+    assert_eq!(process.standing(), Standing::Alone);
+    sleep(SECOND * 7).await;
+    assert_eq!(process.standing(), Standing::Shared);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_read_an_empty_state_as_unused() {
+    let server = Server::new();
+    let terms = Terms {
+        static_share: 5,
+        ..terms(10)
+    };
+    let one = exact(&link(&server, TENTH), terms).await;
+    let other = exact(&link(&server, TENTH), terms).await;
+    let _leases = take(&one, 8).await;
+    server.lose_state();
+    // The other one has no slots, and neither has a third.
+    let third = Shared::with_store(link(&server, TENTH), "test", terms);
+    let (other, third) = tokio::join!(
+        timeout(SECOND * 50, take(&other, 1)),
+        timeout(SECOND * 50, take(&third, 1))
+    );
+    assert!(other.is_err() && third.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_and_a_return_are_noticed_without_a_call() {
+    let server = Server::new();
+    let process = exact(&link(&server, TENTH), terms(10)).await;
+    server.restart(SECOND * 30, Keeps::Everything);
+    sleep(SECOND * 3).await;
+    assert_eq!(process.standing(), Standing::Silent);
+    sleep(SECOND * 30).await;
+    assert_eq!(process.standing(), Standing::Alone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_was_asked_for_a_read_back_is_not_given_to_a_call() {
+    const TOKEN: [u8; 32] = [0; 32];
+    let server = Server::new();
+    let shared = exact(&link(&server, TENTH), terms(10)).await;
+    let terms = zapi_to_ryze::budget::Terms {
+        share: 10,
+        burst: 10,
+        max_wait: SECOND * 100,
+    };
+    let budget = Budget::new(terms).shared_through(shared);
+    for _ in 0..8 {
+        budget.permit(TOKEN).await.unwrap().sent();
+    }
+    // Two slots are left, for read-backs. The read-back stops waiting while its step is in flight.
+    let read_back = budget.permit_within(TOKEN, Purpose::ReadBack, SECOND * 100);
+    assert!(timeout(TENTH / 2, read_back).await.is_err());
+    let call = timeout(SECOND * 5, budget.permit(TOKEN)).await;
+    assert!(call.is_err(), "a call had a reserved slot: {call:?}");
+    assert_eq!(server.slots(), 8);
+}
