@@ -1,5 +1,6 @@
-//! Grants permits to those who wait, the first first, passing over those whom their token's gate
-//! holds back. It runs in a task while somebody waits, and is the only place that grants to them.
+//! The dispatcher: grants permits to waiting requests, first come first served, skipping those that the
+//! upstream limit of their token holds back. It is a task that runs while requests wait, and the only
+//! place that grants to them.
 
 use std::{
     mem,
@@ -15,10 +16,10 @@ use super::{
     redis::{Lease, Shared, Taken},
 };
 
-/// How often is looked whether a Redis that was lost is back.
+/// How often a lost Redis is looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Grants until nobody waits.
+/// Grants until no request waits.
 pub(super) async fn until_nobody_waits(pool: Arc<Pool>) {
     loop {
         let changed = pool.changed.notified();
@@ -39,10 +40,10 @@ pub(super) async fn until_nobody_waits(pool: Arc<Pool>) {
 
 /// When something may be granted again.
 enum Next {
-    /// Nobody waits any more.
+    /// No request waits.
     Nobody,
     At(Instant),
-    /// When a request that is in flight is over, or a gate learns something.
+    /// When a request in flight ends, or an upstream limit changes.
     Unknown,
 }
 
@@ -56,7 +57,7 @@ fn grant_due(pool: &Arc<Pool>) -> Next {
             Err(next) => return next,
         };
         let Waiter { token, purpose, .. } = state.waiting[place];
-        // What holds this one back now holds back everybody behind it.
+        // What holds this one back holds back all behind it.
         match pool.try_take(&mut state, token, purpose, now) {
             Ok(number) => grant(pool, state, place, number, None),
             Err(next) => return next.map_or(Next::Unknown, Next::At),
@@ -64,7 +65,7 @@ fn grant_due(pool: &Arc<Pool>) -> Next {
     }
 }
 
-/// Asks for one slot of the limit that processes share, and grants it.
+/// Takes one slot of the shared limit, and grants it.
 async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
     let asked_for = {
         let mut state = pool.lock();
@@ -78,7 +79,7 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
             let mut state = pool.lock();
             let now = Instant::now();
             match pool.first_not_held_back(&mut state, now) {
-                // The slot may be one that is kept for a read-back that has left.
+                // The slot may be reserved for a read-back that was cancelled.
                 Ok(place) if state.waiting[place].purpose < asked_for => shared.give_back(lease),
                 Ok(place) => {
                     let token = state.waiting[place].token;
@@ -106,8 +107,8 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
     }
 }
 
-/// Grants to who waits at this place. A permit that its waiter did not live to take goes back when
-/// it is dropped, which needs the lock.
+/// Grants to the request at this place. If its future was dropped, the permit is returned on drop, which
+/// needs the lock.
 fn grant(
     pool: &Arc<Pool>,
     mut state: MutexGuard<'_, State>,
@@ -124,8 +125,8 @@ fn grant(
 }
 
 impl Pool {
-    /// The place of the first who waits and is not held back by its gate. With nobody waiting any
-    /// more the granting task ends.
+    /// The place of the first waiting request that no upstream limit holds back. If no request waits, the
+    /// dispatcher ends.
     fn first_not_held_back(&self, state: &mut State, now: Instant) -> Result<usize, Next> {
         state.waiting.retain(|waiter| !waiter.grant.is_closed());
         state.granting = !state.waiting.is_empty();
@@ -144,8 +145,7 @@ impl Pool {
         Err(next)
     }
 
-    /// Nothing is granted before `time` to who waits for this purpose: refuses whoever of them would
-    /// wait too long.
+    /// Nothing is granted for this purpose before `time`: refuses the requests that would wait too long.
     fn refuse_beyond(&self, time: Instant, purpose: Purpose, by: RefusedBy) {
         let mut state = self.lock();
         let now = Instant::now();

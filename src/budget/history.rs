@@ -1,5 +1,5 @@
-//! What was sent, as it was seen and not as slots or pace have it: the proof of the promise, for the
-//! operator. Nothing is granted or refused by it. Pure: the time is an argument.
+//! The history of sent requests, recorded apart from slots and pacer: the operator's proof of the promise.
+//! No decision rests on it. Pure: the time is an argument.
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -1,6 +1,5 @@
-//! Who waits for what: slots, pace and gates together, and how long a wait would be. Who gets a pool
-//! belongs in `mod.rs`, the granting to those who wait in `grant.rs`, and what a permit does when it
-//! ends in `permit.rs`.
+//! The limiter of one budget: slots, pacer and upstream limits together, the queue of waiting requests,
+//! and the forecast of their waits. `dispatcher.rs` grants their permits.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -23,15 +22,15 @@ use super::{
     upstream_limit::Gate,
 };
 
-/// Slots and pace that some tokens share, their gates, and who waits for them.
+/// Slots and pacer that some tokens share, the upstream limit of each token, and the waiting requests.
 #[derive(Debug)]
 pub(super) struct Pool {
     terms: Terms,
-    /// The limit, where several processes share it; slots and pace are then there.
+    /// The limit in Redis, if several processes share it; it then has slots and pace.
     pub(super) shared: Option<Shared>,
     state: Mutex<State>,
     record: Arc<Mutex<Record>>,
-    /// Wakes the granting task when something changed sooner than it could know.
+    /// Wakes the dispatcher after a change that it could not foresee.
     pub(super) changed: Notify,
 }
 
@@ -40,14 +39,14 @@ pub(super) struct State {
     pub(super) slots: Slots,
     pub(super) pace: Pace,
     pub(super) gates: HashMap<TokenDigest, Gate>,
-    /// Who waits, the first first, and read-backs before all others. Bounded by `max_wait`: whoever
-    /// would wait longer is refused.
+    /// Waiting requests: read-backs, then calls, each first come first served. Bounded by `max_wait`: a
+    /// request that would wait longer is refused.
     pub(super) waiting: VecDeque<Waiter>,
-    /// Whether the granting task runs: it does exactly while somebody waits.
+    /// Whether the dispatcher runs: exactly while requests wait.
     pub(super) granting: bool,
     /// Before this a shared limit grants nothing.
     pub(super) not_before: Instant,
-    /// What was sent of late.
+    /// The requests of the last 60 s.
     window: Window,
 }
 
@@ -165,7 +164,7 @@ impl Pool {
         Ok(state.gate(token, now).let_out(now))
     }
 
-    /// When a shared limit may grant one more behind all who wait, as far as is known: from the time
+    /// When a shared limit may grant one more behind all waiting requests, as far as is known: from the time
     /// that it named last, one every interval. That time is not for a read-back.
     fn expected_shared_grant(&self, state: &State, now: Instant, purpose: Purpose) -> Instant {
         if state.not_before <= now || purpose == Purpose::ReadBack {
@@ -180,7 +179,7 @@ impl Pool {
         Duration::from_secs(60) / self.terms.share.max(1)
     }
 
-    /// Whether nobody waits, nothing is in flight and no slot is held.
+    /// Whether no request waits or is in flight, and no slot is held.
     pub(super) fn is_idle(&self) -> bool {
         let mut state = self.lock();
         let is_shared_idle = self.shared.as_ref().is_none_or(Shared::is_idle);
@@ -193,7 +192,7 @@ impl Pool {
         self.shared.as_ref().map_or(own, Shared::in_use)
     }
 
-    /// Forgets the gates of other tokens than these, but those that something waits at and those that are
+    /// Forgets the upstream limits of other tokens than these, except those that requests wait for and those
     /// in use.
     pub(super) fn serve(&self, tokens: &HashSet<TokenDigest>) {
         let mut state = self.lock();
@@ -218,7 +217,7 @@ impl Pool {
         lock(&self.record).add(now, in_window);
     }
 
-    /// Something came back or was learned that those who wait may profit from.
+    /// Wakes the dispatcher: a slot came back, or an upstream limit changed.
     pub(super) fn wake(&self, state: &State) {
         if state.granting {
             self.changed.notify_one();
@@ -238,7 +237,7 @@ impl State {
         self.gates.entry(token).or_insert_with(|| Gate::new(now))
     }
 
-    /// How many of those who wait go before a request of this purpose.
+    /// How many waiting requests go before one of this purpose.
     fn ahead(&self, purpose: Purpose) -> usize {
         match purpose {
             Purpose::Call => self.waiting.len(),
@@ -248,8 +247,8 @@ impl State {
         }
     }
 
-    /// When one more would be granted, behind all whom no gate holds back, if everything went as
-    /// fast as it can.
+    /// When one more would be granted at the earliest, behind all waiting requests that no upstream limit
+    /// holds back.
     fn expected_grant(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
         let mut pace = self.pace.forecast();
         let goes_first = |waiter: &&Waiter| {
@@ -262,7 +261,7 @@ impl State {
         for (granted, purpose) in purposes.chain([purpose]).enumerate() {
             let release = match self.slots.release(now, granted, purpose) {
                 Ok(release) => release,
-                // The slots of those who are granted first serve a second time.
+                // Slots that are granted first are released and taken a second time.
                 Err(number) => grants.get(number).map_or(grant, |first| *first + HOLD),
             };
             grant = pace.next(release.max(grant));
@@ -271,7 +270,7 @@ impl State {
         grant
     }
 
-    /// When the token's gate would let one more out, behind all who wait for it and go before.
+    /// When the token's upstream limit permits one more, behind its waiting requests that go before.
     fn expected_opening(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
         let ahead = self.waiting.iter().take(self.ahead(purpose));
         let ahead = ahead.filter(|waiter| waiter.token == token);

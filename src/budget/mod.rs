@@ -1,9 +1,10 @@
 //! The budget: how many requests may go to the upstream, and when.
 //!
-//! `slots.rs` keeps the promise, and some of it for read-backs; `pace.rs` smooths it, `gate.rs` heeds
-//! what the upstream says of a token, and `grant.rs` is the one place that grants to those who wait:
-//! read-backs first, else first come first served. `record.rs` keeps what was sent for the operator to
-//! see. What is done with a permit belongs in `lane`.
+//! `slots.rs` keeps the promise, and reserves two slots for read-backs. `pacer.rs` spreads requests over
+//! the minute. `upstream_limit.rs` honours the rate limit headers of each token. `limiter.rs` joins them
+//! and queues waiting requests; `dispatcher.rs` is the one place that grants permits: read-backs first,
+//! else first come first served. `history.rs` records what was sent, for the operator. `redis/` shares a
+//! budget among processes.
 
 mod dispatcher;
 mod history;
@@ -25,17 +26,17 @@ use tokio::time::Instant;
 use self::{history::Record, limiter::Pool, redis::Shared};
 pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
 
-/// What stands for a token here, where nobody needs the token itself.
+/// A digest that identifies a token.
 pub type TokenDigest = [u8; 32];
 
-/// How much may go out, and how long somebody may wait for it.
+/// The rate, and the longest wait for a permit.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// Requests in any 60 s, at least 1.
     pub share: u32,
     /// How many of them may go out at once, `1..=share`.
     pub burst: u32,
-    /// Whoever would wait longer is refused.
+    /// A request that would wait longer is refused.
     pub max_wait: Duration,
 }
 
@@ -49,13 +50,13 @@ pub struct Budget {
     pools: Pools,
 }
 
-/// A budget at one moment.
+/// A snapshot of a budget.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Requests that may arrive in any 60 s: this process's, or with Redis those of all.
     pub limit: u32,
-    /// Slots that are taken: by requests that are under way, and by those of the last 61 s. Of several
-    /// budgets, that of the fullest.
+    /// Slots in use: of requests in flight, and of those that ended in the last 61 s. Of several budgets,
+    /// those of the fullest.
     pub in_use: usize,
     /// The most requests of one budget that were sent in any 60 s since the start.
     pub worst_window: u32,
@@ -134,7 +135,7 @@ impl Budget {
         }
     }
 
-    /// Waits for the turn of a call. Dropping the future leaves the queue and costs nothing.
+    /// Acquires a permit for a call. Dropping the future cancels the wait at no cost.
     ///
     /// # Errors
     /// [`Refused`], at once, if the wait is expected to be longer than the terms allow.
@@ -143,7 +144,7 @@ impl Budget {
         self.permit_within(token, Purpose::Call, max_wait).await
     }
 
-    /// As [`permit`](Self::permit), for another purpose or with another longest wait.
+    /// As [`permit`](Self::permit), with another purpose or longest wait.
     ///
     /// # Errors
     /// As [`permit`](Self::permit).
@@ -165,7 +166,6 @@ impl Budget {
         }
     }
 
-    /// How it is at this moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
@@ -186,8 +186,7 @@ impl Budget {
         }
     }
 
-    /// From now on these are the tokens. What is known of others is forgotten where it is of no use any
-    /// more.
+    /// Keeps these tokens. Forgets the upstream limits of others once they are not in use.
     pub fn serve(&self, tokens: impl Iterator<Item = TokenDigest>) {
         let tokens: HashSet<_> = tokens.collect();
         if let Pools::One(pool) = &self.pools {

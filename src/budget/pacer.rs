@@ -1,5 +1,5 @@
-//! The pace: governor's GCRA spreads requests over the minute, so that the slots are not all spent
-//! in its first second. It does not keep the promise of the budget; `slots.rs` does.
+//! The pacer: governor's GCRA spreads requests over the minute, so that the slots are not all spent in its
+//! first second. The promise of the budget rests on `slots.rs` alone.
 
 use std::{mem, num::NonZeroU32, time::Duration};
 
@@ -25,7 +25,7 @@ impl Clock for TokioClock {
     }
 }
 
-/// A limiter of the pace, and a copy of its state to forecast with.
+/// A rate limiter, and a copy of its state for forecasts.
 #[derive(Debug)]
 pub(super) struct Pace {
     limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
@@ -54,7 +54,7 @@ impl Pace {
         }
     }
 
-    /// Lets one request out, or tells when it may ask again.
+    /// Permits one request, or returns when to ask again.
     pub(super) fn check(&mut self) -> Result<(), Instant> {
         if mem::take(&mut self.forecast.has_spare) {
             return Ok(());
@@ -72,20 +72,19 @@ impl Pace {
         }
     }
 
-    /// Keeps the turn of a request that was let out and not sent for the next one. One turn is kept
-    /// at most, for turns saved up would be a burst.
+    /// Keeps the turn of a permitted request that was not sent for the next one. At most one turn is kept,
+    /// because saved turns would be a burst.
     pub(super) fn give_back(&mut self) {
         self.forecast.has_spare = true;
     }
 
-    /// What the limiter would answer from here on.
+    /// The forecast from here on.
     pub(super) fn forecast(&self) -> Forecast {
         self.forecast
     }
 }
 
-/// GCRA's state, which governor keeps to itself, and a turn that was given back: good for telling a
-/// caller how long it would wait, never for letting a request out.
+/// GCRA's state, which governor does not expose, and a returned turn: for forecasts of waits alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast {
     interval: Duration,
@@ -96,7 +95,7 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    /// When the next request would be let out if it asks at `from`; counts it as let out.
+    /// When the next request that asks at `from` would be permitted; counts it.
     pub(super) fn next(&mut self, from: Instant) -> Instant {
         if mem::take(&mut self.has_spare) {
             return from;

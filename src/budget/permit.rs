@@ -1,4 +1,4 @@
-//! What a request holds while it is under way.
+//! The permit that a request holds while it is in flight.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use super::{Allowance, TokenDigest, limiter::Pool, redis::Lease};
 
-/// Leave to send one request. It holds a slot: dropped unsent it gives it and its turn back at
-/// once, dropped after [`sent`](Self::sent) when 60 s and the guard have passed. So it must live
-/// until the answer is in or the connection is closed.
+/// The right to send one request. It holds a slot. Dropped unsent, it returns the slot and its turn of the
+/// pacer at once; dropped after [`sent`](Self::sent), the slot is released 61 s later. So it must live until
+/// the response is received or the connection is closed.
 pub struct Permit {
     pool: Arc<Pool>,
     token: TokenDigest,
-    /// The request's number at the token's gate.
+    /// The request's number in the token's upstream limit.
     number: u64,
     /// Its slot, where several processes share the limit.
     lease: Option<Lease>,
@@ -35,17 +35,17 @@ impl Permit {
         }
     }
 
-    /// The request is about to be sent, whatever becomes of it.
+    /// Call before sending.
     pub fn sent(&mut self) {
         self.sent = true;
     }
 
-    /// It turned out that not a byte of the request was sent.
+    /// Call if not a byte of the request was sent.
     pub fn not_sent(&mut self) {
         self.sent = false;
     }
 
-    /// The upstream answered, and perhaps said what it allows.
+    /// Call with the response's rate limit headers, if it had them.
     pub fn answered(&self, allowance: Option<Allowance>) {
         let mut state = self.pool.lock();
         let now = Instant::now();

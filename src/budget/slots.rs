@@ -3,7 +3,7 @@
 //! A request takes a slot before it is sent and gives it back [`HOLD`] after its answer is in or
 //! its connection is closed. So a request that arrived at time *a* holds its slot from before *a*
 //! until after *a* + 60 s, every request that arrived in the last 60 s holds one, and there are
-//! only `limit` of them. Pure: the time is an argument. Pacing belongs in `pace.rs`.
+//! only `limit` of them. Pure: the time is an argument.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,22 +13,22 @@ use tokio::time::Instant;
 /// for what the network may still deliver from a connection that was closed.
 pub(super) const HOLD: Duration = Duration::from_secs(61);
 
-/// Slots that only read-backs may take, where there are [`ENOUGH`] of them: what was sent is to be
-/// made sure of, however many wait to be sent.
+/// Slots reserved for read-backs, if there are at least [`ENOUGH`] slots: the outcome of a sent update can
+/// be learned however many calls wait.
 const KEPT: u32 = 2;
 const ENOUGH: u32 = 10;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// What callers ask for.
+    /// A call.
     Call,
-    /// To see what became of a request that was sent. It goes before all calls.
+    /// A read-back, to learn the outcome of an update. It goes before all calls.
     ReadBack,
 }
 
 impl Purpose {
-    /// How many of `limit` slots a request for this leaves to others.
+    /// How many of `limit` slots are reserved for other purposes.
     pub(super) fn leaves(self, limit: u32) -> u32 {
         match self {
             Self::Call if limit >= ENOUGH => KEPT,

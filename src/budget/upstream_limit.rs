@@ -1,29 +1,29 @@
-//! What the upstream itself says about one token: others may use it too, and after a restart its
-//! rate headers are all that is known. A gate only holds back; it lets nothing out that slots or
-//! pace hold back. Pure: the time is an argument. What the headers are called belongs in `ryze`.
+//! The upstream's own rate limit of one token, as its response headers report it: other programs may use
+//! the token too, and after a restart the headers are all that is known. It only holds requests back;
+//! slots and pacer apply as well. Pure: the time is an argument.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the first answer after a start is waited for before another request is let out.
+/// How long to wait for the first response after a start before another request is sent.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Two resets that are no further apart are of the same window.
+/// Resets that are at most this far apart belong to the same window.
 const SAME_WINDOW: Duration = Duration::from_millis(1500);
 
-/// The gate of one token.
+/// The upstream limit of one token.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// Requests let out so far, which is the number of the latest one.
+    /// Requests permitted so far, which is the number of the latest one.
     let_out: u64,
-    /// How many of them are not over.
+    /// How many of them are in flight.
     in_flight: u32,
     known: Known,
 }
 
 #[derive(Debug)]
 enum Known {
-    /// No answer has come yet. When the latest request was let out.
+    /// No response yet. When the latest request was permitted.
     Nothing { latest: Instant },
     /// No limit but those that are over.
     NoLimit,
@@ -88,7 +88,7 @@ impl Gate {
         self.let_out
     }
 
-    /// The request of this number was let out and not sent: another may go in its place.
+    /// The request of this number was permitted and not sent: another may go in its place.
     pub(super) fn not_sent(&mut self, number: u64) {
         if let Known::Limit { answered, last, .. } = &mut self.known
             && number > *answered

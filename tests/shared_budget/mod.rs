@@ -28,7 +28,7 @@ const HOLD: Duration = Duration::from_secs(2);
 /// The longest request in these tests.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// `limit` slots and no pace to speak of.
+/// `limit` slots, and a pace that never limits.
 fn slots(limit: u32) -> Terms {
     Terms {
         hold: HOLD,

@@ -110,7 +110,7 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
         ..slots(4)
     };
     let fresh = process(&redis.url(), started);
-    // Those who knew the state before have the time to say so.
+    // Processes that knew the former state have time to contest the new one.
     assert!(wait(fresh.take(Purpose::Call).await) > Duration::from_millis(1_500));
     soon(async { while taken_in(&redis).await != 2 {} }).await;
     let other = process(&redis.url(), slots(4));

@@ -127,7 +127,7 @@ impl Redis {
     }
 }
 
-/// An address of this machine that nobody listens on.
+/// An address of this machine without a listener.
 pub async fn free_address() -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     socket.local_addr().unwrap()

@@ -53,7 +53,7 @@ pub(super) struct Member {
 /// How a slot can be had.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// With this step, after which is to be planned anew unless it was taken.
+    /// By this step. If it was not granted, plan again.
     Ask(Step),
     /// This is known without asking.
     Known(Taken),

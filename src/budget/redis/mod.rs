@@ -132,7 +132,7 @@ struct Inner {
     member: Mutex<Member>,
     /// A permit for each step in flight: one.
     steps: Semaphore,
-    /// There is something to tell Redis, or nobody left to tell it for.
+    /// Notified when there is a step to make, and when the last user is gone.
     news: Arc<Notify>,
     /// Whether it keeps in touch with Redis while it has no slots.
     is_watch: bool,

@@ -12,7 +12,7 @@ pub const SCRIPT: &str = include_str!("script.lua");
 const TURN: Duration = Duration::from_millis(500);
 
 /// What the script answers: a word, the epoch, the server's time in microseconds, a wait in
-/// microseconds, whether the epoch is open, and whether somebody vouches for it.
+/// microseconds, whether the epoch is open, and whether a process vouches for it.
 pub type Reply = (String, String, i64, i64, i64, i64);
 
 /// Why there is no answer, in words that hold no secret.
