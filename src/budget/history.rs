@@ -138,4 +138,17 @@ mod tests {
         }
         assert_eq!(record.worst(), 9);
     }
+
+    #[test]
+    fn a_long_pause_leaves_no_count_of_the_time_before() {
+        for pause in [STEPS as u32, STEPS as u32 + 1, 2 * STEPS as u32 - 1] {
+            let start = Instant::now();
+            let mut record = Record::new(start);
+            for step in 0..STEPS as u32 {
+                record.add(start + STEP * step, 1);
+            }
+            let later = start + STEP * (STEPS as u32 - 1 + pause);
+            assert_eq!(record.history(later), [0; POINTS], "{pause}");
+        }
+    }
 }

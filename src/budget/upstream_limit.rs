@@ -251,4 +251,35 @@ mod tests {
         gate.answered(number, allowance(5, 22), now);
         assert!(is_open(&gate, now), "another window");
     }
+
+    #[test]
+    fn the_wait_before_the_first_answer_begins_with_the_latest_request() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        gate.let_out(now);
+        gate.let_out(now + SECOND * 2);
+        let open = gate.opens(now + SECOND * 2, SECOND);
+        assert_eq!(open, now + SECOND * 4);
+    }
+
+    #[test]
+    fn an_older_answer_that_comes_late_does_not_count_an_unsent_request_again() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let numbers = [(); 3].map(|()| gate.let_out(now));
+        gate.answered(numbers[2], allowance(0, 20), now);
+        gate.answered(numbers[0], allowance(5, 20), now);
+        gate.not_sent(numbers[1]);
+        assert!(!is_open(&gate, now), "the newest answer did not count it");
+    }
+
+    #[test]
+    fn an_answer_without_a_limit_does_not_end_one_that_holds() {
+        let now = Instant::now();
+        let mut gate = Gate::new(now);
+        let numbers = [gate.let_out(now), gate.let_out(now)];
+        gate.answered(numbers[0], allowance(0, 20), now);
+        gate.answered(numbers[1], None, now);
+        assert!(!is_open(&gate, now));
+    }
 }

@@ -78,3 +78,41 @@ fn date(headers: &HeaderMap, name: &str) -> Option<Duration> {
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// Headers of an answer of 20:00:00 with this reset, in seconds from then.
+    fn headers(reset: u64) -> HeaderMap {
+        let reset = (1_795_291_200 + reset).to_string();
+        let pairs = [
+            ("date", "Sat, 21 Nov 2026 20:00:00 GMT"),
+            ("x-ratelimit-remaining", "3"),
+            ("x-ratelimit-reset", &*reset),
+        ];
+        let pairs = pairs.map(|(name, value)| {
+            let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
+            (HeaderName::from_static(name), value)
+        });
+        HeaderMap::from_iter(pairs)
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_a_window_or_a_pause_shorter_than_a_second() {
+        for (sent, reset, pause) in [
+            (0, 0, 1),
+            (1, 1, 1),
+            (61, 61, 61),
+            (62, 61, 61),
+            (9999, 61, 61),
+        ] {
+            let headers = headers(sent);
+            let limit = parse(&headers).map(|limit| limit.reset.as_secs());
+            assert_eq!(limit, Some(reset), "{sent}");
+            assert_eq!(super::pause(&headers).as_secs(), pause, "{sent}");
+        }
+    }
+}

@@ -66,3 +66,16 @@ fn without_codes(text: &str) -> String {
     });
     shown.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_seven_digits_and_words_of_twelve_bytes_with_a_digit_are_removed() {
+        assert_eq!(without_numbers("at 123456 end"), "at 123456 end");
+        assert_eq!(without_numbers("at 1234567 end"), "at [removed] end");
+        assert_eq!(without_codes("at abcdefghij1 end"), "at abcdefghij1 end");
+        assert_eq!(without_codes("at abcdefghijk1 end"), "at [removed] end");
+    }
+}

@@ -173,4 +173,10 @@ mod tests {
             assert!(!shows(path, id), "{path} {id}");
         }
     }
+
+    #[test]
+    fn outside_zapi_paths_a_segment_of_six_bytes_may_be_a_credential() {
+        assert!(shows("/v1/abcdef", "00abcdef00"));
+        assert!(!shows("/v1/abcde", "00abcde00"));
+    }
 }

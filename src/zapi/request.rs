@@ -237,3 +237,26 @@ fn is_phone(phone: &str) -> bool {
     let digits = digits.strip_suffix("@lid").unwrap_or(digits);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_have_exactly_max_body_bytes() {
+        let limits = Limits {
+            max_body: 5,
+            body_timeout: Duration::from_secs(1),
+            contacts_blacklist: ContactsBlacklist::Refuse,
+        };
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let read = async |body: &'static str| read_body(Full::from(body), &limits, deadline).await;
+        assert_eq!(read("12345").await, Ok(Bytes::from_static(b"12345")));
+        assert_eq!(
+            read("123456").await,
+            Err(Rejection::BodyTooLarge { limit: 5 })
+        );
+    }
+}

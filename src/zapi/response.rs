@@ -325,3 +325,22 @@ fn with(mut answer: Answer, name: HeaderName, value: HeaderValue) -> Answer {
     answer.headers_mut().insert(name, value);
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up_and_at_least_one_second() {
+        let seconds = |wait| {
+            let answer = too_many_requests(wait, "");
+            let value = answer.headers().get(header::RETRY_AFTER).cloned();
+            value.and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        };
+        assert_eq!(seconds(Duration::ZERO), Some(1));
+        assert_eq!(seconds(Duration::from_nanos(1)), Some(1));
+        assert_eq!(seconds(Duration::from_secs(7)), Some(7));
+        let just_over = Duration::from_secs(7) + Duration::from_nanos(1);
+        assert_eq!(seconds(just_over), Some(8));
+    }
+}

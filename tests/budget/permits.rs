@@ -246,3 +246,68 @@ async fn what_the_answer_to_a_request_in_flight_says_of_its_token_outlives_a_rel
         assert_eq!(begun.elapsed(), reset, "{is_known}");
     }
 }
+
+/// Each token is granted at its own reset, whichever call came first.
+#[tokio::test(start_paused = true)]
+async fn of_several_upstream_limits_the_earliest_reset_grants_first() {
+    for resets in [[50, 10], [10, 50]] {
+        let budget = self::budget(1000, 1000, Duration::from_secs(60));
+        for (token, seconds) in [1, 2].into_iter().zip(resets) {
+            let mut permit = budget.permit([token; 32]).await.unwrap();
+            permit.sent();
+            permit.answered(Some(Allowance {
+                remaining: 0,
+                reset: Duration::from_secs(seconds),
+            }));
+        }
+        let start = Instant::now();
+        let granted = async |token: u8| {
+            drop(budget.permit([token; 32]).await.unwrap());
+            start.elapsed().as_secs()
+        };
+        let (one, other) = tokio::join!(granted(1), granted(2));
+        assert_eq!([one, other], resets);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_keeps_the_caution_of_a_start_for_a_token_that_waits() {
+    let budget = self::budget(1000, 1000, Duration::from_secs(60));
+    let mut first = budget.permit([1; 32]).await.unwrap();
+    first.sent();
+    let start = Instant::now();
+    let waits = async {
+        let _permit = budget.permit([1; 32]).await.unwrap();
+        start.elapsed().as_secs()
+    };
+    let reload = async {
+        sleep(Duration::from_secs(1)).await;
+        budget.serve(vec![[2; 32]].into_iter());
+        // Another token's permit that ends makes the dispatcher look again.
+        drop(budget.permit([2; 32]).await.unwrap());
+    };
+    let (granted, ()) = tokio::join!(waits, reload);
+    assert_eq!(granted, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_has_the_least_that_any_token_has_left() {
+    let terms = Terms {
+        share: 100,
+        burst: 100,
+        max_wait: Duration::ZERO,
+    };
+    for budget in [Budget::new(terms), Budget::per_token(terms)] {
+        let mut permits = Vec::new();
+        for token in 0..16_u8 {
+            let mut permit = budget.permit([token; 32]).await.unwrap();
+            permit.sent();
+            permit.answered(Some(Allowance {
+                remaining: 20 + u32::from(token),
+                reset: Duration::from_secs(50),
+            }));
+            permits.push(permit);
+        }
+        assert_eq!(budget.snapshot().remaining, Some(20));
+    }
+}

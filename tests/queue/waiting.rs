@@ -11,7 +11,7 @@ use zapi_to_ryze::{
 };
 
 use super::{Bench, DEADLINE, online, photo, slow};
-use crate::pipes::target;
+use crate::pipes::{budget, target};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -67,4 +67,23 @@ async fn a_queued_call_fails_in_time_while_a_request_is_in_flight() {
     assert_eq!(sent.await.unwrap(), (Ok(()), 28));
     bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies().len(), 1);
+}
+
+/// A call that has left does not count in the wait that is expected for others.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_leaves_gives_up_its_place_in_the_budget_at_once() {
+    let budget = budget(2, 1, SECOND * 35);
+    let bench = Bench::with_budget(slow(0), budget);
+    let first = bench.call(&target("first"), online()).await;
+    first.await.unwrap().0.unwrap();
+    let leaves = bench.call(&target("one"), online()).await;
+    sleep(SECOND).await;
+    leaves.abort();
+    sleep(SECOND).await;
+    // The pacer sends one request every 30 s.
+    let deadline = SECOND * 60;
+    let next = bench
+        .call_within(&target("other"), online(), deadline)
+        .await;
+    assert_eq!(next.await.unwrap(), (Ok(()), 28));
 }

@@ -150,3 +150,19 @@ async fn an_abort_completes_calls_with_what_is_known() {
         assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
     }
 }
+
+/// The read-back is for all calls of the update, so it may wait as long as the latest of them.
+#[tokio::test(start_paused = true)]
+async fn a_read_back_waits_for_the_budget_as_long_as_the_latest_deadline_permits() {
+    let pipes = in_turn(SECOND, &[Ending::Confirm, Ending::Close, HIDDEN]);
+    // The pacer sends one request every 12 s.
+    let bench = Bench::with_budget(pipes, budget(5, 1, SECOND * 60));
+    let one = target("one");
+    let first = bench.call(&one, online()).await;
+    let short = bench.call_within(&one, hide(), SECOND * 22).await;
+    let long = bench.call_within(&one, hide(), SECOND * 40).await;
+    assert_eq!(first.await.unwrap(), (Ok(()), 1));
+    assert_eq!(short.await.unwrap(), (Err(Failure::Unknown), 22));
+    assert_eq!(long.await.unwrap(), (Ok(()), 25));
+    assert_eq!(bench.pipes.bodies()[1..], [HIDE, READ]);
+}

@@ -219,3 +219,15 @@ async fn an_outage_uses_neither_slots_nor_ryzes_limit() {
     let (outcome, _) = bench.call(&one, show).await.await.unwrap();
     assert!(!outcome.unwrap_err().leaves_open(), "the fifth is too much");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_read_with_a_wrong_certificate_is_not_retried() {
+    let bench = bench(&[]);
+    bench.pipes.refuse(Some(io::ErrorKind::InvalidData));
+    let (outcome, seconds) = bench.read(&target("one")).await.await.unwrap();
+    assert!(
+        matches!(outcome, Err(Failure::Upstream { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!((seconds, bench.pipes.connects().len()), (0, 1));
+}
