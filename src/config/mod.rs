@@ -5,9 +5,6 @@
 //! (`rules.rs`, `instances.rs`, `tls.rs`); `print.rs` and `reload.rs` are projections of the same rows.
 //! The file is read by hand and not by serde, which stops at the first error and quotes values.
 
-// Most names of keys say all there is to say.
-#![allow(missing_docs)]
-
 mod instances;
 mod key;
 mod keys;

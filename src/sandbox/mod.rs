@@ -4,9 +4,6 @@
 //! It is built from Ryze's documentation and shares no code with the gateway, so that tests compare two
 //! independent readings of it. What the documentation leaves open is answered in the usual envelope.
 
-// Most names say all there is to say.
-#![allow(missing_docs)]
-
 mod account;
 mod api;
 mod arrivals;

@@ -42,7 +42,6 @@ pub(crate) use words;
 
 words! {
     /// How a request ended: `outcome`, and where it failed `error_type`.
-    #[allow(missing_docs, reason = "the words say it; docs/operations.md explains them")]
     pub enum OutcomeLabel {
         CallerLeft = "caller_left",
         Confirmed = "confirmed",
