@@ -9,11 +9,13 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     task::{Context, Poll},
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::sync::lock;
 
 /// A timer for one deadline at a time.
 #[derive(Debug, Default)]
@@ -63,7 +65,7 @@ impl TimerPool {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Vec<Timer>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut lock(&self.0))
     }
 }
 

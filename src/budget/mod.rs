@@ -17,7 +17,7 @@ mod upstream_limit;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use self::{history::Record, limiter::Pool, redis::Shared};
 pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
+use crate::sync::lock;
 
 /// A digest that identifies a token.
 pub type TokenDigest = [u8; 32];
@@ -216,11 +217,6 @@ impl Budget {
             }
         }
     }
-}
-
-/// Every change of what is locked is complete before anything that could panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn hexadecimal(token: &TokenDigest) -> String {

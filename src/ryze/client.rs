@@ -2,7 +2,7 @@
 //! when to send and whether to retry.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use super::{
     rate_limit::{self, RateLimit},
     target::Target,
 };
-use crate::{net::Connect, privacy::Settings, redact::SecretIndex, telemetry::Trace};
+use crate::{net::Connect, privacy::Settings, redact::SecretIndex, sync::lock, telemetry::Trace};
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 64;
@@ -143,18 +143,18 @@ impl<C: Connect> Client<C> {
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         idle.retain(|connection| connection.is_reusable(IDLE_TIMEOUT));
         idle.pop()
     }
 
     fn close_idle(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         idle.clear();
     }
 
     fn keep(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         if idle.len() < MAX_IDLE_CONNECTIONS {
             idle.push(connection);
         }

@@ -5,7 +5,7 @@
 //! read deadline follows from it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Waker},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::limits::Timeouts;
+use crate::sync::lock;
 
 /// How long after a stop an idle connection stays open for a request that is in transit, and how long
 /// from its first byte the head of such a request may take.
@@ -152,8 +153,7 @@ impl ConnectionState {
         })
     }
 
-    /// A panic elsewhere leaves a consistent state: each lock covers one complete step.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
