@@ -16,7 +16,7 @@
 //! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
 //! | documents, deployment files, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `structure` |
 //!
-//! `harness`, `pipes`, `process`, `webdriver` and `document` are helpers without assertions on
+//! `harness`, `pipes`, `process`, `webdriver`, `document` and `seeds` are helpers without assertions on
 //! behaviour. Tests that need more than Rust and a C compiler are `#[ignore]`d; `tests/run` includes them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -57,6 +57,7 @@ mod refusals;
 mod ryze_answers;
 mod sandbox;
 mod secrets;
+mod seeds;
 mod shapes;
 mod shared_budget;
 mod simulation;

@@ -15,74 +15,34 @@ mod schedule;
 mod trace;
 mod world;
 
-use std::{
-    collections::BTreeMap,
-    env,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeMap, ops::Range, sync::Mutex};
 
 use tokio::runtime::Builder;
 
 use self::{history::History, schedule::Schedule};
+use crate::seeds;
 
 const SEEDS: Range<u64> = 0..2000;
 
 #[test]
 fn every_promise_holds_in_every_schedule() {
-    if let Ok(seed) = env::var("SIMULATION_SEED") {
-        return replay(seed.parse().expect("SIMULATION_SEED is a number"));
+    const SEED: &str = "SIMULATION_SEED";
+    if let Some(seed) = seeds::alone(SEED) {
+        return replay(seed);
     }
-    let seeds = env::var("SIMULATION_SEEDS").map_or(SEEDS, |seeds| {
-        let (from, to) = seeds
-            .split_once("..")
-            .expect("SIMULATION_SEEDS is FROM..TO");
-        from.parse().unwrap()..to.parse().unwrap()
-    });
-    let next = AtomicU64::new(seeds.start);
-    let failed = Mutex::new(Vec::new());
     let seen = Mutex::new(BTreeMap::<_, usize>::new());
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return;
-            }
-            let played = catch_unwind(AssertUnwindSafe(|| {
-                let schedule = Schedule::new(seed);
-                let history = play(&schedule);
-                check::check(&schedule, &history)
-            }));
-            let (broken, counts) =
-                played.unwrap_or_else(|_| (vec!["panicked or did not end".into()], Vec::new()));
-            for (what, count) in counts {
-                *seen.lock().unwrap().entry(what).or_default() += count;
-            }
-            if !broken.is_empty() {
-                println!("seed {seed}: {}", broken.join("; "));
-                failed.lock().unwrap().push(seed);
-            }
+    let played = seeds::play_all(SEED, SEEDS, "simulation", |seed| {
+        let schedule = Schedule::new(seed);
+        let history = play(&schedule);
+        let (broken, counts) = check::check(&schedule, &history);
+        let mut seen = seen.lock().unwrap();
+        for (what, count) in counts {
+            *seen.entry(what).or_default() += count;
         }
-    };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
-            scope.spawn(work);
-        }
+        broken
     });
-    println!("seen in {seeds:?}: {:?}", seen.into_inner().unwrap());
-    let failed = failed.into_inner().unwrap();
-    let Some(seed) = failed.iter().min() else {
-        return;
-    };
-    panic!(
-        "{} of {seeds:?} failed; to see one: SIMULATION_SEED={seed} cargo test --test tests simulation",
-        failed.len()
-    );
+    println!("seen: {:?}", seen.into_inner().unwrap());
+    played.unwrap_or_else(|failed| panic!("{failed}"));
 }
 
 fn replay(seed: u64) {

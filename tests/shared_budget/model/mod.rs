@@ -10,20 +10,12 @@ mod server;
 mod steps;
 mod world;
 
-use std::{
-    env,
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-};
+use std::ops::Range;
 
 use tokio::runtime::Builder;
 
 use self::schedule::Schedule;
+use crate::seeds;
 
 const SEEDS: Range<u64> = 0..100;
 
@@ -31,43 +23,14 @@ const SEEDS: Range<u64> = 0..100;
 /// prints what happens.
 #[test]
 fn the_limit_holds_whatever_happens_to_redis() {
-    if let Ok(seed) = env::var("SHARED_BUDGET_SEED") {
-        let broken = play(seed.parse().expect("a number"), true);
+    const SEED: &str = "SHARED_BUDGET_SEED";
+    if let Some(seed) = seeds::alone(SEED) {
+        let broken = play(seed, true);
         assert!(broken.is_empty(), "{}", broken.join("\n"));
         return;
     }
-    let seeds = env::var("SHARED_BUDGET_SEEDS").map_or(SEEDS, |seeds| {
-        let (from, to) = seeds.split_once("..").expect("FROM..TO");
-        from.parse().unwrap()..to.parse().unwrap()
-    });
-    let next = AtomicU64::new(seeds.start);
-    let failed = Mutex::new(Vec::new());
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return;
-            }
-            let broken = catch_unwind(AssertUnwindSafe(|| play(seed, false)))
-                .unwrap_or_else(|_| vec!["panicked".into()]);
-            if !broken.is_empty() {
-                println!("seed {seed}: {}", broken.join("; "));
-                failed.lock().unwrap().push(seed);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
-            scope.spawn(work);
-        }
-    });
-    let failed = failed.into_inner().unwrap();
-    assert!(
-        failed.is_empty(),
-        "{} of {seeds:?} failed; to see one: SHARED_BUDGET_SEED={} cargo test --test tests model",
-        failed.len(),
-        failed[0],
-    );
+    let played = seeds::play_all(SEED, SEEDS, "model", |seed| play(seed, false));
+    played.unwrap_or_else(|failed| panic!("{failed}"));
 }
 
 /// Plays the schedule of a seed, and tells which promises were broken.
