@@ -13,7 +13,6 @@ use crate::{
     budget::{STEP, Snapshot, redis::Standing},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
-    net::Network,
     queue::{Health, Queues, Suspended},
     server::Occupancy,
     sync::lock,
@@ -23,8 +22,8 @@ use crate::{
 /// The components that a snapshot is gathered from.
 pub struct Overview {
     started: Instant,
-    gateway: Arc<Gateway<Network>>,
-    queues: Arc<Queues<Network>>,
+    gateway: Arc<Gateway>,
+    queues: Arc<Queues>,
     metrics: Arc<Metrics>,
     connections: Occupancy,
     life: Mutex<Life>,
@@ -42,8 +41,8 @@ struct Life {
 impl Overview {
     /// Of a gateway that begins to serve with this configuration.
     pub fn new(
-        gateway: Arc<Gateway<Network>>,
-        queues: Arc<Queues<Network>>,
+        gateway: Arc<Gateway>,
+        queues: Arc<Queues>,
         metrics: Arc<Metrics>,
         connections: Occupancy,
         config: Config,

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app,
     config::{Config, Instance},
-    net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
     queue::{Queues, longest_wait},
     redact::SecretIndex,
@@ -69,7 +68,7 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
     Ok(all_fine)
 }
 
-async fn read(queues: Arc<Queues<Network>>, target: Arc<Target>) -> Outcome {
+async fn read(queues: Arc<Queues>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
     queues
         .submit(&target, Operation::Read, deadline, &Arc::default())

@@ -17,7 +17,6 @@ use self::access_log::{AccessLogEntry, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     config::Config,
-    net::Connect,
     privacy::{Failure, Operation, Outcome},
     proxy::{self, Download, Proxy},
     queue::Queues,
@@ -33,9 +32,9 @@ use crate::{
     },
 };
 
-pub struct Gateway<C> {
-    rules: ArcSwap<Rules<C>>,
-    queues: Arc<Queues<C>>,
+pub struct Gateway {
+    rules: ArcSwap<Rules>,
+    queues: Arc<Queues>,
     metrics: Arc<Metrics>,
     abort: CancellationToken,
     deadline: Duration,
@@ -48,7 +47,7 @@ pub struct ContactsDropped;
 /// The body of a response: the gateway's own, or the fallback's, streamed.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
 
-impl<C: Connect> Gateway<C> {
+impl Gateway {
     /// Also configures the queues with the instances and secrets. Cancelling `abort` ends all requests in
     /// flight, here and in the queues.
     ///
@@ -56,8 +55,8 @@ impl<C: Connect> Gateway<C> {
     /// If an instance's name or token is not valid in a request.
     pub fn new(
         config: &Config,
-        queues: Arc<Queues<C>>,
-        proxy: Option<Arc<Proxy<C>>>,
+        queues: Arc<Queues>,
+        proxy: Option<Arc<Proxy>>,
         metrics: Arc<Metrics>,
         abort: CancellationToken,
     ) -> Result<Self, http::Error> {
@@ -80,27 +79,27 @@ impl<C: Connect> Gateway<C> {
     pub fn prepare(
         &self,
         config: &Config,
-        proxy: Option<Arc<Proxy<C>>>,
-    ) -> Result<Rules<C>, http::Error> {
+        proxy: Option<Arc<Proxy>>,
+    ) -> Result<Rules, http::Error> {
         Rules::following(config, proxy, self.rules.load().instances())
     }
 
     /// Swaps the rules. In-flight requests keep the old ones, except for the tokens: a queued call is sent
     /// with the new token.
-    pub fn replace(&self, rules: Rules<C>) {
+    pub fn replace(&self, rules: Rules) {
         self.queues.redact(Arc::clone(&rules.secrets));
         self.queues.configure(&rules.targets());
         self.rules.store(Arc::new(rules));
     }
 
-    pub fn rules(&self) -> Arc<Rules<C>> {
+    pub fn rules(&self) -> Arc<Rules> {
         self.rules.load_full()
     }
 
     async fn submit(
         &self,
         (route, instance): (&'static Route, &Instance),
-        rules: &Rules<C>,
+        rules: &Rules,
         parts: &Parts,
         body: RequestBody,
         entry: &mut AccessLogEntry,
@@ -176,7 +175,7 @@ impl<C: Connect> Gateway<C> {
 
     async fn forward(
         &self,
-        rules: &Rules<C>,
+        rules: &Rules,
         request: Request<RequestBody>,
     ) -> Result<Response<Download>, proxy::Error> {
         // The router has this destination only if there is a fallback.
@@ -198,7 +197,7 @@ impl<C: Connect> Gateway<C> {
     }
 }
 
-impl<C: Connect> Handler for Gateway<C> {
+impl Handler for Gateway {
     type Body = AnswerBody;
 
     async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
@@ -247,8 +246,8 @@ impl<C: Connect> Handler for Gateway<C> {
 }
 
 /// The destination of a request with a valid head. Records route and instance in the log entry.
-fn route<C: Connect>(
-    rules: &Rules<C>,
+fn route(
+    rules: &Rules,
     parts: &Parts,
     entry: &mut AccessLogEntry,
 ) -> Result<Destination, Rejection> {

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
-    net::Connect,
     proxy::Proxy,
     redact::SecretIndex,
     ryze::Target,
@@ -26,9 +25,9 @@ use crate::{
     },
 };
 
-pub struct Rules<C> {
+pub struct Rules {
     router: Router,
-    proxy: Option<Arc<Proxy<C>>>,
+    proxy: Option<Arc<Proxy>>,
     /// In the order of the configuration, as in [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
@@ -51,10 +50,10 @@ pub struct Last {
     pub time: Instant,
 }
 
-impl<C: Connect> Rules<C> {
+impl Rules {
     /// # Errors
     /// If an instance's name or token is not valid in a request.
-    pub fn new(config: &Config, proxy: Option<Arc<Proxy<C>>>) -> Result<Self, http::Error> {
+    pub fn new(config: &Config, proxy: Option<Arc<Proxy>>) -> Result<Self, http::Error> {
         Self::following(config, proxy, &[])
     }
 
@@ -64,7 +63,7 @@ impl<C: Connect> Rules<C> {
     /// As [`new`](Self::new).
     pub(super) fn following(
         config: &Config,
-        proxy: Option<Arc<Proxy<C>>>,
+        proxy: Option<Arc<Proxy>>,
         before: &[Instance],
     ) -> Result<Self, http::Error> {
         let key = |target: &Target| (Arc::clone(target.entry()), Arc::clone(target.name()));
@@ -105,7 +104,7 @@ impl<C: Connect> Rules<C> {
     }
 
     /// The proxy to the fallback, if one is configured.
-    pub fn proxy(&self) -> Option<&Arc<Proxy<C>>> {
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
         self.proxy.as_ref()
     }
 

@@ -5,7 +5,7 @@ mod resolver;
 mod tcp;
 pub mod tls;
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, pin::Pin, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -23,6 +23,9 @@ pub const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
+/// The future of [`Connect::connect`].
+pub type Opening<'c> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'c>>;
+
 /// Opens streams to an upstream.
 pub trait Connect: Send + Sync + 'static {
     /// Opens a stream. Dropping the future cancels it.
@@ -30,5 +33,5 @@ pub trait Connect: Send + Sync + 'static {
     /// # Errors
     /// `NotFound`: the host has no address; `InvalidData`: the TLS handshake failed; `TimedOut`: name
     /// resolution or the connection timed out; else the system's error.
-    fn connect(&self) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
+    fn connect(&self) -> Opening<'_>;
 }

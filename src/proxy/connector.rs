@@ -29,21 +29,13 @@ use crate::{
 };
 
 /// Opens connections to the fallback, whatever the URI.
-pub(super) struct Connector<C> {
-    pub(super) connect: Arc<C>,
+#[derive(Clone)]
+pub(super) struct Connector {
+    pub(super) connect: Arc<dyn Connect>,
     pub(super) idle_timeout: Duration,
 }
 
-impl<C> Clone for Connector<C> {
-    fn clone(&self) -> Self {
-        Self {
-            connect: Arc::clone(&self.connect),
-            idle_timeout: self.idle_timeout,
-        }
-    }
-}
-
-impl<C: Connect> Service<Uri> for Connector<C> {
+impl Service<Uri> for Connector {
     type Response = TokioIo<TimeoutStream>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;

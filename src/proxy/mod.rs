@@ -48,18 +48,18 @@ const BUFFER: usize = 64 * 1024;
 const MAX_INTERIM: usize = 100;
 
 /// Forwards requests to the fallback.
-pub struct Proxy<C> {
-    client: Client<Connector<C>, Upload>,
+pub struct Proxy {
+    client: Client<Connector, Upload>,
     base_url: uri::Parts,
     host: HeaderValue,
 }
 
-impl<C: Connect> Proxy<C> {
+impl Proxy {
     /// Forwards to `config.base_url` over connections that `connector` opens.
     ///
     /// # Errors
     /// The host is not a valid header value.
-    pub fn new(config: &config::Fallback, connector: C) -> Result<Self, http::Error> {
+    pub fn new(config: &config::Fallback, connector: impl Connect) -> Result<Self, http::Error> {
         let base_url = config.base_url.clone().into_parts();
         let host = base_url.authority.as_ref().map_or("", |host| host.as_str());
         let host = HeaderValue::from_str(host)?;

@@ -9,17 +9,16 @@ use tokio::time::Instant;
 use super::{directory::has_same_token, handle::QueueHandle};
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused, RefusedBy},
-    net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
     telemetry::{self, Called, Trace, Upstream, WaitPurpose},
 };
 
-pub(super) struct Sender<C> {
-    pub(super) queue: QueueHandle<C>,
+pub(super) struct Sender {
+    pub(super) queue: QueueHandle,
 }
 
-impl<C: Connect> Sender<C> {
+impl Sender {
     /// Waits for a permit of the target's token, for `max_wait` at most, or as long as the budget allows.
     pub(super) async fn acquire_permit(
         &self,

@@ -51,7 +51,7 @@ pub(super) enum Unanswered {
 }
 
 impl Connection {
-    pub(super) async fn open<C: Connect>(connector: &C) -> Result<Self, Error> {
+    pub(super) async fn open(connector: &dyn Connect) -> Result<Self, Error> {
         let stream = connector
             .connect()
             .await

@@ -22,7 +22,7 @@ use tokio::{
 };
 use zapi_to_ryze::{
     config,
-    net::{Connect, MAX_CONNECTION_AGE, Stream},
+    net::{Connect, MAX_CONNECTION_AGE, Opening},
     proxy::{self, Proxy},
 };
 
@@ -141,19 +141,21 @@ struct Slow {
 }
 
 impl Connect for Slow {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        let (near, mut far) = duplex(1024);
-        let pause = self.pause;
-        tokio::spawn(async move {
-            while Message::read(&mut far).await.is_some() {
-                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1";
-                far.write_all(head).await.unwrap();
-                sleep(pause).await;
-                far.write_all(b"2").await.unwrap();
-            }
-        });
-        Ok(Box::new(near))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            let (near, mut far) = duplex(1024);
+            let pause = self.pause;
+            tokio::spawn(async move {
+                while Message::read(&mut far).await.is_some() {
+                    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1";
+                    far.write_all(head).await.unwrap();
+                    sleep(pause).await;
+                    far.write_all(b"2").await.unwrap();
+                }
+            });
+            Ok(Box::new(near) as _)
+        })
     }
 }
 
@@ -174,9 +176,11 @@ impl AsyncRead for Read {
 }
 
 impl Connect for Dying {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let read = Read(Box::pin(sleep(Duration::from_secs(10))));
-        Ok(Box::new(join(read, sink())))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            let read = Read(Box::pin(sleep(Duration::from_secs(10))));
+            Ok(Box::new(join(read, sink())) as _)
+        })
     }
 }
 
@@ -207,7 +211,7 @@ async fn a_dead_fallback_is_not_reported_as_a_slow_client() {
     );
 }
 
-fn proxy<C: Connect>(connect: C) -> Proxy<C> {
+fn proxy(connect: impl Connect) -> Proxy {
     let config = config::Fallback {
         base_url: "http://fallback.test".parse().unwrap(),
         connect_timeout: Duration::from_secs(3),

@@ -1,14 +1,12 @@
 //! Request line and `Host` of forwarded requests. Other fields are in `heads.rs`.
 
-use std::io;
-
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use tokio::net::TcpStream;
 use zapi_to_ryze::{
     config,
-    net::{Connect, Stream},
+    net::{Connect, Opening},
     proxy::Proxy,
 };
 
@@ -91,8 +89,8 @@ async fn a_method_is_forwarded_unchanged() {
 struct Here(String);
 
 impl Connect for Here {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        Ok(Box::new(TcpStream::connect(&self.0).await?))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move { Ok(Box::new(TcpStream::connect(&self.0).await?) as _) })
     }
 }
 

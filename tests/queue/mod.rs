@@ -53,7 +53,7 @@ fn online() -> Change {
 struct Bench {
     budget: Budget,
     pipes: Pipes,
-    queues: Arc<Queues<Pipes>>,
+    queues: Arc<Queues>,
     abort: CancellationToken,
 }
 
