@@ -59,7 +59,7 @@ pub fn parse(
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
     let mut config = draft.config;
-    let mut instances = reader.array(INSTANCES, array);
+    let mut instances = reader.array(INSTANCES, array, config.fallback.is_none());
     let report = &mut reader.report;
     instances::complete(
         &mut instances,

@@ -14,6 +14,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
+        /// Whether a fallback would get the call, and there is none.
+        lacks_fallback: bool,
     },
     /// The call takes another method.
     WrongMethod {
@@ -106,6 +108,15 @@ impl From<Unavailable> for Rejection {
 }
 
 impl Rejection {
+    /// This rejection of a call that a fallback would get, where there is none.
+    #[must_use]
+    pub(super) fn lacking_fallback(mut self) -> Self {
+        if let Self::UnknownPath { lacks_fallback, .. } = &mut self {
+            *lacks_fallback = true;
+        }
+        self
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {

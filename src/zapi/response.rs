@@ -26,6 +26,9 @@ pub type Answer = Response<Full<Bytes>>;
 
 /// `Retry-After` of a 503.
 const SOON: Duration = Duration::from_secs(1);
+/// Ends the 404 of a call that a fallback would get.
+const NO_FALLBACK: &str =
+    "the gateway translates only privacy calls and has no [fallback] for the others";
 const INCOMPLETE_BODY: &str = "the body ended before it was complete";
 
 /// The body of every response that is not a success: Z-API's two shapes, plus `success` for clients
@@ -123,10 +126,14 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
 pub fn rejection(rejection: &Rejection) -> Answer {
     match rejection {
         Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
-        Rejection::UnknownPath { instead } => {
+        Rejection::UnknownPath {
+            instead,
+            lacks_fallback,
+        } => {
             let message = "Unable to find matching target resource method";
             let message = match instead {
                 Some(path) => Cow::from(format!("{message}; use /{path}")),
+                None if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
                 None => message.into(),
             };
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)

@@ -64,7 +64,10 @@ impl Router {
             Err(unknown) => Err(unknown),
         };
         let destination = match destination {
-            Err(_) if self.has_fallback && !self.keeps(path) => Ok(Destination::Fallback),
+            Err(rejection) if !self.keeps(path) => match self.has_fallback {
+                true => Ok(Destination::Fallback),
+                false => Err(rejection.lacking_fallback()),
+            },
             decided => decided,
         };
         let instance = match &destination {

@@ -115,7 +115,9 @@ admin.listen = "127.0.0.1:8420"
 
 #[test]
 fn instances() {
-    check("instances = [] #! instances: there is none; write `[[instances]]` and its keys");
+    check(
+        "instances = [] #! instances: there is none; write `[[instances]]` and its keys, or `[fallback]` to pass every call on",
+    );
     check("[instances] #! instances: must be an array of tables; write `[[instances]]`");
     check("instances = [1] #! instances[0]: must be a table; write `[[instances]]`");
     check(

@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, time::Duration};
 
 use proptest::prelude::*;
-use zapi_to_ryze::config::{self, ContactsBlacklist, Listen, LogFormat, print, sandbox};
+use zapi_to_ryze::config::{self, ContactsBlacklist, Listen, LogFormat, print, routing, sandbox};
 
 use super::{INSTANCE, sound};
 
@@ -306,5 +306,28 @@ proptest! {
         let config = sandbox(listen, upstream);
         prop_assert_eq!(config.server.listen, Listen::Tcp(listen));
         prop_assert_eq!(config.ryze.base_url.port_u16(), Some(upstream.port()));
+    }
+}
+
+#[test]
+fn routing_says_which_upstream_answers_which_calls() {
+    const FALLBACK: &str = "[fallback]\nbase_url = \"https://api.z-api.io/\"\n";
+    let other = INSTANCE.replace("\"A\"", "\"B\"").replace("main", "b");
+    for (text, line) in [
+        (
+            format!("{FALLBACK}{INSTANCE}{other}"),
+            "2 instances → https://ryzeapi.cloud; everything else → https://api.z-api.io",
+        ),
+        (
+            INSTANCE.to_owned(),
+            "1 instance → https://ryzeapi.cloud; everything else is refused with 404: no [fallback]",
+        ),
+        (FALLBACK.to_owned(), "everything → https://api.z-api.io"),
+        (
+            format!("instances = []\n{FALLBACK}"),
+            "everything → https://api.z-api.io",
+        ),
+    ] {
+        assert_eq!(routing(&sound(&text).config), line);
     }
 }
