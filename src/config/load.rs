@@ -63,6 +63,7 @@ pub fn parse(
     let report = &mut reader.report;
     instances::complete(
         &mut instances,
+        config.fallback.is_some(),
         draft.client_token.as_ref(),
         draft.ryze_token.as_ref(),
         report,

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use super::Config;
+use super::{Config, Mode};
 
 /// As in `3 instances → https://ryzeapi.cloud; everything else → https://api.z-api.io`.
 #[must_use]
@@ -11,15 +11,35 @@ pub fn routing(config: &Config) -> String {
         Some(fallback) => format!("→ {}", shown(&fallback.base_url)),
         None => "is refused with 404: no [fallback]".to_owned(),
     };
-    let instances = match config.instances.len() {
-        0 => return format!("everything {rest}"),
-        1 => "1 instance".to_owned(),
-        several => format!("{several} instances"),
+    let instances = config.instances.iter();
+    let observed = instances.filter(|it| it.mode == Mode::Observe).count();
+    let translated = config.instances.len() - observed;
+    let mut parts = Vec::new();
+    if translated > 0 {
+        let ryze = shown(&config.ryze.base_url);
+        parts.push(format!("{} → {ryze}", count(translated)));
+    }
+    if observed > 0 {
+        parts.push(format!("{} observed {rest}", count(observed)));
+    }
+    let everything = if parts.is_empty() {
+        "everything"
+    } else {
+        "everything else"
     };
-    let ryze = shown(&config.ryze.base_url);
-    format!("{instances} → {ryze}; everything else {rest}")
+    parts.push(format!("{everything} {rest}"));
+    parts.join("; ")
 }
 
+fn count(instances: usize) -> String {
+    match instances {
+        1 => "1 instance".to_owned(),
+        several => format!("{several} instances"),
+    }
+}
+
+/// The URL without its path, which may hold an id and a token by mistake.
 fn shown(url: &Uri) -> String {
-    url.to_string().trim_end_matches('/').to_owned()
+    let authority = url.authority().map_or("", |it| it.as_str());
+    format!("{}://{authority}", url.scheme_str().unwrap_or_default())
 }

@@ -32,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 use self::{mask::MASK, stub::Stub};
 use crate::{
     budget::{Budget, Terms},
-    config::{Config, Secret},
-    gateway::{AnswerBody, ContactsDropped, Gateway},
+    config::{Config, Mode, Secret},
+    gateway::{AnswerBody, CallObserved, ContactsDropped, Gateway},
     proxy::Proxy,
     queue::Queues,
     ryze::Client,
@@ -65,6 +65,8 @@ pub enum Explanation {
     Fallback {
         /// The request to the fallback, with its whole URL.
         request: Request<Bytes>,
+        /// What would happen to the call if its instance, which is observed, were translated.
+        if_translated: Option<Box<Explanation>>,
     },
     /// The gateway rejects the request and sends nothing.
     Refused {
@@ -78,10 +80,27 @@ pub enum Explanation {
 /// # Errors
 /// A host, name or token of the configuration is not valid in a request.
 pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http::Error> {
+    let (mut explanation, is_observed) = explain_once(config, bytes).await?;
+    if let Explanation::Fallback { if_translated, .. } = &mut explanation
+        && is_observed
+    {
+        let mut config = config.clone();
+        for instance in &mut config.instances {
+            instance.mode = Mode::Translate;
+        }
+        let (translated, _) = explain_once(&config, bytes).await?;
+        *if_translated = Some(Box::new(translated));
+    }
+    Ok(explanation)
+}
+
+/// Also returns whether the call is one of an observed instance.
+async fn explain_once(config: &Config, bytes: &[u8]) -> Result<(Explanation, bool), http::Error> {
     let (ryze, fallback) = (Stub::ryze(), Stub::fallback());
     let observer = Arc::new(Observer {
         gateway: gateway(config, &ryze, &fallback)?,
         drops_contacts: AtomicBool::new(false),
+        is_observed: AtomicBool::new(false),
     });
     let mut answer = answer(Arc::clone(&observer), bytes).await;
     if let Some(answer) = &mut answer {
@@ -90,7 +109,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     if let Some(mut request) = ryze.received() {
         name_made_id(request.headers_mut(), bytes);
         let budget = &config.budget;
-        return Ok(Explanation::Ryze {
+        let explanation = Explanation::Ryze {
             request: with_whole_url(request, &config.ryze.base_url)?,
             answer,
             requests_per_minute: match budget.redis {
@@ -98,16 +117,19 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
                 None => budget.share(),
             },
             drops_contacts: observer.drops_contacts.load(Ordering::Relaxed),
-        });
+        };
+        return Ok((explanation, false));
     }
     if let (Some(mut request), Some(fallback)) = (fallback.received(), &config.fallback) {
         *request.uri_mut() = mask::mask_path(request.uri())?;
         mask::mask_headers(request.headers_mut());
-        return Ok(Explanation::Fallback {
+        let explanation = Explanation::Fallback {
             request: with_whole_url(request, &fallback.base_url)?,
-        });
+            if_translated: None,
+        };
+        return Ok((explanation, observer.is_observed.load(Ordering::Relaxed)));
     }
-    Ok(Explanation::Refused { answer })
+    Ok((Explanation::Refused { answer }, false))
 }
 
 /// Replaces a generated request id, which would be another for the next request.
@@ -119,10 +141,11 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     }
 }
 
-/// The gateway, which also records whether it drops a list of contacts.
+/// The gateway, which also records whether it drops a list of contacts and whether it observes the call.
 struct Observer {
     gateway: Gateway,
     drops_contacts: AtomicBool,
+    is_observed: AtomicBool,
 }
 
 impl Handler for Observer {
@@ -132,6 +155,9 @@ impl Handler for Observer {
         let response = self.gateway.handle(request).await;
         if response.extensions().get::<ContactsDropped>().is_some() {
             self.drops_contacts.store(true, Ordering::Relaxed);
+        }
+        if response.extensions().get::<CallObserved>().is_some() {
+            self.is_observed.store(true, Ordering::Relaxed);
         }
         response
     }

@@ -44,13 +44,23 @@ impl Display for Explanation {
                 })?;
                 write_answer(out, answer.as_ref())
             }
-            Self::Fallback { request } => {
+            Self::Fallback {
+                request,
+                if_translated,
+            } => {
                 out.write_str("The fallback answers it. It gets this request:\n\n")?;
                 write_request(out, request)?;
                 out.write_str(
                     "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
                      status, headers and body.\n",
-                )
+                )?;
+                if let Some(translated) = if_translated {
+                    write!(
+                        out,
+                        "\nIts instance has mode = \"observe\". With \"translate\":\n\n{translated}",
+                    )?;
+                }
+                Ok(())
             }
             Self::Refused { answer } => {
                 out.write_str("The gateway refuses it. The caller gets:\n\n")?;

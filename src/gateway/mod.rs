@@ -2,7 +2,9 @@
 //! that the README promises, and fills in the access log entry. Each step is a module of its own.
 
 mod access_log;
+mod observation;
 mod rules;
+mod tee;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +15,12 @@ use http_body_util::{Either, Full};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::access_log::{AccessLogEntry, Logged};
-pub use self::rules::{Instance, Last, Rules};
+pub use self::rules::{Instance, Last, Observed, Record, Rules};
+use self::{
+    access_log::{AccessLogEntry, Logged},
+    observation::Observation,
+    tee::Tee,
+};
 use crate::{
     config::Config,
     privacy::{Failure, Operation, Outcome},
@@ -43,6 +49,10 @@ pub struct Gateway {
 /// An extension of the response to a call whose list of contacts was dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct ContactsDropped;
+
+/// An extension of the fallback's response to a privacy call of an observed instance.
+#[derive(Clone, Copy, Debug)]
+pub struct CallObserved;
 
 /// The body of a response: the gateway's own, or the fallback's, streamed.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
@@ -176,7 +186,7 @@ impl Gateway {
     async fn forward(
         &self,
         rules: &Rules,
-        request: Request<RequestBody>,
+        request: Request<Either<RequestBody, Tee<RequestBody>>>,
     ) -> Result<Response<Download>, proxy::Error> {
         // The router has this destination only if there is a fallback.
         let proxy = rules.proxy().ok_or(proxy::Error::Unreachable)?;
@@ -213,11 +223,18 @@ impl Handler for Gateway {
                 answer.await
             }
             Ok(Destination::Fallback) => {
+                let body = match &entry.observation {
+                    Some((observation, _)) => observation.tee(body),
+                    None => Either::Left(body),
+                };
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
                     Ok(mut answer) => {
                         entry.status = Some(answer.status());
+                        if entry.observation.is_some() {
+                            answer.extensions_mut().insert(CallObserved);
+                        }
                         let id = answer.headers_mut().entry(X_REQUEST_ID);
                         id.or_insert_with(|| trace.id().clone());
                         return answer.map(|body| Either::Right(Logged::new(body, entry)));
@@ -259,5 +276,10 @@ fn route(
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);
     entry.target = instance.map(|instance| Arc::clone(instance.target()));
+    if let Some(decided) = routed.observed {
+        let observation = Observation::begin(decided, parts, &rules.limits);
+        let record = instance.map(|instance| Arc::clone(&instance.record));
+        entry.observation = Some((Box::new(observation), record));
+    }
     routed.destination
 }

@@ -10,8 +10,8 @@ use prometheus_client::{
 };
 
 use super::labels::{
-    self, ChangeLabels, ClientLabels, CountedIn, OutcomeLabel, RefusedBy, Reloaded, ServerLabels,
-    Upstream, WaitPurpose, method, status,
+    self, ChangeLabels, ClientLabels, CountedIn, ObservedLabel, ObservedLabels, OutcomeLabel,
+    RefusedBy, Reloaded, ServerLabels, Upstream, WaitPurpose, method, status,
 };
 use crate::privacy::Setting;
 
@@ -36,6 +36,7 @@ pub struct Metrics {
     reads: Counters<OutcomeLabel>,
     coalesced: Counter,
     unsupported: Counters<OutcomeLabel>,
+    observed: Family<ObservedLabels, Counter>,
     waits: Durations<[(&'static str, WaitPurpose); 1]>,
     refused: Counters<RefusedBy>,
     reloads: Counters<Reloaded>,
@@ -74,6 +75,7 @@ impl Default for Metrics {
             reads: Family::default(),
             coalesced: Counter::default(),
             unsupported: Family::default(),
+            observed: Family::default(),
             waits: Family::new_with_constructor(histogram),
             refused: Family::default(),
             reloads: Family::default(),
@@ -102,6 +104,16 @@ impl Metrics {
             }
             if in_reads {
                 drop(self.reads.get_or_create(&[("outcome", outcome)]));
+            }
+        }
+        for verdict in ObservedLabel::ALL.iter().copied() {
+            let reasons: &[_] = match verdict {
+                ObservedLabel::Refused => &labels::OBSERVED_REASONS.map(Some),
+                _ => &[None],
+            };
+            for reason in reasons.iter().copied() {
+                let labels = ObservedLabels { verdict, reason };
+                drop(self.observed.get_or_create(&labels));
             }
         }
         for purpose in WaitPurpose::ALL {
@@ -163,6 +175,12 @@ impl Metrics {
     /// A call asked for what Ryze cannot do.
     pub(crate) fn unsupported(&self, kind: OutcomeLabel) {
         self.unsupported.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// The fallback answered a privacy call of an observed instance.
+    pub(crate) fn observed(&self, verdict: ObservedLabel, reason: Option<OutcomeLabel>) {
+        let labels = ObservedLabels { verdict, reason };
+        self.observed.get_or_create(&labels).inc();
     }
 
     /// The budget granted a permit after this wait.
@@ -227,6 +245,11 @@ impl Metrics {
             "unsupported",
             "Calls for what Ryze cannot do",
             self.unsupported.clone(),
+        );
+        own.register(
+            "observed",
+            "Privacy calls of observed instances, by what would have happened to them",
+            self.observed.clone(),
         );
         own.register_with_unit(
             "budget_wait",

@@ -12,15 +12,15 @@ mod request_id;
 mod trace;
 mod writer;
 
+pub(crate) use self::{
+    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
+    metrics::{Called, Served},
+};
 pub use self::{
-    labels::OutcomeLabel,
+    labels::{ObservedLabel, OutcomeLabel},
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
     writer::{LogWriter, dropped_lines},
-};
-pub(crate) use self::{
-    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
-    metrics::{Called, Served},
 };

@@ -2,7 +2,7 @@
 //!
 //! `routing`: calls that are forwarded. `refusals`: calls that must not be. `heads`, `targets`: request
 //! heads. `answers`: responses. `connections`: connections on either side. `log`: log entries. `bodies`:
-//! bodies, time limits and aborts. This file has a fallback that records requests, and messages that are
+//! bodies, time limits and aborts. `observe`: instances that are observed. This file has a fallback that records requests, and messages that are
 //! compared by RFC 9110's rules.
 
 mod answers;
@@ -10,6 +10,7 @@ mod bodies;
 mod connections;
 mod heads;
 mod log;
+mod observe;
 mod refusals;
 mod routing;
 mod targets;
