@@ -12,23 +12,23 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Permit, Purpose, Refused, RefusedBy,
-    limiter::{Pool, State, Waiter},
+    limiter::{Limiter, State, Waiter},
     redis::{Lease, Shared, Taken},
 };
 
 /// How often a lost Redis is looked for.
-const LOOK: Duration = Duration::from_secs(1);
+const OUTAGE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Grants until no request waits.
-pub(super) async fn until_nobody_waits(pool: Arc<Pool>) {
+pub(super) async fn run(limiter: Arc<Limiter>) {
     loop {
-        let changed = pool.changed.notified();
-        let next = match &pool.shared {
-            None => grant_due(&pool),
-            Some(shared) => grant_shared(&pool, shared).await,
+        let changed = limiter.changed.notified();
+        let next = match &limiter.shared {
+            None => grant_due(&limiter),
+            Some(shared) => grant_shared(&limiter, shared).await,
         };
         match next {
-            Next::Nobody => return,
+            Next::Idle => return,
             Next::At(time) => tokio::select! {
                 () = sleep_until(time) => (),
                 () = changed => (),
@@ -41,50 +41,50 @@ pub(super) async fn until_nobody_waits(pool: Arc<Pool>) {
 /// When something may be granted again.
 enum Next {
     /// No request waits.
-    Nobody,
+    Idle,
     At(Instant),
     /// When a request in flight ends, or an upstream limit changes.
     Unknown,
 }
 
 /// Grants what can be granted now.
-fn grant_due(pool: &Arc<Pool>) -> Next {
+fn grant_due(limiter: &Arc<Limiter>) -> Next {
     loop {
-        let mut state = pool.lock();
+        let mut state = limiter.lock();
         let now = Instant::now();
-        let place = match pool.first_not_held_back(&mut state, now) {
+        let place = match limiter.first_eligible(&mut state, now) {
             Ok(place) => place,
             Err(next) => return next,
         };
         let Waiter { token, purpose, .. } = state.waiting[place];
         // What holds this one back holds back all behind it.
-        match pool.try_take(&mut state, token, purpose, now) {
-            Ok(number) => grant(pool, state, place, number, None),
+        match limiter.try_take(&mut state, token, purpose, now) {
+            Ok(number) => grant(limiter, state, place, number, None),
             Err(next) => return next.map_or(Next::Unknown, Next::At),
         }
     }
 }
 
 /// Takes one slot of the shared limit, and grants it.
-async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
+async fn grant_shared(limiter: &Arc<Limiter>, shared: &Shared) -> Next {
     let asked_for = {
-        let mut state = pool.lock();
-        match pool.first_not_held_back(&mut state, Instant::now()) {
+        let mut state = limiter.lock();
+        match limiter.first_eligible(&mut state, Instant::now()) {
             Ok(place) => state.waiting[place].purpose,
             Err(next) => return next,
         }
     };
     match shared.take(asked_for).await {
         Taken::Lease(lease) => {
-            let mut state = pool.lock();
+            let mut state = limiter.lock();
             let now = Instant::now();
-            match pool.first_not_held_back(&mut state, now) {
+            match limiter.first_eligible(&mut state, now) {
                 // The slot may be reserved for a read-back that was cancelled.
                 Ok(place) if state.waiting[place].purpose < asked_for => shared.give_back(lease),
                 Ok(place) => {
                     let token = state.waiting[place].token;
-                    let number = state.gate(token, now).let_out(now);
-                    grant(pool, state, place, number, Some(lease));
+                    let number = state.upstream_limit(token, now).record_permit(now);
+                    grant(limiter, state, place, number, Some(lease));
                 }
                 Err(next) => {
                     shared.give_back(lease);
@@ -95,14 +95,14 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
             Next::At(now)
         }
         Taken::NotBefore(time) => {
-            pool.lock().not_before = time;
-            pool.refuse_beyond(time, asked_for, RefusedBy::Budget);
+            limiter.lock().not_before = time;
+            limiter.refuse_beyond(time, asked_for, RefusedBy::Budget);
             Next::At(time)
         }
         Taken::Unavailable { until } => {
-            pool.refuse_beyond(until, asked_for, RefusedBy::Redis);
+            limiter.refuse_beyond(until, asked_for, RefusedBy::Redis);
             // Redis may be back before.
-            Next::At(until.min(Instant::now() + LOOK))
+            Next::At(until.min(Instant::now() + OUTAGE_POLL_INTERVAL))
         }
     }
 }
@@ -110,7 +110,7 @@ async fn grant_shared(pool: &Arc<Pool>, shared: &Shared) -> Next {
 /// Grants to the request at this place. If its future was dropped, the permit is returned on drop, which
 /// needs the lock.
 fn grant(
-    pool: &Arc<Pool>,
+    limiter: &Arc<Limiter>,
     mut state: MutexGuard<'_, State>,
     place: usize,
     number: u64,
@@ -119,27 +119,29 @@ fn grant(
     let waiter = state.waiting.remove(place);
     drop(state);
     if let Some(waiter) = waiter {
-        let permit = Permit::new(pool, waiter.token, number, lease);
+        let permit = Permit::new(limiter, waiter.token, number, lease);
         drop(waiter.grant.send(Ok(permit)));
     }
 }
 
-impl Pool {
+impl Limiter {
     /// The place of the first waiting request that no upstream limit holds back. If no request waits, the
     /// dispatcher ends.
-    fn first_not_held_back(&self, state: &mut State, now: Instant) -> Result<usize, Next> {
+    fn first_eligible(&self, state: &mut State, now: Instant) -> Result<usize, Next> {
         state.waiting.retain(|waiter| !waiter.grant.is_closed());
-        state.granting = !state.waiting.is_empty();
-        let mut next = Next::Nobody;
+        state.dispatching = !state.waiting.is_empty();
+        let mut next = Next::Idle;
         for place in 0..state.waiting.len() {
             let token = state.waiting[place].token;
-            let opening = state.gate(token, now).opens(now, self.interval());
-            if opening <= now {
+            let permitted_at = state
+                .upstream_limit(token, now)
+                .permits_at(now, self.interval());
+            if permitted_at <= now {
                 return Ok(place);
             }
             next = match next {
-                Next::At(sooner) => Next::At(sooner.min(opening)),
-                _ => Next::At(opening),
+                Next::At(sooner) => Next::At(sooner.min(permitted_at)),
+                _ => Next::At(permitted_at),
             };
         }
         Err(next)

@@ -14,22 +14,22 @@ use tokio::{
 
 use super::{
     Permit, Refused, RefusedBy, Terms, TokenDigest, dispatcher,
-    history::{Record, Window},
+    history::{History, Window},
     lock,
-    pacer::Pace,
+    pacer::Pacer,
     redis::Shared,
     slots::{HOLD, Purpose, Slots},
-    upstream_limit::Gate,
+    upstream_limit::UpstreamLimit,
 };
 
 /// Slots and pacer that some tokens share, the upstream limit of each token, and the waiting requests.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct Limiter {
     terms: Terms,
     /// The limit in Redis, if several processes share it; it then has slots and pace.
     pub(super) shared: Option<Shared>,
     state: Mutex<State>,
-    record: Arc<Mutex<Record>>,
+    history: Arc<Mutex<History>>,
     /// Wakes the dispatcher after a change that it could not foresee.
     pub(super) changed: Notify,
 }
@@ -37,13 +37,13 @@ pub(super) struct Pool {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) slots: Slots,
-    pub(super) pace: Pace,
-    pub(super) gates: HashMap<TokenDigest, Gate>,
+    pub(super) pacer: Pacer,
+    pub(super) upstream_limits: HashMap<TokenDigest, UpstreamLimit>,
     /// Waiting requests: read-backs, then calls, each first come first served. Bounded by `max_wait`: a
     /// request that would wait longer is refused.
     pub(super) waiting: VecDeque<Waiter>,
     /// Whether the dispatcher runs: exactly while requests wait.
-    pub(super) granting: bool,
+    pub(super) dispatching: bool,
     /// Before this a shared limit grants nothing.
     pub(super) not_before: Instant,
     /// The requests of the last 60 s.
@@ -59,21 +59,21 @@ pub(super) struct Waiter {
     pub(super) grant: oneshot::Sender<Result<Permit, Refused>>,
 }
 
-impl Pool {
-    pub(super) fn new(terms: Terms, shared: Option<Shared>, record: Arc<Mutex<Record>>) -> Self {
+impl Limiter {
+    pub(super) fn new(terms: Terms, shared: Option<Shared>, history: Arc<Mutex<History>>) -> Self {
         Self {
             terms,
             shared,
             state: Mutex::new(State {
                 slots: Slots::new(terms.share),
-                pace: Pace::new(terms.share, terms.burst),
-                gates: HashMap::new(),
+                pacer: Pacer::new(terms.share, terms.burst),
+                upstream_limits: HashMap::new(),
                 waiting: VecDeque::new(),
-                granting: false,
+                dispatching: false,
                 not_before: Instant::now(),
                 window: Window::default(),
             }),
-            record,
+            history,
             changed: Notify::new(),
         }
     }
@@ -102,12 +102,12 @@ impl Pool {
                 (Some(_), Some(until)) => until,
                 (Some(_), None) => self.expected_shared_grant(&state, now, purpose),
             };
-            let opening = state.expected_opening(now, token, purpose);
-            let wait = grant.max(opening).saturating_duration_since(now);
+            let permitted_at = state.expected_upstream_limit(now, token, purpose);
+            let wait = grant.max(permitted_at).saturating_duration_since(now);
             if wait > max_wait {
                 return Err(Refused {
                     retry_after: wait.saturating_sub(max_wait),
-                    by: if opening > grant {
+                    by: if permitted_at > grant {
                         RefusedBy::Upstream
                     } else if unavailable_until.is_some() {
                         RefusedBy::Redis
@@ -126,23 +126,23 @@ impl Pool {
             };
             let place = state.ahead(purpose);
             state.waiting.insert(place, waiter);
-            if state.granting {
-                // Those ahead may be held back by gates that do not hold back this one.
+            if state.dispatching {
+                // Those ahead may be held back by upstream_limits that do not hold back this one.
                 self.changed.notify_one();
             } else {
-                state.granting = true;
-                tokio::spawn(dispatcher::until_nobody_waits(Arc::clone(&self)));
+                state.dispatching = true;
+                tokio::spawn(dispatcher::run(Arc::clone(&self)));
             }
             turn
         };
-        // The granting task ends without an answer only when the runtime itself is shut down.
+        // The dispatching task ends without an answer only when the runtime itself is shut down.
         turn.await.unwrap_or(Err(Refused {
             retry_after: max_wait,
             by: RefusedBy::Budget,
         }))
     }
 
-    /// Takes a slot, a turn of the pace and a number of the token's gate, or tells when to ask
+    /// Takes a slot, a turn of the pace and a number of the token's upstream limit, or tells when to ask
     /// again; `None` if that depends on a request that is in flight.
     pub(super) fn try_take(
         &self,
@@ -152,16 +152,16 @@ impl Pool {
         now: Instant,
     ) -> Result<u64, Option<Instant>> {
         let interval = self.interval();
-        let opening = state.gate(token, now).opens(now, interval);
-        if opening > now {
-            return Err(Some(opening));
+        let permitted_at = state.upstream_limit(token, now).permits_at(now, interval);
+        if permitted_at > now {
+            return Err(Some(permitted_at));
         }
         if !state.slots.is_free(now, purpose) {
             return Err(state.slots.next_release(purpose));
         }
-        state.pace.check().map_err(Some)?;
+        state.pacer.check().map_err(Some)?;
         state.slots.take();
-        Ok(state.gate(token, now).let_out(now))
+        Ok(state.upstream_limit(token, now).record_permit(now))
     }
 
     /// When a shared limit may grant one more behind all waiting requests, as far as is known: from the time
@@ -198,28 +198,30 @@ impl Pool {
         let mut state = self.lock();
         let now = Instant::now();
         let waiting: HashSet<_> = state.waiting.iter().map(|waiter| waiter.token).collect();
-        state.gates.retain(|token, gate| {
+        state.upstream_limits.retain(|token, limit| {
             let is_used = tokens.contains(token) || waiting.contains(token);
-            is_used || gate.is_in_use(now)
+            is_used || limit.is_in_use(now)
         });
     }
 
     /// The least that the upstream still allows one of the tokens.
     pub(super) fn remaining(&self, now: Instant) -> Option<u64> {
         let state = self.lock();
-        let gates = state.gates.values();
-        gates.filter_map(|gate| gate.remaining(now)).min()
+        let upstream_limits = state.upstream_limits.values();
+        upstream_limits
+            .filter_map(|limit| limit.remaining(now))
+            .min()
     }
 
     /// A request that was sent is over.
-    pub(super) fn note_sent(&self, state: &mut State, now: Instant) {
+    pub(super) fn record_sent(&self, state: &mut State, now: Instant) {
         let in_window = state.window.add(now);
-        lock(&self.record).add(now, in_window);
+        lock(&self.history).add(now, in_window);
     }
 
     /// Wakes the dispatcher: a slot came back, or an upstream limit changed.
     pub(super) fn wake(&self, state: &State) {
-        if state.granting {
+        if state.dispatching {
             self.changed.notify_one();
         }
     }
@@ -232,9 +234,15 @@ impl Pool {
 }
 
 impl State {
-    /// The gate of a token, of which nothing is known before its first request.
-    pub(super) fn gate(&mut self, token: TokenDigest, now: Instant) -> &mut Gate {
-        self.gates.entry(token).or_insert_with(|| Gate::new(now))
+    /// The upstream limit of a token, of which nothing is known before its first request.
+    pub(super) fn upstream_limit(
+        &mut self,
+        token: TokenDigest,
+        now: Instant,
+    ) -> &mut UpstreamLimit {
+        self.upstream_limits
+            .entry(token)
+            .or_insert_with(|| UpstreamLimit::new(now))
     }
 
     /// How many waiting requests go before one of this purpose.
@@ -250,9 +258,10 @@ impl State {
     /// When one more would be granted at the earliest, behind all waiting requests that no upstream limit
     /// holds back.
     fn expected_grant(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
-        let mut pace = self.pace.forecast();
+        let mut pacer = self.pacer.forecast();
         let goes_first = |waiter: &&Waiter| {
-            waiter.token == token || self.expected_opening(now, waiter.token, Purpose::Call) <= now
+            waiter.token == token
+                || self.expected_upstream_limit(now, waiter.token, Purpose::Call) <= now
         };
         let ahead = self.waiting.iter().take(self.ahead(purpose));
         let purposes = ahead.filter(goes_first).map(|waiter| waiter.purpose);
@@ -264,17 +273,22 @@ impl State {
                 // Slots that are granted first are released and taken a second time.
                 Err(number) => grants.get(number).map_or(grant, |first| *first + HOLD),
             };
-            grant = pace.next(release.max(grant));
+            grant = pacer.next(release.max(grant));
             grants.push(grant);
         }
         grant
     }
 
     /// When the token's upstream limit permits one more, behind its waiting requests that go before.
-    fn expected_opening(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
+    fn expected_upstream_limit(
+        &self,
+        now: Instant,
+        token: TokenDigest,
+        purpose: Purpose,
+    ) -> Instant {
         let ahead = self.waiting.iter().take(self.ahead(purpose));
         let ahead = ahead.filter(|waiter| waiter.token == token);
-        let gate = self.gates.get(&token);
-        gate.map_or(now, |gate| gate.expected_to_open(now, ahead.count() as u64))
+        let limit = self.upstream_limits.get(&token);
+        limit.map_or(now, |limit| limit.expected_at(now, ahead.count() as u64))
     }
 }

@@ -23,7 +23,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{history::Record, limiter::Pool, redis::Shared};
+use self::{history::History, limiter::Limiter, redis::Shared};
 pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
 use crate::sync::lock;
 
@@ -47,8 +47,8 @@ pub struct Budget {
     terms: Terms,
     /// The limit that several processes share, of which each token has a sibling.
     shared: Option<Shared>,
-    record: Arc<Mutex<Record>>,
-    pools: Pools,
+    history: Arc<Mutex<History>>,
+    limiters: Limiters,
 }
 
 /// A snapshot of a budget.
@@ -71,11 +71,11 @@ pub struct Snapshot {
 }
 
 #[derive(Clone, Debug)]
-enum Pools {
+enum Limiters {
     /// One for everything.
-    One(Arc<Pool>),
+    One(Arc<Limiter>),
     /// One for each token that has a use for it: something waits, is in flight or holds a slot.
-    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Pool>>>>),
+    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Limiter>>>>),
 }
 
 /// The request would go out too late.
@@ -103,7 +103,7 @@ impl Budget {
     #[must_use]
     pub fn new(terms: Terms) -> Self {
         let mut budget = Self::per_token(terms);
-        budget.pools = Pools::One(budget.new_pool(None));
+        budget.limiters = Limiters::One(budget.new_limiter(None));
         budget
     }
 
@@ -113,8 +113,8 @@ impl Budget {
         Self {
             terms,
             shared: None,
-            record: Arc::new(Mutex::new(Record::new(Instant::now()))),
-            pools: Pools::PerToken(Arc::default()),
+            history: Arc::new(Mutex::new(History::new(Instant::now()))),
+            limiters: Limiters::PerToken(Arc::default()),
         }
     }
 
@@ -122,8 +122,8 @@ impl Budget {
     /// `max_wait` counts, and `share` as the pace at which waits are foretold.
     #[must_use]
     pub fn shared_through(mut self, shared: Shared) -> Self {
-        if let Pools::One(_) = self.pools {
-            self.pools = Pools::One(self.new_pool(Some(shared.clone())));
+        if let Limiters::One(_) = self.limiters {
+            self.limiters = Limiters::One(self.new_limiter(Some(shared.clone())));
         }
         self.shared = Some(shared);
         self
@@ -155,34 +155,43 @@ impl Budget {
         purpose: Purpose,
         max_wait: Duration,
     ) -> Result<Permit, Refused> {
-        self.pool(token).permit(token, purpose, max_wait).await
+        self.limiter(token).permit(token, purpose, max_wait).await
     }
 
     /// How many budgets there are: one, or as many as tokens have a use for theirs.
     #[must_use]
     pub fn count(&self) -> usize {
-        match &self.pools {
-            Pools::One(_) => 1,
-            Pools::PerToken(pools) => lock(pools).len(),
+        match &self.limiters {
+            Limiters::One(_) => 1,
+            Limiters::PerToken(limiters) => lock(limiters).len(),
         }
     }
 
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
-        let pools: Vec<_> = match &self.pools {
-            Pools::One(pool) => vec![Arc::clone(pool)],
-            Pools::PerToken(pools) => lock(pools).values().cloned().collect(),
+        let limiters: Vec<_> = match &self.limiters {
+            Limiters::One(limiter) => vec![Arc::clone(limiter)],
+            Limiters::PerToken(limiters) => lock(limiters).values().cloned().collect(),
         };
-        let standings = pools.iter().filter_map(|pool| pool.shared.as_ref());
+        let standings = limiters
+            .iter()
+            .filter_map(|limiter| limiter.shared.as_ref());
         let standing = standings.map(Shared::standing).max();
-        let mut record = lock(&self.record);
+        let mut history = lock(&self.history);
         Snapshot {
             limit: self.shared.as_ref().map_or(self.terms.share, Shared::limit),
-            in_use: pools.iter().map(|pool| pool.in_use(now)).max().unwrap_or(0),
-            worst_window: record.worst(),
-            history: record.history(now),
-            remaining: pools.iter().filter_map(|pool| pool.remaining(now)).min(),
+            in_use: limiters
+                .iter()
+                .map(|limiter| limiter.in_use(now))
+                .max()
+                .unwrap_or(0),
+            worst_window: history.worst(),
+            history: history.points(now),
+            remaining: limiters
+                .iter()
+                .filter_map(|limiter| limiter.remaining(now))
+                .min(),
             redis: standing.or(self.shared.as_ref().map(Shared::standing)),
         }
     }
@@ -190,30 +199,31 @@ impl Budget {
     /// Keeps these tokens. Forgets the upstream limits of others once they are not in use.
     pub fn serve(&self, tokens: impl Iterator<Item = TokenDigest>) {
         let tokens: HashSet<_> = tokens.collect();
-        if let Pools::One(pool) = &self.pools {
-            pool.serve(&tokens);
+        if let Limiters::One(limiter) = &self.limiters {
+            limiter.serve(&tokens);
         }
     }
 
-    fn new_pool(&self, shared: Option<Shared>) -> Arc<Pool> {
-        Arc::new(Pool::new(self.terms, shared, Arc::clone(&self.record)))
+    fn new_limiter(&self, shared: Option<Shared>) -> Arc<Limiter> {
+        Arc::new(Limiter::new(self.terms, shared, Arc::clone(&self.history)))
     }
 
-    fn pool(&self, token: TokenDigest) -> Arc<Pool> {
-        match &self.pools {
-            Pools::One(pool) => Arc::clone(pool),
-            Pools::PerToken(pools) => {
-                let mut pools = lock(pools);
-                if !pools.contains_key(&token) {
+    fn limiter(&self, token: TokenDigest) -> Arc<Limiter> {
+        match &self.limiters {
+            Limiters::One(limiter) => Arc::clone(limiter),
+            Limiters::PerToken(limiters) => {
+                let mut limiters = lock(limiters);
+                if !limiters.contains_key(&token) {
                     // Seldom enough to look at all of them: tokens are few.
-                    pools.retain(|_, pool| Arc::strong_count(pool) > 1 || !pool.is_idle());
+                    limiters
+                        .retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());
                 }
-                let pool = pools.entry(token).or_insert_with(|| {
+                let limiter = limiters.entry(token).or_insert_with(|| {
                     let sibling = |shared: &Shared| shared.sibling(&hexadecimal(&token));
                     let shared = self.shared.as_ref().map(sibling);
-                    self.new_pool(shared)
+                    self.new_limiter(shared)
                 });
-                Arc::clone(pool)
+                Arc::clone(limiter)
             }
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    super::{pacer::Pace, slots::Purpose},
+    super::{pacer::Pacer, slots::Purpose},
     Lease, Standing, Taken, Terms,
     server_clock::ServerClock,
     step::{Access, Action, Answer, Epoch, Outcome, Step},
@@ -46,7 +46,7 @@ pub(super) struct Member {
     version: u64,
     taken_so_far: u64,
     /// The pace of the static share while Redis is away.
-    pace: Pace,
+    pacer: Pacer,
     clock: ServerClock,
 }
 
@@ -76,7 +76,7 @@ impl Member {
             returned: Vec::new(),
             version: 0,
             taken_so_far: 0,
-            pace: Pace::new(terms.static_share, terms.burst.min(terms.static_share)),
+            pacer: Pacer::new(terms.static_share, terms.burst.min(terms.static_share)),
             clock: ServerClock::new(now, terms.hold),
         }
     }
@@ -273,7 +273,7 @@ impl Member {
         self.in_flight.remove(&lease.id);
         self.version += 1;
         if lease.is_of_static_share {
-            self.pace.give_back();
+            self.pacer.give_back();
             if self.away.is_some() {
                 // Redis does not have it, and there may be many before it is back.
                 return;
@@ -356,7 +356,7 @@ impl Member {
     }
 
     fn take_alone(&mut self) -> Taken {
-        if let Err(next) = self.pace.check() {
+        if let Err(next) = self.pacer.check() {
             return Taken::NotBefore(next);
         }
         let id = self.next_id();
