@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Permit, Purpose, Refused, RefusedBy,
     limiter::{Limiter, State, Waiter},
-    redis::{Lease, Shared, Taken},
+    redis::{Decision, Lease, SharedLimiter},
 };
 
 /// How often a lost Redis is looked for.
@@ -66,7 +66,7 @@ fn grant_due(limiter: &Arc<Limiter>) -> Next {
 }
 
 /// Takes one slot of the shared limit, and grants it.
-async fn grant_shared(limiter: &Arc<Limiter>, shared: &Shared) -> Next {
+async fn grant_shared(limiter: &Arc<Limiter>, shared: &SharedLimiter) -> Next {
     let asked_for = {
         let mut state = limiter.lock();
         match limiter.first_eligible(&mut state, Instant::now()) {
@@ -74,32 +74,32 @@ async fn grant_shared(limiter: &Arc<Limiter>, shared: &Shared) -> Next {
             Err(next) => return next,
         }
     };
-    match shared.take(asked_for).await {
-        Taken::Lease(lease) => {
+    match shared.acquire(asked_for).await {
+        Decision::Granted(lease) => {
             let mut state = limiter.lock();
             let now = Instant::now();
             match limiter.first_eligible(&mut state, now) {
                 // The slot may be reserved for a read-back that was cancelled.
-                Ok(place) if state.waiting[place].purpose < asked_for => shared.give_back(lease),
+                Ok(place) if state.waiting[place].purpose < asked_for => shared.release(lease),
                 Ok(place) => {
                     let token = state.waiting[place].token;
                     let number = state.upstream_limit(token, now).record_permit(now);
                     grant(limiter, state, place, number, Some(lease));
                 }
                 Err(next) => {
-                    shared.give_back(lease);
+                    shared.release(lease);
                     return next;
                 }
             }
             // There may be more at once.
             Next::At(now)
         }
-        Taken::NotBefore(time) => {
+        Decision::NotBefore(time) => {
             limiter.lock().not_before = time;
             limiter.refuse_beyond(time, asked_for, RefusedBy::Budget);
             Next::At(time)
         }
-        Taken::Unavailable { until } => {
+        Decision::Unavailable { until } => {
             limiter.refuse_beyond(until, asked_for, RefusedBy::Redis);
             // Redis may be back before.
             Next::At(until.min(Instant::now() + OUTAGE_POLL_INTERVAL))

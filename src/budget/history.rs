@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// The length of the promise.
-const WINDOW: Duration = Duration::from_secs(60);
+use super::slots::WINDOW;
+
 /// Steps that make a [`WINDOW`].
 const STEPS_OF_WINDOW: usize = 12;
 /// Points of the history: ten minutes and the moment.

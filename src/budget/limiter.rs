@@ -13,21 +13,21 @@ use tokio::{
 };
 
 use super::{
-    Permit, Refused, RefusedBy, Terms, TokenDigest, dispatcher,
+    Config, Permit, Refused, RefusedBy, TokenDigest, dispatcher,
     history::{History, Window},
     lock,
     pacer::Pacer,
-    redis::Shared,
-    slots::{HOLD, Purpose, Slots},
+    redis::SharedLimiter,
+    slots::{Purpose, RELEASE_DELAY, Slots},
     upstream_limit::UpstreamLimit,
 };
 
 /// Slots and pacer that some tokens share, the upstream limit of each token, and the waiting requests.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    terms: Terms,
+    config: Config,
     /// The limit in Redis, if several processes share it; it then has slots and pace.
-    pub(super) shared: Option<Shared>,
+    pub(super) shared: Option<SharedLimiter>,
     state: Mutex<State>,
     history: Arc<Mutex<History>>,
     /// Wakes the dispatcher after a change that it could not foresee.
@@ -60,13 +60,17 @@ pub(super) struct Waiter {
 }
 
 impl Limiter {
-    pub(super) fn new(terms: Terms, shared: Option<Shared>, history: Arc<Mutex<History>>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        shared: Option<SharedLimiter>,
+        history: Arc<Mutex<History>>,
+    ) -> Self {
         Self {
-            terms,
+            config,
             shared,
             state: Mutex::new(State {
-                slots: Slots::new(terms.share),
-                pacer: Pacer::new(terms.share, terms.burst),
+                slots: Slots::new(config.share),
+                pacer: Pacer::new(config.share, config.burst),
                 upstream_limits: HashMap::new(),
                 waiting: VecDeque::new(),
                 dispatching: false,
@@ -79,7 +83,7 @@ impl Limiter {
     }
 
     /// Waits for its turn, at most for `max_wait` as far as that can be foretold.
-    pub(super) async fn permit(
+    pub(super) async fn acquire(
         self: Arc<Self>,
         token: TokenDigest,
         purpose: Purpose,
@@ -176,25 +180,25 @@ impl Limiter {
 
     /// The time between requests that the share comes to.
     pub(super) fn interval(&self) -> Duration {
-        Duration::from_secs(60) / self.terms.share.max(1)
+        Duration::from_secs(60) / self.config.share.max(1)
     }
 
     /// Whether no request waits or is in flight, and no slot is held.
     pub(super) fn is_idle(&self) -> bool {
         let mut state = self.lock();
-        let is_shared_idle = self.shared.as_ref().is_none_or(Shared::is_idle);
-        is_shared_idle && state.waiting.is_empty() && state.slots.taken(Instant::now()) == 0
+        let is_shared_idle = self.shared.as_ref().is_none_or(SharedLimiter::is_idle);
+        is_shared_idle && state.waiting.is_empty() && state.slots.in_use(Instant::now()) == 0
     }
 
     /// How many slots are taken.
     pub(super) fn in_use(&self, now: Instant) -> usize {
-        let own = self.lock().slots.taken(now);
-        self.shared.as_ref().map_or(own, Shared::in_use)
+        let own = self.lock().slots.in_use(now);
+        self.shared.as_ref().map_or(own, SharedLimiter::in_use)
     }
 
     /// Forgets the upstream limits of other tokens than these, except those that requests wait for and those
     /// in use.
-    pub(super) fn serve(&self, tokens: &HashSet<TokenDigest>) {
+    pub(super) fn retain(&self, tokens: &HashSet<TokenDigest>) {
         let mut state = self.lock();
         let now = Instant::now();
         let waiting: HashSet<_> = state.waiting.iter().map(|waiter| waiter.token).collect();
@@ -268,10 +272,12 @@ impl State {
         let mut grants = Vec::new();
         let mut grant = now;
         for (granted, purpose) in purposes.chain([purpose]).enumerate() {
-            let release = match self.slots.release(now, granted, purpose) {
+            let release = match self.slots.expected_release(now, granted, purpose) {
                 Ok(release) => release,
                 // Slots that are granted first are released and taken a second time.
-                Err(number) => grants.get(number).map_or(grant, |first| *first + HOLD),
+                Err(number) => grants
+                    .get(number)
+                    .map_or(grant, |first| *first + RELEASE_DELAY),
             };
             grant = pacer.next(release.max(grant));
             grants.push(grant);

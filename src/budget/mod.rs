@@ -23,7 +23,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{history::History, limiter::Limiter, redis::Shared};
+use self::{history::History, limiter::Limiter, redis::SharedLimiter};
 pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
 use crate::sync::lock;
 
@@ -32,7 +32,7 @@ pub type TokenDigest = [u8; 32];
 
 /// The rate, and the longest wait for a permit.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct Config {
     /// Requests in any 60 s, at least 1.
     pub share: u32,
     /// How many of them may go out at once, `1..=share`.
@@ -44,9 +44,9 @@ pub struct Terms {
 /// The budget of what this process sends. Cloning it shares it.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    terms: Terms,
+    config: Config,
     /// The limit that several processes share, of which each token has a sibling.
-    shared: Option<Shared>,
+    shared: Option<SharedLimiter>,
     history: Arc<Mutex<History>>,
     limiters: Limiters,
 }
@@ -67,7 +67,7 @@ pub struct Snapshot {
     /// The least that the upstream said is left for a token, less what was sent since, until its reset.
     pub remaining: Option<u64>,
     /// How it stands to Redis, where several processes share it.
-    pub redis: Option<redis::Standing>,
+    pub redis: Option<redis::Mode>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,27 +101,27 @@ pub enum RefusedBy {
 impl Budget {
     /// One budget for everything.
     #[must_use]
-    pub fn new(terms: Terms) -> Self {
-        let mut budget = Self::per_token(terms);
+    pub fn new(config: Config) -> Self {
+        let mut budget = Self::per_token(config);
         budget.limiters = Limiters::One(budget.new_limiter(None));
         budget
     }
 
     /// A budget of its own for each token.
     #[must_use]
-    pub fn per_token(terms: Terms) -> Self {
+    pub fn per_token(config: Config) -> Self {
         Self {
-            terms,
+            config,
             shared: None,
             history: Arc::new(Mutex::new(History::new(Instant::now()))),
             limiters: Limiters::PerToken(Arc::default()),
         }
     }
 
-    /// The same, unused as yet, with a limit that several processes share. Of the terms then only
+    /// The same, unused as yet, with a limit that several processes share. Of the config then only
     /// `max_wait` counts, and `share` as the pace at which waits are foretold.
     #[must_use]
-    pub fn shared_through(mut self, shared: Shared) -> Self {
+    pub fn with_shared_limiter(mut self, shared: SharedLimiter) -> Self {
         if let Limiters::One(_) = self.limiters {
             self.limiters = Limiters::One(self.new_limiter(Some(shared.clone())));
         }
@@ -130,32 +130,32 @@ impl Budget {
     }
 
     /// Keeps in touch with Redis from now on where the limit is shared.
-    pub fn watch(&self) {
+    pub fn start_heartbeat(&self) {
         if let Some(shared) = &self.shared {
-            shared.watch();
+            shared.start_heartbeat();
         }
     }
 
     /// Acquires a permit for a call. Dropping the future cancels the wait at no cost.
     ///
     /// # Errors
-    /// [`Refused`], at once, if the wait is expected to be longer than the terms allow.
-    pub async fn permit(&self, token: TokenDigest) -> Result<Permit, Refused> {
-        let max_wait = self.terms.max_wait;
-        self.permit_within(token, Purpose::Call, max_wait).await
+    /// [`Refused`], at once, if the wait is expected to be longer than the config allow.
+    pub async fn acquire(&self, token: TokenDigest) -> Result<Permit, Refused> {
+        let max_wait = self.config.max_wait;
+        self.acquire_within(token, Purpose::Call, max_wait).await
     }
 
-    /// As [`permit`](Self::permit), with another purpose or longest wait.
+    /// As [`acquire`](Self::acquire), with another purpose or longest wait.
     ///
     /// # Errors
-    /// As [`permit`](Self::permit).
-    pub async fn permit_within(
+    /// As [`acquire`](Self::acquire).
+    pub async fn acquire_within(
         &self,
         token: TokenDigest,
         purpose: Purpose,
         max_wait: Duration,
     ) -> Result<Permit, Refused> {
-        self.limiter(token).permit(token, purpose, max_wait).await
+        self.limiter(token).acquire(token, purpose, max_wait).await
     }
 
     /// How many budgets there are: one, or as many as tokens have a use for theirs.
@@ -174,13 +174,16 @@ impl Budget {
             Limiters::One(limiter) => vec![Arc::clone(limiter)],
             Limiters::PerToken(limiters) => lock(limiters).values().cloned().collect(),
         };
-        let standings = limiters
+        let modes = limiters
             .iter()
             .filter_map(|limiter| limiter.shared.as_ref());
-        let standing = standings.map(Shared::standing).max();
+        let mode = modes.map(SharedLimiter::mode).max();
         let mut history = lock(&self.history);
         Snapshot {
-            limit: self.shared.as_ref().map_or(self.terms.share, Shared::limit),
+            limit: self
+                .shared
+                .as_ref()
+                .map_or(self.config.share, SharedLimiter::limit),
             in_use: limiters
                 .iter()
                 .map(|limiter| limiter.in_use(now))
@@ -192,20 +195,20 @@ impl Budget {
                 .iter()
                 .filter_map(|limiter| limiter.remaining(now))
                 .min(),
-            redis: standing.or(self.shared.as_ref().map(Shared::standing)),
+            redis: mode.or(self.shared.as_ref().map(SharedLimiter::mode)),
         }
     }
 
     /// Keeps these tokens. Forgets the upstream limits of others once they are not in use.
-    pub fn serve(&self, tokens: impl Iterator<Item = TokenDigest>) {
+    pub fn retain(&self, tokens: impl Iterator<Item = TokenDigest>) {
         let tokens: HashSet<_> = tokens.collect();
         if let Limiters::One(limiter) = &self.limiters {
-            limiter.serve(&tokens);
+            limiter.retain(&tokens);
         }
     }
 
-    fn new_limiter(&self, shared: Option<Shared>) -> Arc<Limiter> {
-        Arc::new(Limiter::new(self.terms, shared, Arc::clone(&self.history)))
+    fn new_limiter(&self, shared: Option<SharedLimiter>) -> Arc<Limiter> {
+        Arc::new(Limiter::new(self.config, shared, Arc::clone(&self.history)))
     }
 
     fn limiter(&self, token: TokenDigest) -> Arc<Limiter> {
@@ -219,7 +222,7 @@ impl Budget {
                         .retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());
                 }
                 let limiter = limiters.entry(token).or_insert_with(|| {
-                    let sibling = |shared: &Shared| shared.sibling(&hexadecimal(&token));
+                    let sibling = |shared: &SharedLimiter| shared.sibling(&hexadecimal(&token));
                     let shared = self.shared.as_ref().map(sibling);
                     self.new_limiter(shared)
                 });

@@ -74,7 +74,7 @@ impl Pacer {
 
     /// Keeps the turn of a permitted request that was not sent for the next one. At most one turn is kept,
     /// because saved turns would be a burst.
-    pub(super) fn give_back(&mut self) {
+    pub(super) fn return_turn(&mut self) {
         self.forecast.has_spare = true;
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Allowance, TokenDigest, limiter::Limiter, redis::Lease};
 
 /// The right to send one request. It holds a slot. Dropped unsent, it returns the slot and its turn of the
-/// pacer at once; dropped after [`sent`](Self::sent), the slot is released 61 s later. So it must live until
+/// pacer at once; dropped after [`mark_sent`](Self::mark_sent), the slot is released 61 s later. So it must live until
 /// the response is received or the connection is closed.
 pub struct Permit {
     limiter: Arc<Limiter>,
@@ -36,17 +36,17 @@ impl Permit {
     }
 
     /// Call before sending.
-    pub fn sent(&mut self) {
+    pub fn mark_sent(&mut self) {
         self.sent = true;
     }
 
     /// Call if not a byte of the request was sent.
-    pub fn not_sent(&mut self) {
+    pub fn mark_not_sent(&mut self) {
         self.sent = false;
     }
 
     /// Call with the response's rate limit headers, if it had them.
-    pub fn answered(&self, allowance: Option<Allowance>) {
+    pub fn record_response(&self, allowance: Option<Allowance>) {
         let mut state = self.limiter.lock();
         let now = Instant::now();
         if let Some(limit) = state.upstream_limits.get_mut(&self.token) {
@@ -64,12 +64,12 @@ impl Drop for Permit {
             self.limiter.record_sent(&mut state, now);
         }
         match (self.lease.take(), &self.limiter.shared) {
-            (Some(lease), Some(shared)) if self.sent => shared.hold(lease),
-            (Some(lease), Some(shared)) => shared.give_back(lease),
-            _ if self.sent => state.slots.hold(now),
+            (Some(lease), Some(shared)) if self.sent => shared.release_later(lease),
+            (Some(lease), Some(shared)) => shared.release(lease),
+            _ if self.sent => state.slots.release_later(now),
             _ => {
-                state.slots.give_back();
-                state.pacer.give_back();
+                state.slots.release();
+                state.pacer.return_turn();
             }
         }
         if let Some(limit) = state.upstream_limits.get_mut(&self.token) {
