@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    budget::{Budget, Config},
+    budget::{Budget, Quota},
     config::Secret,
     net::{Connect, Stream},
     privacy::{Audience, Change, Operation, Outcome, Setting},
@@ -80,7 +80,7 @@ impl Gateway {
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
             queues: Queues::new(
-                Budget::new(config(max_wait)),
+                Budget::new(quota(max_wait)),
                 client,
                 LONG,
                 10_000,
@@ -125,8 +125,8 @@ impl Gateway {
     }
 }
 
-fn config(max_wait: Duration) -> Config {
-    Config {
+fn quota(max_wait: Duration) -> Quota {
+    Quota {
         share: SHARE,
         burst: BURST,
         max_wait,
@@ -136,7 +136,7 @@ fn config(max_wait: Duration) -> Config {
 /// The time that so many requests need with one permit each.
 async fn one_request_a_call(calls: usize) -> Duration {
     let start = Instant::now();
-    let budget = Budget::new(config(LONG));
+    let budget = Budget::new(quota(LONG));
     let mut requests = JoinSet::new();
     for _ in 0..calls {
         let budget = budget.clone();

@@ -10,7 +10,7 @@ use crate::{
     admin::{Admin, Overview},
     budget::{
         self, Budget,
-        redis::{self, SharedLimiter},
+        redis::{self, SharedLimiter, SharedQuota},
     },
     config::{self, CaFile, Config, Scope, Secret},
     gateway::Gateway,
@@ -111,14 +111,14 @@ fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {
 /// The budget. A call waits for a permit for at most `max_wait`.
 pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Error> {
     let share = config.budget.share();
-    let limits = budget::Config {
+    let quota = budget::Quota {
         share,
         burst: config.budget.burst.min(share),
         max_wait,
     };
     let budget = match config.budget.scope {
-        Scope::Gateway => Budget::new(limits),
-        Scope::Token => Budget::per_token(limits),
+        Scope::Gateway => Budget::new(quota),
+        Scope::Token => Budget::per_token(quota),
     };
     Ok(match &config.budget.redis {
         None => budget,
@@ -135,14 +135,14 @@ fn shared_limiter(config: &Config, url: &Secret) -> Result<SharedLimiter, Error>
         ..
     } = config.ryze;
     let longest_request = LOOKUP_TIMEOUT + connect_timeout + request_timeout;
-    let limits = redis::Config::new(
+    let quota = SharedQuota::new(
         budget.requests_per_minute,
         budget.burst,
         budget.share(),
         longest_request,
     );
     let roots = tls::roots(None).map_err(redis::ConfigError::Tls)?;
-    Ok(SharedLimiter::new(url.expose(), "gateway", limits, roots)?)
+    Ok(SharedLimiter::new(url.expose(), "gateway", quota, roots)?)
 }
 
 /// The admin listener. If its address is the default one and in use, the gateway runs without it.

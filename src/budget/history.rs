@@ -40,7 +40,7 @@ pub(super) struct History {
     counts: [u32; STEPS],
     /// The number of the latest step.
     latest: u64,
-    worst: u32,
+    worst_window: u32,
 }
 
 impl History {
@@ -49,7 +49,7 @@ impl History {
             start: now,
             counts: [0; STEPS],
             latest: 0,
-            worst: 0,
+            worst_window: 0,
         }
     }
 
@@ -57,12 +57,12 @@ impl History {
     pub(super) fn add(&mut self, now: Instant, in_window: u32) {
         self.advance(now);
         *self.count(self.latest) += 1;
-        self.worst = self.worst.max(in_window);
+        self.worst_window = self.worst_window.max(in_window);
     }
 
     /// The most of one budget in any 60 s.
-    pub(super) fn worst(&self) -> u32 {
-        self.worst
+    pub(super) fn worst_window(&self) -> u32 {
+        self.worst_window
     }
 
     /// How many were sent in the minute before each [`STEP`] of the last ten minutes, the latest last.
@@ -136,7 +136,7 @@ mod tests {
         for in_window in [3, 9, 2] {
             history.add(Instant::now(), in_window);
         }
-        assert_eq!(history.worst(), 9);
+        assert_eq!(history.worst_window(), 9);
     }
 
     #[test]

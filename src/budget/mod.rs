@@ -1,19 +1,24 @@
 //! The budget: how many requests may go to the upstream, and when.
 //!
-//! `slots.rs` keeps the promise, and reserves two slots for read-backs. `pacer.rs` spreads requests over
-//! the minute. `upstream_limit.rs` honours the rate limit headers of each token. `limiter.rs` joins them
-//! and queues waiting requests; `dispatcher.rs` is the one place that grants permits: read-backs first,
-//! else first come first served. `history.rs` records what was sent, for the operator. `redis/` shares a
-//! budget among processes.
+//! `slots.rs` keeps the promise and reserves two slots for read-backs. `pacer.rs` spreads requests over the
+//! minute. `upstream_limit.rs` honours the rate limit headers of each token. `state.rs` joins them, and a
+//! `permit.rs` is the right to send one request. `dispatcher.rs` is the one place that grants permits:
+//! read-backs first, then calls, each first come first served (`waiters.rs`). `history.rs` records what
+//! was sent, for the operator. `redis/` shares a budget among processes.
 
 mod dispatcher;
 mod history;
 mod limiter;
 mod pacer;
 mod permit;
+mod quota;
 pub mod redis;
+mod refused;
 mod slots;
+mod state;
 mod upstream_limit;
+mod upstream_window;
+mod waiters;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,32 +28,26 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{history::History, limiter::Limiter, redis::SharedLimiter};
-pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
+use self::{dispatcher::Dispatcher, history::History, limiter::Limiter, redis::SharedLimiter};
+pub use self::{
+    history::STEP,
+    permit::Permit,
+    quota::Quota,
+    refused::{Refused, RefusedBy},
+    slots::Purpose,
+    upstream_limit::TokenDigest,
+    upstream_window::Allowance,
+};
 use crate::sync::lock;
 
-/// A digest that identifies a token.
-pub type TokenDigest = [u8; 32];
-
-/// The rate, and the longest wait for a permit.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Requests in any 60 s, at least 1.
-    pub share: u32,
-    /// How many of them may go out at once, `1..=share`.
-    pub burst: u32,
-    /// A request that would wait longer is refused.
-    pub max_wait: Duration,
-}
-
-/// The budget of what this process sends. Cloning it shares it.
+/// The budget of what this process sends. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    config: Config,
-    /// The limit that several processes share, of which each token has a sibling.
+    quota: Quota,
+    /// The limiter in Redis; for a budget per token, the one that theirs are derived from.
     shared: Option<SharedLimiter>,
     history: Arc<Mutex<History>>,
-    limiters: Limiters,
+    dispatchers: Dispatchers,
 }
 
 /// A snapshot of a budget.
@@ -66,70 +65,51 @@ pub struct Snapshot {
     pub history: Vec<u32>,
     /// The least that the upstream said is left for a token, less what was sent since, until its reset.
     pub remaining: Option<u64>,
-    /// How it stands to Redis, where several processes share it.
+    /// The mode of the limiter in Redis; of several, the most restricted.
     pub redis: Option<redis::Mode>,
 }
 
 #[derive(Clone, Debug)]
-enum Limiters {
+enum Dispatchers {
     /// One for everything.
-    One(Arc<Limiter>),
-    /// One for each token that has a use for it: something waits, is in flight or holds a slot.
-    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Limiter>>>>),
-}
-
-/// The request would go out too late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The earliest time from now at which, without further requests, one would be admitted.
-    pub retry_after: Duration,
-    /// What holds it back.
-    pub by: RefusedBy,
-}
-
-/// What a refused request would have to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedBy {
-    /// Slots or pace: the budget is used up.
-    Budget,
-    /// The upstream's own limit.
-    Upstream,
-    /// Redis, or the state of the shared budget in it, is lost.
-    Redis,
+    One(Arc<Dispatcher>),
+    /// One for each token with a request that waits or is in flight, or with a slot in use.
+    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Dispatcher>>>>),
 }
 
 impl Budget {
     /// One budget for everything.
     #[must_use]
-    pub fn new(config: Config) -> Self {
-        let mut budget = Self::per_token(config);
-        budget.limiters = Limiters::One(budget.new_limiter(None));
+    pub fn new(quota: Quota) -> Self {
+        let mut budget = Self::per_token(quota);
+        budget.dispatchers = Dispatchers::One(budget.new_dispatcher(None));
         budget
     }
 
     /// A budget of its own for each token.
     #[must_use]
-    pub fn per_token(config: Config) -> Self {
+    pub fn per_token(quota: Quota) -> Self {
         Self {
-            config,
+            quota,
             shared: None,
             history: Arc::new(Mutex::new(History::new(Instant::now()))),
-            limiters: Limiters::PerToken(Arc::default()),
+            dispatchers: Dispatchers::PerToken(Arc::default()),
         }
     }
 
-    /// The same, unused as yet, with a limit that several processes share. Of the config then only
-    /// `max_wait` counts, and `share` as the pace at which waits are foretold.
+    /// Shares the limit with other processes. Call before the first use. Of the quota only `max_wait` is
+    /// used then, and `share` for forecasts of waits.
     #[must_use]
     pub fn with_shared_limiter(mut self, shared: SharedLimiter) -> Self {
-        if let Limiters::One(_) = self.limiters {
-            self.limiters = Limiters::One(self.new_limiter(Some(shared.clone())));
+        if let Dispatchers::One(_) = self.dispatchers {
+            let dispatcher = self.new_dispatcher(Some(shared.clone()));
+            self.dispatchers = Dispatchers::One(dispatcher);
         }
         self.shared = Some(shared);
         self
     }
 
-    /// Keeps in touch with Redis from now on where the limit is shared.
+    /// Starts to send heartbeats to Redis, if the limit is shared.
     pub fn start_heartbeat(&self) {
         if let Some(shared) = &self.shared {
             shared.start_heartbeat();
@@ -139,9 +119,9 @@ impl Budget {
     /// Acquires a permit for a call. Dropping the future cancels the wait at no cost.
     ///
     /// # Errors
-    /// [`Refused`], at once, if the wait is expected to be longer than the config allow.
+    /// [`Refused`], at once, if the wait is expected to be longer than the quota's `max_wait`.
     pub async fn acquire(&self, token: TokenDigest) -> Result<Permit, Refused> {
-        let max_wait = self.config.max_wait;
+        let max_wait = self.quota.max_wait;
         self.acquire_within(token, Purpose::Call, max_wait).await
     }
 
@@ -155,78 +135,75 @@ impl Budget {
         purpose: Purpose,
         max_wait: Duration,
     ) -> Result<Permit, Refused> {
-        self.limiter(token).acquire(token, purpose, max_wait).await
+        let dispatcher = self.dispatcher(token);
+        dispatcher.acquire(token, purpose, max_wait).await
     }
 
-    /// How many budgets there are: one, or as many as tokens have a use for theirs.
+    /// How many budgets there are: one, or one for each token that uses its own.
     #[must_use]
     pub fn count(&self) -> usize {
-        match &self.limiters {
-            Limiters::One(_) => 1,
-            Limiters::PerToken(limiters) => lock(limiters).len(),
+        match &self.dispatchers {
+            Dispatchers::One(_) => 1,
+            Dispatchers::PerToken(dispatchers) => lock(dispatchers).len(),
         }
     }
 
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
-        let limiters: Vec<_> = match &self.limiters {
-            Limiters::One(limiter) => vec![Arc::clone(limiter)],
-            Limiters::PerToken(limiters) => lock(limiters).values().cloned().collect(),
+        let limiters: Vec<_> = match &self.dispatchers {
+            Dispatchers::One(dispatcher) => vec![Arc::clone(dispatcher.limiter())],
+            Dispatchers::PerToken(dispatchers) => {
+                let dispatchers = lock(dispatchers);
+                let limiters = dispatchers.values().map(|it| Arc::clone(it.limiter()));
+                limiters.collect()
+            }
         };
-        let modes = limiters
-            .iter()
-            .filter_map(|limiter| limiter.shared.as_ref());
+        let modes = limiters.iter().filter_map(|it| it.shared.as_ref());
         let mode = modes.map(SharedLimiter::mode).max();
+        let remaining = limiters.iter().filter_map(|it| it.lock().remaining(now));
         let mut history = lock(&self.history);
         Snapshot {
             limit: self
                 .shared
                 .as_ref()
-                .map_or(self.config.share, SharedLimiter::limit),
-            in_use: limiters
-                .iter()
-                .map(|limiter| limiter.in_use(now))
-                .max()
-                .unwrap_or(0),
-            worst_window: history.worst(),
+                .map_or(self.quota.share, SharedLimiter::limit),
+            in_use: limiters.iter().map(|it| it.in_use(now)).max().unwrap_or(0),
+            worst_window: history.worst_window(),
             history: history.points(now),
-            remaining: limiters
-                .iter()
-                .filter_map(|limiter| limiter.remaining(now))
-                .min(),
-            redis: mode.or(self.shared.as_ref().map(SharedLimiter::mode)),
+            remaining: remaining.min(),
+            redis: mode.or_else(|| self.shared.as_ref().map(SharedLimiter::mode)),
         }
     }
 
-    /// Keeps these tokens. Forgets the upstream limits of others once they are not in use.
+    /// Forgets the upstream limits of other tokens than these once they are not in use.
     pub fn retain(&self, tokens: impl Iterator<Item = TokenDigest>) {
         let tokens: HashSet<_> = tokens.collect();
-        if let Limiters::One(limiter) = &self.limiters {
-            limiter.retain(&tokens);
+        if let Dispatchers::One(dispatcher) = &self.dispatchers {
+            dispatcher.retain(&tokens);
         }
     }
 
-    fn new_limiter(&self, shared: Option<SharedLimiter>) -> Arc<Limiter> {
-        Arc::new(Limiter::new(self.config, shared, Arc::clone(&self.history)))
+    fn new_dispatcher(&self, shared: Option<SharedLimiter>) -> Arc<Dispatcher> {
+        let limiter = Limiter::new(self.quota, shared, Arc::clone(&self.history));
+        Arc::new(Dispatcher::new(limiter))
     }
 
-    fn limiter(&self, token: TokenDigest) -> Arc<Limiter> {
-        match &self.limiters {
-            Limiters::One(limiter) => Arc::clone(limiter),
-            Limiters::PerToken(limiters) => {
-                let mut limiters = lock(limiters);
-                if !limiters.contains_key(&token) {
-                    // Seldom enough to look at all of them: tokens are few.
-                    limiters
-                        .retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());
+    fn dispatcher(&self, token: TokenDigest) -> Arc<Dispatcher> {
+        match &self.dispatchers {
+            Dispatchers::One(dispatcher) => Arc::clone(dispatcher),
+            Dispatchers::PerToken(dispatchers) => {
+                let mut dispatchers = lock(dispatchers);
+                if !dispatchers.contains_key(&token) {
+                    // A new token is rare, and tokens are few.
+                    dispatchers.retain(|_, it| Arc::strong_count(it) > 1 || !it.is_idle());
                 }
-                let limiter = limiters.entry(token).or_insert_with(|| {
-                    let sibling = |shared: &SharedLimiter| shared.sibling(&hexadecimal(&token));
-                    let shared = self.shared.as_ref().map(sibling);
-                    self.new_limiter(shared)
+                let dispatcher = dispatchers.entry(token).or_insert_with(|| {
+                    let bucket = hexadecimal(&token);
+                    let shared = self.shared.as_ref().map(|it| it.sibling(&bucket));
+                    self.new_dispatcher(shared)
                 });
-                Arc::clone(limiter)
+                Arc::clone(dispatcher)
             }
         }
     }

@@ -4,11 +4,13 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Allowance, TokenDigest, limiter::Limiter, redis::Lease};
+use super::{
+    limiter::Limiter, redis::Lease, upstream_limit::TokenDigest, upstream_window::Allowance,
+};
 
 /// The right to send one request. It holds a slot. Dropped unsent, it returns the slot and its turn of the
-/// pacer at once; dropped after [`mark_sent`](Self::mark_sent), the slot is released 61 s later. So it must live until
-/// the response is received or the connection is closed.
+/// pacer at once; dropped after [`mark_sent`](Self::mark_sent), the slot is released 61 s later. So it must
+/// live until the response is received or the connection is closed.
 pub struct Permit {
     limiter: Arc<Limiter>,
     token: TokenDigest,
@@ -52,7 +54,7 @@ impl Permit {
         if let Some(limit) = state.upstream_limits.get_mut(&self.token) {
             limit.record_response(self.number, allowance, now);
         }
-        self.limiter.wake(&state);
+        self.limiter.changed.notify_waiters();
     }
 }
 
@@ -78,7 +80,7 @@ impl Drop for Permit {
                 limit.record_not_sent(self.number);
             }
         }
-        self.limiter.wake(&state);
+        self.limiter.changed.notify_waiters();
     }
 }
 

@@ -153,7 +153,7 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub
     if let Some(fallback) = &mut config.fallback {
         fallback.idle_timeout = NO_LIMIT;
     }
-    let budget = Budget::new(budget::Config {
+    let budget = Budget::new(budget::Quota {
         share: 1,
         burst: 1,
         max_wait: Duration::ZERO,

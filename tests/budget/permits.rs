@@ -7,7 +7,7 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, advance, sleep, timeout},
 };
-use zapi_to_ryze::budget::{Allowance, Budget, Config, RefusedBy};
+use zapi_to_ryze::budget::{Allowance, Budget, Quota, RefusedBy};
 
 use super::{MINUTE, millis, on_paused_clock};
 use crate::pipes::budget;
@@ -200,12 +200,12 @@ async fn a_limit_that_still_holds_outlives_a_reload() {
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_for_each_token_that_has_a_use_for_it() {
-    let config = Config {
+    let quota = Quota {
         share: 1,
         burst: 1,
         max_wait: Duration::ZERO,
     };
-    for (budget, served) in [(Budget::new(config), 1), (Budget::per_token(config), 5)] {
+    for (budget, served) in [(Budget::new(quota), 1), (Budget::per_token(quota), 5)] {
         let mut permits = 0;
         for token in 0..5 {
             for _ in 0..2 {
@@ -292,12 +292,12 @@ async fn a_reload_keeps_the_caution_of_a_start_for_a_token_that_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn the_snapshot_has_the_least_that_any_token_has_left() {
-    let config = Config {
+    let quota = Quota {
         share: 100,
         burst: 100,
         max_wait: Duration::ZERO,
     };
-    for budget in [Budget::new(config), Budget::per_token(config)] {
+    for budget in [Budget::new(quota), Budget::per_token(quota)] {
         let mut permits = Vec::new();
         for token in 0..16_u8 {
             let mut permit = budget.acquire([token; 32]).await.unwrap();

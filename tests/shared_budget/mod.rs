@@ -19,7 +19,7 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, sleep, sleep_until};
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Config, Decision, Lease, Mode, SharedLimiter},
+    redis::{Decision, Lease, Mode, SharedLimiter, SharedQuota},
 };
 
 /// How long slots are held in these tests.
@@ -29,28 +29,28 @@ const RELEASE_DELAY: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// `limit` slots, and a pace that never limits.
-fn slots(limit: u32) -> Config {
-    Config {
+fn slots(limit: u32) -> SharedQuota {
+    SharedQuota {
         release_delay: RELEASE_DELAY,
         margin: Duration::from_millis(500),
         grace: Duration::ZERO,
         interval: Duration::from_millis(1),
-        ..Config::new(limit, limit, 1, LONGEST)
+        ..SharedQuota::new(limit, limit, 1, LONGEST)
     }
 }
 
 /// A process that shares a budget.
-fn process(url: &str, config: Config) -> SharedLimiter {
-    SharedLimiter::new(url, "test", config, RootCertStore::empty()).unwrap()
+fn process(url: &str, quota: SharedQuota) -> SharedLimiter {
+    SharedLimiter::new(url, "test", quota, RootCertStore::empty()).unwrap()
 }
 
 /// Processes that share the limit exactly: one of them has watched its state for a whole window.
-async fn sharing<const N: usize>(redis: &Redis, config: Config) -> [SharedLimiter; N] {
-    let processes = [(); N].map(|()| process(&redis.url(), config));
+async fn sharing<const N: usize>(redis: &Redis, quota: SharedQuota) -> [SharedLimiter; N] {
+    let processes = [(); N].map(|()| process(&redis.url(), quota));
     for process in &processes {
         process.start_heartbeat();
     }
-    sleep(config.release_delay).await;
+    sleep(quota.release_delay).await;
     for process in &processes {
         until(process, Mode::Shared).await;
     }

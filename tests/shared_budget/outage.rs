@@ -10,7 +10,7 @@ use tokio::{
 };
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Config, Decision, Mode},
+    redis::{Decision, Mode, SharedQuota},
 };
 
 use super::{
@@ -22,11 +22,11 @@ use crate::harness::soon;
 #[ignore = "needs redis-server"]
 async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
     let mut redis = Redis::start().await;
-    let config = Config {
+    let quota = SharedQuota {
         static_share: 2,
         ..slots(10)
     };
-    let [one] = sharing(&redis, config).await;
+    let [one] = sharing(&redis, quota).await;
     let in_flight = lease(one.acquire(Purpose::Call).await);
     redis.stop();
     // It is noticed without a request.
@@ -58,7 +58,7 @@ async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
     assert_eq!(one.mode(), Mode::StaticShare, "others may be late");
     one.release_later(local);
     until(&one, Mode::Shared).await;
-    assert!(back.elapsed() >= RELEASE_DELAY + config.margin);
+    assert!(back.elapsed() >= RELEASE_DELAY + quota.margin);
     for _ in 0..3 {
         let _ = lease(one.acquire(Purpose::Call).await);
     }
@@ -74,22 +74,22 @@ async fn taken_in(redis: &Redis) -> u32 {
 #[ignore = "needs redis-server"]
 async fn a_redis_that_paused_is_lost_in_a_second_and_shared_again_at_once() {
     let redis = Redis::start().await;
-    let config = Config {
+    let quota = SharedQuota {
         release_delay: Duration::from_secs(4),
         ..slots(4)
     };
-    let [one] = sharing(&redis, config).await;
+    let [one] = sharing(&redis, quota).await;
     let _ = lease(one.acquire(Purpose::Call).await);
     redis.signal("STOP");
     let asked = Instant::now();
     assert!(is_about(
         silence(one.acquire(Purpose::Call).await),
-        config.release_delay
+        quota.release_delay
     ));
     assert!(asked.elapsed() < Duration::from_millis(2_300), "{asked:?}");
     redis.signal("CONT");
     until(&one, Mode::Shared).await;
-    assert!(asked.elapsed() < config.release_delay - config.margin);
+    assert!(asked.elapsed() < quota.release_delay - quota.margin);
     let _ = lease(one.acquire(Purpose::Call).await);
     assert!(taken_in(&redis).await >= 2, "the state is the same one");
 }
@@ -119,7 +119,7 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
     one.release_later(other);
     redis.stop();
     redis.start_again().await;
-    let started = Config {
+    let started = SharedQuota {
         grace: Duration::from_secs(2),
         ..slots(4)
     };
@@ -268,7 +268,7 @@ async fn nonsense_is_no_slot() {
 async fn the_limit_holds_whatever_happens() {
     const LIMIT: u32 = 8;
     let mut redis = Redis::start().await;
-    let config = Config {
+    let quota = SharedQuota {
         static_share: LIMIT / 4,
         grace: Duration::from_secs(3),
         ..slots(LIMIT)
@@ -276,7 +276,7 @@ async fn the_limit_holds_whatever_happens() {
     let (arrivals, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let begin = |url: String| {
         let arrivals = arrivals.clone();
-        let shared = process(&url, config);
+        let shared = process(&url, quota);
         tokio::spawn(async move {
             for request in 0_u64.. {
                 let asked = Instant::now();

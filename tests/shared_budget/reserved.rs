@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::yield_now, time::Instant};
 use zapi_to_ryze::budget::{
     Budget, Purpose, RefusedBy,
-    redis::{Config, Mode},
+    redis::{Mode, SharedQuota},
 };
 
 use super::{RELEASE_DELAY, is_about, lease, process, redis::Redis, sharing, slots, until, wait};
@@ -61,12 +61,12 @@ async fn none_is_kept_below_ten() {
 #[ignore = "needs redis-server"]
 async fn two_slots_of_the_static_share_are_kept() {
     let mut redis = Redis::start().await;
-    let config = Config {
+    let quota = SharedQuota {
         static_share: 10,
         burst: 10,
         ..slots(20)
     };
-    let one = process(&redis.url(), config);
+    let one = process(&redis.url(), quota);
     let in_flight = lease(one.acquire(Purpose::Call).await);
     redis.stop();
     until(&one, Mode::Silent).await;
@@ -97,12 +97,12 @@ async fn a_read_back_goes_before_the_calls_that_wait() {
     let [shared] = sharing(&redis, slots(10)).await;
     // The slot, and the turn of a read-back before it.
     let longest = RELEASE_DELAY + Duration::from_secs(60) / 10 + Duration::from_secs(2);
-    let config = zapi_to_ryze::budget::Config {
+    let quota = zapi_to_ryze::budget::Quota {
         share: 10,
         burst: 10,
         max_wait: longest,
     };
-    let budget = Budget::new(config).with_shared_limiter(shared);
+    let budget = Budget::new(quota).with_shared_limiter(shared);
     for _ in 0..8 {
         let mut permit = budget.acquire(TOKEN).await.unwrap();
         permit.mark_sent();

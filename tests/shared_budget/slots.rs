@@ -6,7 +6,7 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, sleep};
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Config, Decision, SharedLimiter},
+    redis::{Decision, SharedLimiter, SharedQuota},
 };
 
 use super::{
@@ -77,12 +77,12 @@ async fn the_pace_is_that_of_all_processes() {
     // Shorter than a lease, as it always is.
     const INTERVAL: Duration = Duration::from_millis(2_500);
     let redis = Redis::start().await;
-    let config = Config {
+    let quota = SharedQuota {
         burst: 2,
         interval: INTERVAL,
         ..slots(100)
     };
-    let [one, other] = sharing(&redis, config).await;
+    let [one, other] = sharing(&redis, quota).await;
     let first = lease(one.acquire(Purpose::Call).await);
     let _ = lease(other.acquire(Purpose::Call).await);
     assert!(is_about(wait(other.acquire(Purpose::Call).await), INTERVAL));

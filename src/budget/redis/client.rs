@@ -13,11 +13,13 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    super::lock,
     ConfigError,
     step::{Reason, Reply, Replying, SCRIPT, Store},
 };
-use crate::net::{Resolver, tls};
+use crate::{
+    net::{Resolver, tls},
+    sync::lock,
+};
 
 /// One Redis.
 pub(super) struct Client {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     super::{pacer::Pacer, slots::Purpose},
-    Config, Decision, Lease, Mode,
+    Decision, Lease, Mode, SharedQuota,
     server_clock::ServerClock,
     step::{Access, Action, Answer, Epoch, Outcome, Step},
 };
@@ -21,7 +21,7 @@ use super::{
 /// How a process stands to the shared limit.
 #[derive(Debug)]
 pub(super) struct Member {
-    config: Config,
+    quota: SharedQuota,
     /// The epoch that it knows, and since when.
     known: Option<(Epoch, Instant)>,
     /// Since when Redis does not answer.
@@ -60,9 +60,9 @@ pub(super) enum Plan {
 }
 
 impl Member {
-    pub(super) fn new(config: Config, now: Instant) -> Self {
+    pub(super) fn new(quota: SharedQuota, now: Instant) -> Self {
         Self {
-            config,
+            quota,
             known: None,
             away: None,
             silent_until: now,
@@ -76,8 +76,8 @@ impl Member {
             returned: Vec::new(),
             version: 0,
             taken_so_far: 0,
-            pacer: Pacer::new(config.static_share, config.burst.min(config.static_share)),
-            clock: ServerClock::new(now, config.release_delay),
+            pacer: Pacer::new(quota.static_share, quota.burst.min(quota.static_share)),
+            clock: ServerClock::new(now, quota.release_delay),
         }
     }
 
@@ -111,7 +111,7 @@ impl Member {
         self.forget_released(now);
         let remaining = |&(id, release): &(u64, Instant)| (id, release - now);
         let slots = if self.needs_join || self.away.is_some() || self.distrusts {
-            let lease = self.config.lease();
+            let lease = self.quota.lease();
             let in_flight = self.in_flight.iter().map(|id| (*id, lease));
             in_flight.chain(self.held.iter().map(remaining)).collect()
         } else {
@@ -121,7 +121,7 @@ impl Member {
         self.changed.clear();
         let is_static = self
             .away
-            .is_some_and(|since| now >= since + self.config.release_delay);
+            .is_some_and(|since| now >= since + self.quota.release_delay);
         let was_exact = !is_static && now >= self.capped_until;
         let has_slots = !self.in_flight.is_empty() || !self.held.is_empty();
         Step {
@@ -185,12 +185,12 @@ impl Member {
             }
             (Outcome::Wait(wait), _) => {
                 // Counted from the question on, the next one arrives when the turn has come.
-                let due = asked + wait.min(self.config.release_delay) + Duration::from_millis(1);
+                let due = asked + wait.min(self.quota.release_delay) + Duration::from_millis(1);
                 Some(Decision::NotBefore(due.max(now)))
             }
             (Outcome::Closed, _) => {
                 if let Some((_, since)) = self.known {
-                    self.silent_until = self.silent_until.max(since + self.config.release_delay);
+                    self.silent_until = self.silent_until.max(since + self.quota.release_delay);
                 }
                 None
             }
@@ -213,19 +213,19 @@ impl Member {
         self.away = Some(now);
         tracing::warn!(
             reason,
-            silent_seconds = self.config.release_delay.as_secs(),
-            static_share = self.config.static_share,
+            silent_seconds = self.quota.release_delay.as_secs(),
+            static_share = self.quota.static_share,
             "Redis is lost: nothing is sent for a while, then no more than the static share"
         );
     }
 
     /// Redis answers again, in the epoch that was known when it was lost at `since`.
     fn come_back(&mut self, since: Instant, now: Instant) {
-        let end_of_silence = since + self.config.release_delay;
+        let end_of_silence = since + self.quota.release_delay;
         // Others lost it a little earlier or later, and may have begun to use their static share.
-        if now + self.config.margin >= end_of_silence {
+        if now + self.quota.margin >= end_of_silence {
             self.silent_until = self.silent_until.max(end_of_silence);
-            self.cap_until(now + self.config.release_delay + self.config.margin);
+            self.cap_until(now + self.quota.release_delay + self.quota.margin);
         }
         self.log_return(now);
     }
@@ -235,21 +235,21 @@ impl Member {
         self.known = Some((answer.epoch, now));
         self.distrusts = false;
         if step.contests {
-            self.silent_until = now + self.config.release_delay;
+            self.silent_until = now + self.quota.release_delay;
             tracing::warn!(
-                silent_seconds = self.config.release_delay.as_secs(),
+                silent_seconds = self.quota.release_delay.as_secs(),
                 "Redis lost the state of the shared budget: nothing is sent for a while"
             );
             return;
         }
-        self.grace_until = now + self.config.grace;
+        self.grace_until = now + self.quota.grace;
         let has_slots = !self.in_flight.is_empty() || !self.held.is_empty();
         if has_slots {
-            self.cap_until(now + self.config.release_delay + self.config.margin);
+            self.cap_until(now + self.quota.release_delay + self.quota.margin);
         } else if answer.is_open && answer.is_vouched {
             self.capped_until = now;
         } else {
-            self.cap_until(now + self.config.release_delay);
+            self.cap_until(now + self.quota.release_delay);
         }
         if away.is_some() {
             self.log_return(now);
@@ -286,7 +286,7 @@ impl Member {
     pub(super) fn release_later(&mut self, lease: &Lease, now: Instant) {
         self.in_flight.remove(&lease.id);
         self.version += 1;
-        let release = now + self.config.release_delay;
+        let release = now + self.quota.release_delay;
         self.held.push_back((lease.id, release));
         if self.away.is_none() {
             self.changed.push((lease.id, release));
@@ -330,7 +330,7 @@ impl Member {
 
     /// Until when nothing is sent.
     pub(super) fn unavailable_until(&self, now: Instant) -> Option<Instant> {
-        let end_of_silence = self.away.map(|since| since + self.config.release_delay);
+        let end_of_silence = self.away.map(|since| since + self.quota.release_delay);
         let until = self.silent_until.max(end_of_silence.unwrap_or(now));
         (now < until).then_some(until)
     }
@@ -347,12 +347,12 @@ impl Member {
 
     /// Where the static share has no slot left for this purpose, when one is free again.
     fn static_share_release(&self, now: Instant, purpose: Purpose) -> Option<Instant> {
-        let share = self.config.static_share;
+        let share = self.quota.static_share;
         let open = (share - purpose.reserved(share)) as usize;
         let taken = self.in_flight.len() + self.held.len();
         let first = taken.checked_sub(open)?;
         let release = self.held.get(first).map(|(_, release)| *release);
-        Some(release.unwrap_or(now + self.config.release_delay))
+        Some(release.unwrap_or(now + self.quota.release_delay))
     }
 
     fn take_alone(&mut self) -> Decision {

@@ -31,10 +31,8 @@ use self::{
     member::{Member, Plan},
     step::{Answer, Step},
 };
-use super::{
-    lock,
-    slots::{Purpose, RELEASE_DELAY},
-};
+use super::slots::{Purpose, RELEASE_DELAY};
+use crate::sync::lock;
 
 pub use self::step::{Reason, Reply, Replying, SCRIPT, Store};
 
@@ -58,7 +56,7 @@ pub struct SharedLimiter(Arc<Inner>);
 
 /// What is shared, and the times that make it exact.
 #[derive(Clone, Copy, Debug)]
-pub struct Config {
+pub struct SharedQuota {
     /// Requests of all processes in any 60 s, at least 1.
     pub limit: u32,
     /// How many may go out at once before pacing sets in, `1..=limit`.
@@ -128,7 +126,7 @@ struct Inner {
     key: String,
     /// Tells this process's slots from those of others.
     process: u64,
-    config: Config,
+    quota: SharedQuota,
     member: Mutex<Member>,
     /// A permit for each step in flight: one.
     steps: Semaphore,
@@ -140,7 +138,7 @@ struct Inner {
     last_used: Mutex<Instant>,
 }
 
-impl Config {
+impl SharedQuota {
     /// `limit` requests of all processes in any 60 s, `burst` of them at once, and `static_share` of
     /// this one while Redis is away.
     #[must_use]
@@ -172,33 +170,33 @@ impl SharedLimiter {
     pub fn new(
         url: &str,
         bucket: &str,
-        config: Config,
+        quota: SharedQuota,
         roots: RootCertStore,
     ) -> Result<Self, ConfigError> {
         let client = Client::new(url, roots)?;
-        Ok(Self::with_store(Arc::new(client), bucket, config))
+        Ok(Self::with_store(Arc::new(client), bucket, quota))
     }
 
     /// As [`new`](Self::new), where something else than a Redis runs [`SCRIPT`].
     #[must_use]
-    pub fn with_store(store: Arc<dyn Store>, bucket: &str, config: Config) -> Self {
-        Self::of(store, bucket, config, true)
+    pub fn with_store(store: Arc<dyn Store>, bucket: &str, quota: SharedQuota) -> Self {
+        Self::of(store, bucket, quota, true)
     }
 
     /// Another limit with the same configuration in the same Redis.
     #[must_use]
     pub fn sibling(&self, bucket: &str) -> Self {
-        Self::of(Arc::clone(&self.0.store), bucket, self.0.config, false)
+        Self::of(Arc::clone(&self.0.store), bucket, self.0.quota, false)
     }
 
-    fn of(store: Arc<dyn Store>, bucket: &str, config: Config, is_watch: bool) -> Self {
+    fn of(store: Arc<dyn Store>, bucket: &str, quota: SharedQuota, is_watch: bool) -> Self {
         let now = Instant::now();
         Self(Arc::new(Inner {
             store,
             key: format!("zapi-to-ryze:{bucket}"),
             process: fastrand::u64(..),
-            config,
-            member: Mutex::new(Member::new(config, now)),
+            quota,
+            member: Mutex::new(Member::new(quota, now)),
             steps: Semaphore::new(1),
             news: Arc::default(),
             is_watch,
@@ -226,7 +224,7 @@ impl SharedLimiter {
 
     /// Requests of all processes in any 60 s.
     pub(super) fn limit(&self) -> u32 {
-        self.0.config.limit
+        self.0.quota.limit
     }
 
     /// Until when nothing is sent, as far as is known.
@@ -296,7 +294,7 @@ impl Inner {
     /// Makes one step. The caller holds the permit for it.
     async fn make(&self, step: Step) -> Option<Decision> {
         let asked = Instant::now();
-        let arguments = step.arguments(self.process, &self.config);
+        let arguments = step.arguments(self.process, &self.quota);
         let reply = timeout(STEP_TIMEOUT, self.store.eval(&self.key, arguments)).await;
         let answer = match reply {
             Ok(Ok(reply)) => Answer::read(&reply).ok_or_else(|| "not an answer".to_owned()),

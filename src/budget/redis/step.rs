@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use super::{super::slots::Purpose, Config, server_clock::SLACK};
+use super::{super::slots::Purpose, SharedQuota, server_clock::SLACK};
 
 /// The script that every step runs.
 pub const SCRIPT: &str = include_str!("script.lua");
@@ -94,16 +94,16 @@ pub(super) enum Outcome {
 
 impl Step {
     /// The arguments of the script.
-    pub(super) fn arguments(&self, process: u64, config: &Config) -> Vec<String> {
+    pub(super) fn arguments(&self, process: u64, quota: &SharedQuota) -> Vec<String> {
         let name = |id: &u64| format!("{process:016x}-{id}");
         let (action, limit, jumps_queue) = match self.action {
             Action::Take { purpose, .. } => (
                 "take",
-                config.limit - purpose.reserved(config.limit),
+                quota.limit - purpose.reserved(quota.limit),
                 purpose == Purpose::ReadBack,
             ),
-            Action::Keep => ("keep", config.limit, false),
-            Action::Distrust => ("distrust", config.limit, false),
+            Action::Keep => ("keep", quota.limit, false),
+            Action::Distrust => ("distrust", quota.limit, false),
         };
         let access = match self.access {
             Access::Exact => "exact",
@@ -121,18 +121,18 @@ impl Step {
             flag(self.contests),
             flag(jumps_queue),
             limit.to_string(),
-            microseconds(config.interval),
-            microseconds(config.interval * (config.burst - 1)),
-            microseconds(config.lease() + SLACK),
-            microseconds(config.release_delay + SLACK),
+            microseconds(quota.interval),
+            microseconds(quota.interval * (quota.burst - 1)),
+            microseconds(quota.lease() + SLACK),
+            microseconds(quota.release_delay + SLACK),
             microseconds(TICKET_TTL),
-            microseconds(config.grace),
+            microseconds(quota.grace),
             microseconds(SLACK),
             self.returned.len().to_string(),
         ];
         arguments.extend(self.returned.iter().map(name));
         if let Action::Take { id, .. } = self.action {
-            arguments.extend([name(&id), microseconds(config.lease() + SLACK)]);
+            arguments.extend([name(&id), microseconds(quota.lease() + SLACK)]);
         }
         for (id, time) in &self.slots {
             arguments.extend([name(id), microseconds(*time + SLACK)]);

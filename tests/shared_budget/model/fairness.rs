@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Config, Decision, SharedLimiter},
+    redis::{Decision, SharedLimiter, SharedQuota},
 };
 
 use super::server::{Link, Server};
@@ -35,9 +35,9 @@ async fn turns(shared: &SharedLimiter, latency: Duration) -> u32 {
 
 async fn compete(limit: u32, burst: u32, far: Duration) -> (u32, u32) {
     let server = Server::new();
-    let config = Config::new(limit, burst, limit / 2, Duration::from_secs(15));
+    let quota = SharedQuota::new(limit, burst, limit / 2, Duration::from_secs(15));
     let process = |distance| {
-        SharedLimiter::with_store(Link::new(&server, distance, Duration::ZERO), "test", config)
+        SharedLimiter::with_store(Link::new(&server, distance, Duration::ZERO), "test", quota)
     };
     let (near, far) = (process(Duration::ZERO), process(far));
     let latency = Duration::from_millis(500);

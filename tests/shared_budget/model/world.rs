@@ -11,7 +11,7 @@ use tokio::{
 };
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Config, Decision, SharedLimiter},
+    redis::{Decision, SharedLimiter, SharedQuota},
 };
 
 use super::{
@@ -95,7 +95,7 @@ pub async fn play(schedule: &Schedule, is_shown: bool) -> Arc<History> {
         history: Arc::default(),
         server: Server::new(),
     };
-    let config = Config::new(
+    let quota = SharedQuota::new(
         schedule.limit,
         schedule.burst,
         schedule.static_share(),
@@ -111,7 +111,7 @@ pub async fn play(schedule: &Schedule, is_shown: bool) -> Arc<History> {
         running.push(world.begin(
             index,
             &links[index],
-            config,
+            quota,
             member.start,
             busy,
             schedule.quiet,
@@ -140,14 +140,8 @@ pub async fn play(schedule: &Schedule, is_shown: bool) -> Arc<History> {
                     .saturating_add(length)
                     .max(schedule.processes[process].start);
                 let busy = schedule.processes[process].busy.clone();
-                running[process] = world.begin(
-                    process,
-                    &links[process],
-                    config,
-                    start,
-                    busy,
-                    schedule.quiet,
-                );
+                running[process] =
+                    world.begin(process, &links[process], quota, start, busy, schedule.quiet);
             }
         }
     }
@@ -168,7 +162,7 @@ impl World {
         &self,
         index: usize,
         link: &Arc<Link>,
-        config: Config,
+        quota: SharedQuota,
         start: Duration,
         busy: Vec<(Duration, Duration)>,
         quiet: Duration,
@@ -177,7 +171,7 @@ impl World {
         let mut process = JoinSet::new();
         process.spawn(async move {
             sleep_until(origin + start).await;
-            let shared = SharedLimiter::with_store(link, "test", config);
+            let shared = SharedLimiter::with_store(link, "test", quota);
             shared.start_heartbeat();
             let mut requests = JoinSet::new();
             loop {
