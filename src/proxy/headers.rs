@@ -13,7 +13,8 @@ use http::{
 use super::Error;
 
 /// Hop-by-hop fields, removed even if `Connection` does not name them. `Trailer` is not one of them:
-/// it describes the message.
+/// it describes the message. Without `Upgrade` a request goes on in HTTP/1.1 whatever protocol it offers
+/// (RFC 9110, 7.8): some clients offer one with every request.
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -41,12 +42,8 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
         return Err(Error::Method { allow: METHODS });
     }
     if parts.version == Version::HTTP_10 {
-        // RFC 9110, 7.8 and 10.1.1: both are ignored in HTTP/1.0 requests.
-        headers.remove(UPGRADE);
+        // RFC 9110, 10.1.1: it is ignored in HTTP/1.0 requests.
         headers.remove(EXPECT);
-    }
-    if wants_another_protocol(headers) {
-        return Err(Error::Upgrade);
     }
     if list(headers, &VIA)
         .filter(|hop| hop.ends_with(PSEUDONYM))
@@ -116,13 +113,6 @@ fn may_go_on(method: &Method, headers: &mut HeaderMap) -> bool {
         headers.insert(MAX_FORWARDS, left.into());
     }
     left > 0
-}
-
-/// Whether the client requires an upgrade. `h2c` is ignored: many clients offer it with every request
-/// and work without it.
-fn wants_another_protocol(headers: &HeaderMap) -> bool {
-    list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
-        && list(headers, &UPGRADE).any(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Appends the gateway to `Via` (RFC 9110, 7.6.3).
