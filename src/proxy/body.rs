@@ -21,7 +21,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connector::Abort;
+use super::{connector::Abort, headers};
 
 /// How long to wait for `100 Continue` before the body is sent without it. RFC 9110, 10.1.1, leaves
 /// the time to the sender; this is curl's.
@@ -135,7 +135,7 @@ impl Body for Upload {
         let frame = ready!(frame);
         set(&flags.broken, matches!(frame, Some(Err(_))));
         set(&flags.sent, frame.is_none() || this.body.is_end_stream());
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(to_be_forwarded))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -145,6 +145,14 @@ impl Body for Upload {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// A frame without hop-by-hop fields, if it is a trailer section.
+fn to_be_forwarded<E>(mut frame: Result<Frame<Bytes>, E>) -> Result<Frame<Bytes>, E> {
+    if let Some(trailers) = frame.as_mut().ok().and_then(Frame::trailers_mut) {
+        headers::remove_hop_by_hop(trailers);
+    }
+    frame
 }
 
 /// The upstream's body on its way to the client. Dropping it closes the upstream's connection, unless
@@ -196,7 +204,8 @@ impl Body for Download {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         self.has_length_alone = false;
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(frame.map(to_be_forwarded))
     }
 
     fn is_end_stream(&self) -> bool {
