@@ -21,7 +21,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{connector::Abort, headers};
+use super::{connector::Handle, headers};
 
 /// How long to wait for `100 Continue` before the body is sent without it. RFC 9110, 10.1.1, leaves
 /// the time to the sender; this is curl's.
@@ -164,7 +164,7 @@ pub struct Download {
     /// would remove it, because there is no body.
     has_length_alone: bool,
     exchange: Exchange,
-    abort: Abort,
+    connection: Option<Handle>,
 }
 
 impl Download {
@@ -173,7 +173,7 @@ impl Download {
         status: StatusCode,
         headers: &HeaderMap,
         exchange: Exchange,
-        abort: Abort,
+        connection: Option<Handle>,
     ) -> Self {
         let has_length_alone =
             status == StatusCode::NOT_MODIFIED && headers.contains_key(header::CONTENT_LENGTH);
@@ -181,7 +181,7 @@ impl Download {
             body,
             has_length_alone,
             exchange,
-            abort,
+            connection,
         }
     }
 }
@@ -189,8 +189,10 @@ impl Download {
 impl Drop for Download {
     fn drop(&mut self) {
         // hyper closes the connection itself if the response is not complete.
-        if !self.exchange.is_sent() {
-            self.abort.abort();
+        if !self.exchange.is_sent()
+            && let Some(connection) = &self.connection
+        {
+            connection.abort();
         }
     }
 }

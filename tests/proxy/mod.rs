@@ -12,6 +12,7 @@ mod connections;
 mod heads;
 mod log;
 mod refusals;
+mod repeats;
 mod routing;
 mod targets;
 mod upgrades;
