@@ -189,7 +189,8 @@ async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Byte
         // A server that shuts down closes the connection after the first response.
         let stop = CancellationToken::new();
         stop.cancel();
-        let served = server::serve(server_end, observer, Admission::Granted, timeouts, &stop);
+        let admission = Admission::Granted(Arc::default());
+        let served = server::serve(server_end, observer, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {
