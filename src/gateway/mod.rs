@@ -35,6 +35,7 @@ use crate::{
         response::{self, Answer},
         router::Destination,
         routes::Route,
+        templates,
     },
 };
 
@@ -169,7 +170,7 @@ impl Gateway {
                 | Failure::NotConnected
                 | Failure::Denied { .. }
                 | Failure::Refused { .. }
-                | Failure::Upstream { .. }
+                | Failure::Upstream(_)
                 | Failure::Unknown,
             ) => EndedBy::Ryze,
         }
@@ -223,6 +224,7 @@ impl Handler for Gateway {
                 answer.await
             }
             Ok(Destination::Fallback) => {
+                entry.is_forwarded = true;
                 let body = match &entry.observation {
                     Some((observation, _)) => observation.tee(body),
                     None => Either::Left(body),
@@ -271,7 +273,9 @@ fn route(
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => entry.route = route.template,
-        (None, Ok(Destination::Fallback)) => entry.route = "fallback",
+        (None, Ok(Destination::Fallback)) => {
+            entry.route = templates::find(&parts.method, parts.uri.path());
+        }
         _ => (),
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);

@@ -3,6 +3,7 @@
 //! Below everything else: it knows no vendor, no queue and no budget. What the operator sees of the
 //! running gateway is in `admin`, the log line of a request in `gateway/access_log.rs`.
 
+mod forwarded;
 mod json_line;
 mod labels;
 mod log;
@@ -13,6 +14,7 @@ mod trace;
 mod writer;
 
 pub(crate) use self::{
+    forwarded::ForwardedCall,
     labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
     metrics::{Called, Served},
 };
