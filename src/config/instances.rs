@@ -21,6 +21,7 @@ pub(super) fn complete(
         if !instance.zapi_instance.is_empty()
             && let Some(other) = zapi_ids.insert(&instance.zapi_instance, id_key.clone())
         {
+            let other = report.described(&other);
             report.problem(&id_key, format!("is {other} too; write each id once"));
         }
         if instance.client_token.is_none() {

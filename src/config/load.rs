@@ -6,11 +6,11 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, instances, keys::Draft, report::Report, rules, source, table::Reader,
-    tls,
+    Config, Listen, Problem, include, instances, keys::Draft, report::Report, rules, source,
+    table::Reader, tls,
 };
 
-const INSTANCES: &str = "instances";
+pub(super) const INSTANCES: &str = "instances";
 
 /// A valid configuration and its warnings.
 #[derive(Clone, Debug)]
@@ -26,22 +26,33 @@ pub struct Loaded {
 /// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let text = read(path).map_err(|problem| vec![problem])?;
-    parse(&text, &|name| env::var(name).ok())
+    let directory = path.parent().unwrap_or(Path::new(""));
+    parse_in(directory, &text, &|name| env::var(name).ok())
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
     source::configuration(path).map_err(|error| Problem {
+        file: None,
         line: None,
         key: String::new(),
         message: format!("the file cannot be read ({error}); name one that can"),
     })
 }
 
-/// Reads the `text` of a file, with secrets from `environment`.
+/// Reads the `text` of a file in the current directory, with secrets from `environment`.
 ///
 /// # Errors
 /// Every problem, in the order of the lines. A text that is not TOML is not read any further.
 pub fn parse(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Vec<Problem>> {
+    parse_in(Path::new(""), text, environment)
+}
+
+/// Reads the `text` of a file, and the files that it includes, looked up in `directory`.
+fn parse_in(
+    directory: &Path,
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
@@ -53,13 +64,20 @@ pub fn parse(
     let mut reader = Reader {
         report,
         environment,
+        elements: 0,
     };
     let mut entries = tree.into_inner();
     let array = entries.remove_entry(INSTANCES);
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
     let mut config = draft.config;
-    let mut instances = reader.array(INSTANCES, array, config.fallback.is_none());
+    let is_required = config.fallback.is_none() && draft.include.is_empty();
+    let mut instances = reader.array(INSTANCES, array, is_required);
+    include::read(&mut reader, &draft.include, directory, &mut instances);
+    if instances.is_empty() && config.fallback.is_none() && !draft.include.is_empty() {
+        let message = "no file has an instance; write `[[instances]]` there, or `[fallback]` here";
+        reader.report.conflict("include", &[INSTANCES], message);
+    }
     let report = &mut reader.report;
     instances::complete(
         &mut instances,
@@ -97,6 +115,7 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     let mut reader = Reader {
         report: Report::new(""),
         environment: &|_| None,
+        elements: 0,
     };
     let mut draft = Draft::default();
     reader.root(admin.into_iter().collect(), &[], &mut draft);

@@ -5,6 +5,8 @@
 //! (`rules.rs`, `instances.rs`, `tls.rs`); `print.rs` and `reload.rs` are projections of the same rows.
 //! The file is read by hand and not by serde, which stops at the first error and quotes values.
 
+mod csv_file;
+mod include;
 mod instances;
 mod key;
 mod keys;

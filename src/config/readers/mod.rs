@@ -11,7 +11,7 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 use toml::de::DeValue;
 
 pub(super) use self::{
-    files::{Certificates, FilePath, SecretText},
+    files::{Certificates, FilePath, Patterns, SecretText},
     net::{Address, BaseUrl, ListenAddress, RedisUrl, SocketMode},
 };
 use super::key::{Environment, Format, Invalid};
