@@ -1,6 +1,7 @@
 //! Connections to an upstream: name resolution, TCP and TLS. Independent of the upstream's protocol.
 
 mod connector;
+mod look_up_cache;
 mod resolver;
 mod tcp;
 pub mod tls;
@@ -11,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{
     connector::{Network, NetworkError},
-    resolver::{LOOKUP_TIMEOUT, Reply, Resolver},
+    look_up_cache::Reply,
+    resolver::{LOOKUP_TIMEOUT, Resolver},
     tcp::{TcpConnection, USER_TIMEOUT},
 };
 
