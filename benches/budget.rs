@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use hyper_util::rt::TokioIo;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::{Budget, Quota},
     config::Secret,
-    net::{Connect, Stream},
+    net::{Connect, Opening},
     privacy::{Audience, Change, Operation, Outcome, Setting},
     queue::Queues,
     ryze::{Client, Target},
@@ -40,18 +40,20 @@ const TOKEN: &str = "token";
 struct Ryze(Sandbox);
 
 impl Connect for Ryze {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let (near, far) = duplex(16 * 1024);
-        let sandbox = self.0.clone();
-        tokio::spawn(async move { sandbox.serve_connection(TokioIo::new(far)).await });
-        Ok(Box::new(near))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            let (near, far) = duplex(16 * 1024);
+            let sandbox = self.0.clone();
+            tokio::spawn(async move { sandbox.serve_connection(TokioIo::new(far)).await });
+            Ok(Box::new(near) as _)
+        })
     }
 }
 
 /// A gateway in front of it.
 struct Gateway {
     ryze: Sandbox,
-    queues: Arc<Queues<Ryze>>,
+    queues: Arc<Queues>,
     targets: Vec<Arc<Target>>,
     callers: JoinSet<Outcome>,
     start: Instant,

@@ -23,7 +23,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 const TURN: Duration = Duration::from_secs(1);
 
 /// Queues that send one request each [`TURN`].
-fn queues() -> Arc<Queues<Pipes>> {
+fn queues() -> Arc<Queues> {
     let pipes = Pipes::new(|_| Fate::confirmed_after(LATENCY));
     let budget = Budget::new(Quota {
         share: 60,
@@ -41,7 +41,7 @@ fn queues() -> Arc<Queues<Pipes>> {
 }
 
 /// Carries a change out that must succeed, and tells how long it took.
-async fn call(queues: Arc<Queues<Pipes>>, target: Arc<Target>) -> Duration {
+async fn call(queues: Arc<Queues>, target: Arc<Target>) -> Duration {
     let start = Instant::now();
     let change = Change {
         setting: Setting::Online,

@@ -14,7 +14,7 @@ use tokio::{
 };
 use zapi_to_ryze::{
     budget::{Budget, Quota},
-    net::{Connect, Stream},
+    net::{Connect, Opening},
     ryze::Target,
 };
 
@@ -147,14 +147,16 @@ impl Pipes {
 }
 
 impl Connect for Pipes {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        self.connects.lock().unwrap().push(Instant::now());
-        if let Some(how) = *self.refusal.lock().unwrap() {
-            return Err(how.into());
-        }
-        let (near, far) = duplex(16 * 1024);
-        tokio::spawn(self.clone().serve(far));
-        Ok(Box::new(near))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async {
+            self.connects.lock().unwrap().push(Instant::now());
+            if let Some(how) = *self.refusal.lock().unwrap() {
+                return Err(how.into());
+            }
+            let (near, far) = duplex(16 * 1024);
+            tokio::spawn(self.clone().serve(far));
+            Ok(Box::new(near) as _)
+        })
     }
 }
 

@@ -82,7 +82,7 @@ pub async fn start(config: &Config) -> Result<Bound, Error> {
     })
 }
 
-pub(crate) fn client(config: &Config) -> Result<Client<Network>, Error> {
+pub(crate) fn client(config: &Config) -> Result<Client, Error> {
     let config::Ryze {
         base_url,
         connect_timeout,
@@ -94,7 +94,7 @@ pub(crate) fn client(config: &Config) -> Result<Client<Network>, Error> {
     Ok(Client::new(network, *request_timeout))
 }
 
-pub(super) fn proxy(config: &Config) -> Result<Option<Arc<Proxy<Network>>>, Error> {
+pub(super) fn proxy(config: &Config) -> Result<Option<Arc<Proxy>>, Error> {
     let Some(config) = &config.fallback else {
         return Ok(None);
     };

@@ -17,7 +17,7 @@ use crate::{
     budget::redis::ConfigError,
     config,
     gateway::Gateway,
-    net::{Network, NetworkError},
+    net::NetworkError,
     queue::Queues,
     server::{Address, Listener},
 };
@@ -53,9 +53,9 @@ pub enum Error {
 
 /// A gateway whose sockets are open and that does not accept connections yet.
 pub struct Bound {
-    listener: Listener<Gateway<Network>>,
-    gateway: Arc<Gateway<Network>>,
-    queues: Arc<Queues<Network>>,
+    listener: Listener<Gateway>,
+    gateway: Arc<Gateway>,
+    queues: Arc<Queues>,
     abort: CancellationToken,
     admin: Option<Listener<Admin>>,
     overview: Arc<Overview>,

@@ -121,7 +121,7 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
 
 /// The gateway, which also records whether it drops a list of contacts.
 struct Observer {
-    gateway: Gateway<Stub>,
+    gateway: Gateway,
     drops_contacts: AtomicBool,
 }
 
@@ -143,7 +143,7 @@ impl Handler for Observer {
 
 /// The gateway of the configuration, without its time limits, and with the mask for the tokens of Ryze,
 /// so that no token can be printed.
-fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub>, http::Error> {
+fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway, http::Error> {
     let mut config = config.clone();
     config.server.deadline = NO_LIMIT;
     config.server.body_timeout = NO_LIMIT;
@@ -189,7 +189,8 @@ async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Byte
         // A server that shuts down closes the connection after the first response.
         let stop = CancellationToken::new();
         stop.cancel();
-        let served = server::serve(server_end, observer, Admission::Granted, timeouts, &stop);
+        let admission = Admission::Granted(Arc::default());
+        let served = server::serve(server_end, observer, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

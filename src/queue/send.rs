@@ -9,17 +9,16 @@ use tokio::time::Instant;
 use super::{directory::has_same_token, handle::QueueHandle};
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused, RefusedBy},
-    net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
-    telemetry::{self, Called, Trace, Upstream, WaitPurpose},
+    telemetry::{self, Called, OutcomeLabel, Trace, Upstream, WaitPurpose},
 };
 
-pub(super) struct Sender<C> {
-    pub(super) queue: QueueHandle<C>,
+pub(super) struct Sender {
+    pub(super) queue: QueueHandle,
 }
 
-impl<C: Connect> Sender<C> {
+impl Sender {
     /// Waits for a permit of the target's token, for `max_wait` at most, or as long as the budget allows.
     pub(super) async fn acquire_permit(
         &self,
@@ -69,7 +68,7 @@ impl<C: Connect> Sender<C> {
             client.read(target, timeout, carrier).await
         };
         match reply.result {
-            Err(Error::Unreachable(_) | Error::Untrusted) => permit.mark_not_sent(),
+            Err(Error::Unreachable(_) | Error::Untrusted(_)) => permit.mark_not_sent(),
             Err(Error::Unknown(_)) => (),
             Ok(_) | Err(Error::Answered { .. }) => permit.record_response(allowance(&reply)),
         }
@@ -116,23 +115,29 @@ impl<C: Connect> Sender<C> {
     fn suspend(&self, target: &Target, failure: &mut Failure) {
         let now = Instant::now();
         let mut state = self.queue.lock();
-        let is_of_account = match failure {
+        let (is_of_account, report) = match failure {
             Failure::Throttled {
                 by: Limiter::WhatsApp,
                 retry_after,
             } => {
                 *retry_after = state.suspensions.throttle(target, now);
-                true
+                (true, None)
             }
             Failure::Denied { .. } if state.directory.is_replaced(target) => return,
-            Failure::Denied { .. } => {
+            Failure::Denied { report, .. } => {
+                let report = report.to_string();
                 state.suspensions.deny(target, now, failure.clone());
-                false
+                (false, Some(report))
             }
             _ => return,
         };
         drop(state);
-        tracing::warn!(instance = &**target.name(), ?failure, "an instance is held");
+        tracing::warn!(
+            instance = &**target.name(),
+            outcome = OutcomeLabel::from(&*failure).as_str(),
+            failure = report,
+            "instance suspended"
+        );
         let matches = |it: &Target| is_of_account || has_same_token(it, target);
         self.queue.fail_matching(failure, matches);
     }

@@ -27,7 +27,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 pub struct Process {
     pub number: usize,
     pub link: Link,
-    pub queues: Arc<Queues<Link>>,
+    pub queues: Arc<Queues>,
     pub callers: JoinSet<()>,
     history: Shared,
 }
@@ -79,7 +79,7 @@ impl Process {
 pub struct Calling {
     history: Shared,
     process: usize,
-    queues: Arc<Queues<Link>>,
+    queues: Arc<Queues>,
     target: Arc<Target>,
     caller: Caller,
 }
