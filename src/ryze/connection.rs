@@ -17,6 +17,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
 use crate::{
+    header_limit::max_headers,
     net::{Connect, MAX_CONNECTION_AGE},
     timer::Timer,
 };
@@ -64,6 +65,7 @@ impl Connection {
             })?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_RESPONSE)
+            .max_headers(max_headers(MAX_RESPONSE))
             // Requests are small: one copy costs less than a gathering write.
             .writev(false)
             .handshake(TokioIo::new(stream))
