@@ -99,7 +99,7 @@ fn a_change_becomes_a_request_to_ryze() {
              x-request-id: (a new one)\n  \
              content-length: 32\n\n  \
              {{\"visibility\":{{\"profile\":\"all\"}}}}\n\n\
-             Cost: 1 of 7 requests a minute; changes of one instance that wait are folded into one.\n\n\
+             Cost: 1 of 7 requests a minute; changes of one instance that wait are coalesced into one.\n\n\
              Once Ryze has confirmed it, the caller gets:\n\n  \
              200 OK\n  \
              content-type: application/json\n  \

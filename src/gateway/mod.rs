@@ -29,6 +29,7 @@ use crate::{
         response::{self, Answer},
         router::Destination,
         routes::Route,
+        templates,
     },
 };
 
@@ -159,7 +160,7 @@ impl Gateway {
                 | Failure::NotConnected
                 | Failure::Denied { .. }
                 | Failure::Refused { .. }
-                | Failure::Upstream { .. }
+                | Failure::Upstream(_)
                 | Failure::Unknown,
             ) => EndedBy::Ryze,
         }
@@ -213,6 +214,7 @@ impl Handler for Gateway {
                 answer.await
             }
             Ok(Destination::Fallback) => {
+                entry.is_forwarded = true;
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
@@ -254,7 +256,9 @@ fn route(
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => entry.route = route.template,
-        (None, Ok(Destination::Fallback)) => entry.route = "fallback",
+        (None, Ok(Destination::Fallback)) => {
+            entry.route = templates::find(&parts.method, parts.uri.path());
+        }
         _ => (),
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);

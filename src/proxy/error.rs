@@ -1,4 +1,4 @@
-//! Why the proxy has no response to forward. The sentences for clients are in `zapi/response.rs`.
+//! Why the proxy has no response to forward. The sentences for clients are in `zapi/response/`.
 
 use crate::telemetry::OutcomeLabel;
 
