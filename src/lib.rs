@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod explain;
 pub mod gateway;
+mod header_limit;
 mod json;
 pub mod net;
 pub mod privacy;
