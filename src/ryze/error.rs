@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, header, response::Parts};
+use http::{StatusCode, response::Parts};
 
 use super::{rate_limit, reason, wire};
 use crate::{
     config::Secret,
+    content_encoding,
     privacy::{Failure, Limiter, Setting, Settings},
     redact::SecretIndex,
     telemetry::OutcomeLabel,
@@ -147,7 +148,7 @@ pub(super) fn read(
     secrets: [&SecretIndex; 2],
 ) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
-        if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        if content_encoding::is_encoded(&parts.headers) {
             return Err(Error::malformed("Ryze's answer is encoded"));
         }
         return wire::settings(body).ok_or_else(|| {
