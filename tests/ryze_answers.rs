@@ -449,6 +449,22 @@ async fn a_failure_of_a_field_that_nobody_asked_for_proves_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_with_a_byte_order_mark_or_encoded_as_itself_is_read() {
+    let confirmed = r#"{"success":true,"settings":{"visibility":{"profile":"contacts"}}}"#;
+    for (headers, mark) in [
+        ("", "\u{feff}"),
+        ("Content-Encoding: identity\r\n", ""),
+        ("Content-Encoding:\r\nContent-Encoding: IDENTITY\r\n", ""),
+    ] {
+        let step = Step::Send(answer(200, headers, &format!("{mark}{confirmed}")));
+        let upstream = Upstream::start(step).await;
+        let gateway = Setup::default().start(&upstream.base_url).await;
+        let reply = gateway.set_photo("CONTACTS").await;
+        assert!(reply.is_success(), "{headers:?} {}", reply.message.body);
+    }
+}
+
+#[tokio::test]
 async fn an_encoding_matters_only_where_success_is_said() {
     let encoded = |status| Step::Send(answer(status, "Content-Encoding: gzip\r\n", "?"));
     check(ONE, vec![(encoded(401), 424, "FAILED_DEPENDENCY", "401")]).await;
