@@ -111,6 +111,13 @@ impl Handler for Admin {
         answer
     }
 
+    /// Not used: the listener has no TLS.
+    fn tls_required(&self, _: Request<RequestBody>) -> Response<Self::Body> {
+        let mut answer = Response::new(Full::from("use https\n"));
+        *answer.status_mut() = StatusCode::BAD_REQUEST;
+        answer
+    }
+
     /// Not used: [`Limits::ADMIN`](crate::server::Limits) has connections wait instead.
     fn overloaded(&self) -> Response<Self::Body> {
         let mut answer = Response::new(Full::from("too many connections\n"));

@@ -139,6 +139,10 @@ impl Handler for Observer {
     fn overloaded(&self) -> Response<AnswerBody> {
         self.gateway.overloaded()
     }
+
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        self.gateway.tls_required(request)
+    }
 }
 
 /// The gateway of the configuration, without its time limits, and with the mask for the tokens of Ryze,

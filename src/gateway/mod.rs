@@ -234,17 +234,29 @@ impl Handler for Gateway {
             }
             Err(rejection) => self.reject(&rejection, &mut entry),
         };
-        entry.status = Some(answer.status());
-        let mut answer = answer.map(Either::Left);
-        answer
-            .headers_mut()
-            .insert(X_REQUEST_ID, trace.id().clone());
-        answer
+        finish(answer, &mut entry)
     }
 
     fn overloaded(&self) -> Response<AnswerBody> {
         response::rejection(&Unavailable::TooManyConnections.into()).map(Either::Left)
     }
+
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        let (parts, _) = request.into_parts();
+        let trace = Arc::new(Trace::of(&parts, auth::contains_credentials));
+        let mut entry = AccessLogEntry::begin(parts.method, trace, Arc::clone(&self.metrics));
+        let answer = self.reject(&Rejection::TlsRequired, &mut entry);
+        finish(answer, &mut entry)
+    }
+}
+
+/// Records the gateway's own answer and adds the request id.
+fn finish(answer: Answer, entry: &mut AccessLogEntry) -> Response<AnswerBody> {
+    entry.status = Some(answer.status());
+    let mut answer = answer.map(Either::Left);
+    let id = entry.trace.id().clone();
+    answer.headers_mut().insert(X_REQUEST_ID, id);
+    answer
 }
 
 /// The destination of a request with a valid head. Records route and instance in the log entry.

@@ -72,6 +72,7 @@ words! {
         BodyTooSlow = "body_too_slow",
         NoCounterpart = "no_counterpart",
         ContactsList = "contacts_list",
+        TlsRequired = "tls_required",
         Unavailable = "unavailable",
         FallbackFailed = "fallback_failed",
         FallbackTimeout = "fallback_timeout",
@@ -190,6 +191,7 @@ impl OutcomeLabel {
             | Self::UnsupportedMediaType
             | Self::BodyTooLarge
             | Self::BodyTooSlow
+            | Self::TlsRequired
             | Self::Unavailable
             | Self::FallbackFailed
             | Self::FallbackTimeout

@@ -39,6 +39,8 @@ pub enum Rejection {
     NoCounterpart(&'static str),
     /// A valid change of a list of contacts, which Ryze cannot make.
     ContactsList,
+    /// The call came without TLS to a port that has it.
+    TlsRequired,
     /// The gateway has no capacity for the call.
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
@@ -130,6 +132,7 @@ impl Rejection {
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::NoCounterpart(_) => OutcomeLabel::NoCounterpart,
             Self::ContactsList => OutcomeLabel::ContactsList,
+            Self::TlsRequired => OutcomeLabel::TlsRequired,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
         }

@@ -55,6 +55,10 @@ pub fn rejection(rejection: &Rejection) -> Answer {
              the mode switched and the list dropped, the operator of the gateway sets \
              policy.contacts_blacklist to \"mode_only\".",
         ),
+        Rejection::TlsRequired => bad_request(
+            "this port takes https only, and the request came as plain http; use https:// in the \
+             base URL",
+        ),
         Rejection::Unavailable(reason) => unavailable(match reason {
             Unavailable::Stopping => "the gateway is stopping; nothing was changed",
             Unavailable::TooManyConnections => "the gateway has too many connections",
