@@ -2,6 +2,8 @@
 //!
 //! The request need not be valid: the gateway decides that.
 
+mod curl;
+
 use std::io::{self, Read};
 
 use http::{HeaderName, HeaderValue, Method};
@@ -40,6 +42,9 @@ pub fn read(
 ) -> Result<RawRequest, InvalidRequest> {
     let bytes = match words {
         [] if headers.is_empty() => return from_stdin(stdin),
+        [line] if headers.is_empty() && curl::is_line(line) => {
+            curl::from_line(line).and_then(|typed| typed.bytes())
+        }
         [method, target] => from_words(method, target, None, headers),
         [method, target, body] => from_words(method, target, Some(body), headers),
         _ => Err("give METHOD and TARGET, and perhaps BODY, or a request on stdin and no headers"),
@@ -49,6 +54,44 @@ pub fn read(
         bytes,
         warning: None,
     })
+}
+
+/// Builds a request from the words behind `curl`.
+///
+/// # Errors
+/// It is not a request, or is not understood.
+pub fn from_curl(words: &[String]) -> Result<RawRequest, InvalidRequest> {
+    let typed = curl::from_words(words.iter().cloned());
+    let bytes = typed
+        .and_then(|typed| typed.bytes())
+        .map_err(InvalidRequest::Usage)?;
+    Ok(RawRequest {
+        bytes,
+        warning: None,
+    })
+}
+
+/// A request as it is typed or as a file has it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Typed {
+    pub(super) method: String,
+    pub(super) target: String,
+    /// Each as `Name: value`.
+    pub(super) headers: Vec<String>,
+    pub(super) body: Option<String>,
+}
+
+impl Typed {
+    /// # Errors
+    /// It is no request; says what to write.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, &'static str> {
+        from_words(
+            &self.method,
+            &self.target,
+            self.body.as_ref(),
+            &self.headers,
+        )
+    }
 }
 
 fn from_words(
@@ -133,6 +176,15 @@ fn from_stdin(stdin: impl Read) -> Result<RawRequest, InvalidRequest> {
         ));
     };
     bytes.drain(..begin);
+    if let Ok(text) = str::from_utf8(&bytes)
+        && curl::is_line(text)
+    {
+        let bytes = curl::from_line(text).and_then(|typed| typed.bytes());
+        return Ok(RawRequest {
+            bytes: bytes.map_err(InvalidRequest::Usage)?,
+            warning: None,
+        });
+    }
     let mut warning = None;
     match end_of_head(&bytes) {
         Some(end) => {
