@@ -10,7 +10,7 @@ use super::status::{
     InstanceStatus, Phase, Ryze, Status,
 };
 use crate::{
-    budget::{STEP, Snapshot, redis::Standing},
+    budget::{STEP, Snapshot, redis::Mode},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
     queue::{Health, Queues, Suspended},
@@ -168,10 +168,10 @@ fn budget(now: Snapshot, config: &config::Budget, waiting: usize) -> Budget {
         worst_window: now.worst_window,
         waiting,
         remaining_at_ryze: now.remaining,
-        redis: now.redis.map(|standing| match standing {
-            Standing::Shared => "shared",
-            Standing::Alone => "alone",
-            Standing::Silent => "silent",
+        redis: now.redis.map(|mode| match mode {
+            Mode::Shared => "shared",
+            Mode::StaticShare => "alone",
+            Mode::Silent => "silent",
         }),
         history: History {
             seconds_per_point: STEP.as_secs(),

@@ -17,7 +17,7 @@ words! {
         /// Finishing requests in flight.
         Draining = "draining",
         /// Aborting what is still in flight.
-        Cut = "cut",
+        Aborted = "cut",
     }
 }
 

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::why::{Explained, Verdict, explain_why};
 use self::{mask::MASK, stub::Stub};
 use crate::{
-    budget::{Budget, Terms},
+    budget::{self, Budget},
     config::{Config, Secret},
     gateway::{AnswerBody, ContactsDropped, Gateway},
     proxy::Proxy,
@@ -156,7 +156,7 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway, htt
     if let Some(fallback) = &mut config.fallback {
         fallback.idle_timeout = NO_LIMIT;
     }
-    let budget = Budget::new(Terms {
+    let budget = Budget::new(budget::Quota {
         share: 1,
         burst: 1,
         max_wait: Duration::ZERO,
@@ -192,7 +192,8 @@ async fn answer<H: Handler>(handler: Arc<H>, request: &[u8]) -> Option<Response<
         // A server that shuts down closes the connection after the first response.
         let stop = CancellationToken::new();
         stop.cancel();
-        let served = server::serve(server_end, handler, Admission::Granted, timeouts, &stop);
+        let admission = Admission::Granted(Arc::default());
+        let served = server::serve(server_end, handler, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

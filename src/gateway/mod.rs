@@ -160,7 +160,7 @@ impl Gateway {
                 | Failure::NotConnected
                 | Failure::Denied { .. }
                 | Failure::Refused { .. }
-                | Failure::Upstream { .. }
+                | Failure::Upstream(_)
                 | Failure::Unknown,
             ) => EndedBy::Ryze,
         }

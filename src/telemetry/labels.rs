@@ -216,7 +216,7 @@ impl From<&Failure> for OutcomeLabel {
             Failure::NotConnected => Self::NotConnected,
             Failure::Denied { .. } => Self::Denied,
             Failure::Refused { .. } => Self::Refused,
-            Failure::Upstream { .. } => Self::Upstream,
+            Failure::Upstream(_) => Self::Upstream,
             Failure::NotSent => Self::NotSent,
             Failure::QueueFull => Self::QueueFull,
             Failure::Unknown => Self::Unknown,

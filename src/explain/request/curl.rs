@@ -8,7 +8,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Typed;
+use super::words::Typed;
 
 /// Bytes of a file that an option names.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -99,7 +99,16 @@ pub(super) fn is_line(text: &str) -> bool {
 }
 
 /// The request of a pasted line.
-pub(super) fn from_line(line: &str) -> Result<Typed, &'static str> {
+pub(super) fn from_line(line: &str) -> Result<Vec<u8>, &'static str> {
+    parse_line(line)?.bytes()
+}
+
+/// The request of the words behind `curl`.
+pub(super) fn from_words(words: impl IntoIterator<Item = String>) -> Result<Vec<u8>, &'static str> {
+    parse(words)?.bytes()
+}
+
+fn parse_line(line: &str) -> Result<Typed, &'static str> {
     let line = one_line(without_prompt(line));
     let words = shlex::split(&line).ok_or("the curl line ends within quotes")?;
     if words.iter().any(|word| word.starts_with('$')) {
@@ -109,7 +118,7 @@ pub(super) fn from_line(line: &str) -> Result<Typed, &'static str> {
         );
     }
     let is_command_end = |word: &String| matches!(word.as_str(), "|" | "||" | "&&" | ";" | ">");
-    from_words(
+    parse(
         words
             .into_iter()
             .skip(1)
@@ -144,8 +153,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// The request of the words behind `curl`.
-pub(super) fn from_words(words: impl IntoIterator<Item = String>) -> Result<Typed, &'static str> {
+fn parse(words: impl IntoIterator<Item = String>) -> Result<Typed, &'static str> {
     let mut words = words.into_iter();
     let mut curl = Curl::default();
     let mut are_options = true;
@@ -411,14 +419,14 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert!(is_line(&line), "{line}");
-            assert_eq!(from_line(&line).as_ref(), Ok(expected), "{line}");
+            assert_eq!(parse_line(&line).as_ref(), Ok(expected), "{line}");
         }
     }
 
     #[test]
     fn data_may_go_into_the_query() {
         let typed =
-            from_line("curl -G a.test/b --data-urlencode 'c=d e' --data-urlencode =f").unwrap();
+            parse_line("curl -G a.test/b --data-urlencode 'c=d e' --data-urlencode =f").unwrap();
         assert_eq!(typed.target, "http://a.test/b?c=d%20e&f");
         assert_eq!((typed.method.as_str(), typed.body), ("GET", None));
     }
@@ -429,7 +437,7 @@ mod tests {
         let path = file.path().display();
         std::fs::write(file.path(), "{\n}\n").unwrap();
         let body = |option| {
-            from_line(&format!("curl {URL} {option} @{path}"))
+            parse_line(&format!("curl {URL} {option} @{path}"))
                 .unwrap()
                 .body
         };
@@ -437,7 +445,7 @@ mod tests {
         assert_eq!(body("--data-binary").as_deref(), Some("{\n}\n"));
         assert_eq!(body("--data-raw"), Some(format!("@{path}")));
         std::fs::write(file.path(), vec![b'a'; 1024 * 1024 + 1]).unwrap();
-        assert!(from_line(&format!("curl {URL} -d @{path}")).is_err());
+        assert!(parse_line(&format!("curl {URL} -d @{path}")).is_err());
     }
 
     #[test]
@@ -455,7 +463,7 @@ mod tests {
             "curl a.test -d @/nowhere/planted",
             "curl a.test -d @/dev/zero",
         ] {
-            let error = from_line(line).unwrap_err();
+            let error = parse_line(line).unwrap_err();
             assert!(!error.contains("planted"), "{line}: {error}");
         }
         assert!(!is_line("curling POST") && !is_line("GET / HTTP/1.1"));
