@@ -48,6 +48,16 @@ pub(super) enum Input {
     Query(&'static str),
 }
 
+impl Route {
+    /// The rejection of a call that Ryze has no counterpart for.
+    pub(super) fn no_counterpart(&self) -> Option<Rejection> {
+        match self.call {
+            Call::Untranslatable { what } => Some(Rejection::NoCounterpart(what)),
+            Call::Change { .. } | Call::Read => None,
+        }
+    }
+}
+
 macro_rules! route {
     ($method:ident $path:literal, $call:expr) => {
         Route {
