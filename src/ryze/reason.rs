@@ -18,27 +18,35 @@ const PHONE_DIGITS: usize = 7;
 const CODE_BYTES: usize = 12;
 const REMOVED: &str = "[removed]";
 
-/// Shortens Ryze's message to one line and removes everything that may be a phone number or an encoded
-/// token. If the message contains a secret of one of the indexes (those in force when the request was
-/// sent and when it was answered), the reason is the status alone.
+/// Ryze's message [`without_secrets`], or the status alone. `secrets` are those in force when the request
+/// was sent and when it was answered.
 pub(super) fn sanitize(
     message: &str,
     status: StatusCode,
     token: &Secret,
     secrets: [&SecretIndex; 2],
 ) -> String {
+    let reason = without_secrets(message, token.expose().as_bytes(), &secrets);
+    reason.unwrap_or_else(|| format!("Ryze answered with status {}", status.as_u16()))
+}
+
+/// Shortens an upstream's message to one line and removes everything that may be a phone number or an
+/// encoded token. `None` if nothing is left, or if it contains the `token` of the request or a secret of
+/// one of the indexes.
+pub(crate) fn without_secrets(
+    message: &str,
+    token: &[u8],
+    secrets: &[&SecretIndex],
+) -> Option<String> {
     let printed = message.chars().take(MAX_MESSAGE);
     let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
     let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(MAX_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    let has_secret = contains_fragment(&printed, token.expose().as_bytes())
-        || secrets.iter().any(|it| it.is_in(&printed));
-    if reason.is_empty() || has_secret {
-        return format!("Ryze answered with status {}", status.as_u16());
-    }
-    reason
+    let has_secret =
+        contains_fragment(&printed, token) || secrets.iter().any(|it| it.is_in(&printed));
+    (!reason.is_empty() && !has_secret).then_some(reason)
 }
 
 /// Removes each run without letters that has as many digits as a phone number.

@@ -151,11 +151,13 @@ impl OutcomeLabel {
             | Self::NotSent
             | Self::QueueFull
             | Self::Unknown => CountedIn::ChangesAndReads,
-            Self::Confirmed => CountedIn::Changes,
+            // The last three are of changes that the fallback carries out.
+            Self::Confirmed | Self::Forwarded | Self::FallbackFailed | Self::FallbackTimeout => {
+                CountedIn::Changes
+            }
             Self::Read => CountedIn::Reads,
             Self::UnknownPath | Self::NoCounterpart | Self::ContactsList => CountedIn::Unsupported,
-            Self::Forwarded
-            | Self::CutShort
+            Self::CutShort
             | Self::BadRequest
             | Self::WrongMethod
             | Self::UnknownInstance
@@ -165,8 +167,6 @@ impl OutcomeLabel {
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::Unavailable
-            | Self::FallbackFailed
-            | Self::FallbackTimeout
             | Self::Unreachable
             | Self::Untrusted
             | Self::NoAnswer => CountedIn::Requests,

@@ -2,6 +2,8 @@
 //!
 //! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
 
+use http::StatusCode;
+
 use super::values::Values;
 use crate::{proxy, server::InvalidHead, telemetry::OutcomeLabel};
 
@@ -43,6 +45,12 @@ pub enum Rejection {
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
     Fallback(proxy::Error),
+    /// The fallback's response to a change has the status of a success, and does not say that it is one.
+    Unconfirmed {
+        status: StatusCode,
+        /// The response's body without secrets and phone numbers, if anything is left of it.
+        shown: Option<String>,
+    },
 }
 
 /// What is wrong with a request.
@@ -106,6 +114,16 @@ impl From<Unavailable> for Rejection {
 }
 
 impl Rejection {
+    /// Whether the fallback is the cause.
+    #[must_use]
+    pub fn is_of_fallback(&self) -> bool {
+        match self {
+            Self::Fallback(error) => error.is_of_fallback(),
+            Self::Unconfirmed { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -132,6 +150,7 @@ impl Rejection {
             Self::ContactsList => OutcomeLabel::ContactsList,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
+            Self::Unconfirmed { .. } => OutcomeLabel::FallbackFailed,
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     values::word,
 };
 use crate::{
+    json,
     privacy::{Failure, Limiter, Operation, Outcome, Settings},
     proxy,
     server::InvalidHead,
@@ -36,6 +37,14 @@ struct Body<'text> {
     error: &'text str,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'text str>,
+}
+
+/// Whether the body of a response of Z-API says that the call was carried out. Z-API sends some errors
+/// with the status 200.
+#[must_use]
+pub fn is_success(body: &[u8]) -> bool {
+    let success = json::object(body, ["success"]);
+    matches!(success, Ok([Some(value)]) if value.get() == "true")
 }
 
 /// The response to an operation.
@@ -103,9 +112,7 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
             framework(StatusCode::FAILED_DEPENDENCY, "FAILED_DEPENDENCY", reason)
         }
         Failure::Upstream { reason } => bad_gateway(reason),
-        Failure::NotSent => {
-            unavailable("it could not be sent to Ryze in time; nothing was changed")
-        }
+        Failure::NotSent => unavailable("it could not be sent in time; nothing was changed"),
         Failure::QueueFull => {
             unavailable("too many calls of this instance are waiting already; nothing was changed")
         }
@@ -162,6 +169,16 @@ pub fn rejection(rejection: &Rejection) -> Answer {
             Unavailable::TooManyConnections => "the gateway has too many connections",
         }),
         Rejection::Fallback(error) => fallback_error(*error),
+        Rejection::Unconfirmed { status, shown } => {
+            let shown = shown
+                .as_ref()
+                .map(|shown| format!("; it answered: {shown}"));
+            bad_gateway(&format!(
+                "the fallback answered {} without \"success\":true, so the change is not confirmed{}",
+                status.as_u16(),
+                shown.unwrap_or_default(),
+            ))
+        }
     }
 }
 
