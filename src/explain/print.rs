@@ -44,7 +44,7 @@ impl Display for Explanation {
                 writeln!(
                     out,
                     "\nCost: 1 of {requests_per_minute} requests a minute; {} of one instance that \
-                     wait are folded into one.\n",
+                     wait are coalesced into one.\n",
                     if is_read { "reads" } else { "changes" },
                 )?;
                 out.write_str(if is_read {

@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    privacy::Report,
     proxy::{self, Download, Proxy},
     redact::SecretIndex,
-    ryze::without_secrets,
+    ryze::sanitize,
     telemetry::{Called, Metrics, Trace, Upstream},
     zapi::{
         auth::CLIENT_TOKEN,
@@ -72,22 +73,22 @@ impl Forwarder {
         // A compressed response could not be read.
         let identity = HeaderValue::from_static("identity");
         parts.headers.insert(ACCEPT_ENCODING, identity);
-        trace.departs_to_fallback(Instant::now());
+        trace.request_to_fallback_started(Instant::now());
         let request = Request::from_parts(parts, Full::new(body));
         let answer = match self.forward(request).await {
             Ok(answer) => read(answer).await,
             Err(error) => Err(error),
         };
         let was_sent = !matches!(answer, Err(proxy::Error::Unreachable));
-        trace.returns(was_sent, Instant::now());
+        trace.request_ended(was_sent, Instant::now());
         let (parts, body) = answer?.into_parts();
         if parts.status.is_success() && !is_success(&body) {
             let client_token = client_token.as_ref().map_or(&[][..], HeaderValue::as_bytes);
             let text = String::from_utf8_lossy(&body);
-            return Err(Rejection::Unconfirmed {
-                status: parts.status,
-                shown: without_secrets(&text, client_token, &[&*secrets]),
-            });
+            return Err(Rejection::Unconfirmed(Report {
+                status: parts.status.as_u16(),
+                message: sanitize(&text, client_token, &[&*secrets]),
+            }));
         }
         Ok(Response::from_parts(parts, Full::new(body)))
     }

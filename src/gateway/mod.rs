@@ -33,6 +33,7 @@ use crate::{
         response::{self, Answer},
         router::Destination,
         routes::Route,
+        templates,
     },
 };
 
@@ -168,6 +169,7 @@ impl Gateway {
         entry: &mut AccessLogEntry,
     ) -> Answer {
         let deadline = entry.started + self.deadline;
+        entry.is_forwarded = true;
         entry.operation = Some((operation, Instant::now()));
         let outcome = match self.forwarder(rules) {
             Ok(forwarder) => {
@@ -211,7 +213,7 @@ impl Gateway {
             | Failure::NotConnected
             | Failure::Denied { .. }
             | Failure::Refused { .. }
-            | Failure::Upstream { .. }
+            | Failure::Upstream(_)
             | Failure::Unknown => upstream,
         }
     }
@@ -262,6 +264,7 @@ impl Handler for Gateway {
                 answer.await
             }
             Ok(Destination::Fallback) => {
+                entry.is_forwarded = true;
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
@@ -297,7 +300,9 @@ fn route(
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => entry.route = route.template,
-        (None, Ok(Destination::Fallback)) => entry.route = "fallback",
+        (None, Ok(Destination::Fallback)) => {
+            entry.route = templates::find(&parts.method, parts.uri.path());
+        }
         _ => (),
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);

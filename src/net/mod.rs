@@ -1,6 +1,7 @@
 //! Connections to an upstream: name resolution, TCP and TLS. Independent of the upstream's protocol.
 
 mod connector;
+mod fault;
 mod resolver;
 mod tcp;
 pub mod tls;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{
     connector::{Network, NetworkError},
+    fault::ConnectFault,
     resolver::{LOOKUP_TIMEOUT, Reply, Resolver},
     tcp::{TcpConnection, USER_TIMEOUT},
 };
@@ -32,6 +34,6 @@ pub trait Connect: Send + Sync + 'static {
     ///
     /// # Errors
     /// `NotFound`: the host has no address; `InvalidData`: the TLS handshake failed; `TimedOut`: name
-    /// resolution or the connection timed out; else the system's error.
+    /// resolution or the connection timed out; else the system's error. [`ConnectFault`] names them.
     fn connect(&self) -> Opening<'_>;
 }

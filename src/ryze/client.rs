@@ -17,7 +17,13 @@ use super::{
     rate_limit::{self, RateLimit},
     target::Target,
 };
-use crate::{net::Connect, privacy::Settings, redact::SecretIndex, sync::lock, telemetry::Trace};
+use crate::{
+    net::{Connect, ConnectFault},
+    privacy::Settings,
+    redact::SecretIndex,
+    sync::lock,
+    telemetry::Trace,
+};
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 64;
@@ -135,7 +141,7 @@ impl Client {
                     return Err(error);
                 }
                 Err(Unanswered::NotSent(_)) if is_new => {
-                    return Err(Error::Unreachable("the connection was closed at once"));
+                    return Err(Error::Unreachable(ConnectFault::Closed));
                 }
                 Err(Unanswered::NotSent(unsent)) => request = *unsent,
             }

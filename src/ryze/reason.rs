@@ -1,12 +1,6 @@
-//! The reason of a failure, which clients and the log see: Ryze's message without secrets and phone
-//! numbers.
+//! An upstream's message in a form that clients and the log may see: without secrets and phone numbers.
 
-use http::StatusCode;
-
-use crate::{
-    config::Secret,
-    redact::{SecretIndex, contains_fragment},
-};
+use crate::redact::{SecretIndex, contains_fragment};
 
 /// Characters of a reason.
 const MAX_REASON: usize = 200;
@@ -18,26 +12,10 @@ const PHONE_DIGITS: usize = 7;
 const CODE_BYTES: usize = 12;
 const REMOVED: &str = "[removed]";
 
-/// Ryze's message [`without_secrets`], or the status alone. `secrets` are those in force when the request
-/// was sent and when it was answered.
-pub(super) fn sanitize(
-    message: &str,
-    status: StatusCode,
-    token: &Secret,
-    secrets: [&SecretIndex; 2],
-) -> String {
-    let reason = without_secrets(message, token.expose().as_bytes(), &secrets);
-    reason.unwrap_or_else(|| format!("Ryze answered with status {}", status.as_u16()))
-}
-
 /// Shortens an upstream's message to one line and removes everything that may be a phone number or an
-/// encoded token. `None` if nothing is left, or if it contains the `token` of the request or a secret of
-/// one of the indexes.
-pub(crate) fn without_secrets(
-    message: &str,
-    token: &[u8],
-    secrets: &[&SecretIndex],
-) -> Option<String> {
+/// encoded token. If the message contains the token of the request or a secret of one of the indexes, or
+/// nothing is left, there is none.
+pub(crate) fn sanitize(message: &str, token: &[u8], secrets: &[&SecretIndex]) -> Option<String> {
     let printed = message.chars().take(MAX_MESSAGE);
     let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();

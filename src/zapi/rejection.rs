@@ -1,11 +1,9 @@
 //! Why the gateway answers a call itself, without an outcome from Ryze or a response of the fallback.
 //!
-//! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
-
-use http::StatusCode;
+//! A rejection carries facts. Its status, headers and sentences are in `response/`.
 
 use super::values::Values;
-use crate::{proxy, server::InvalidHead, telemetry::OutcomeLabel};
+use crate::{privacy::Report, proxy, server::InvalidHead, telemetry::OutcomeLabel};
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +44,7 @@ pub enum Rejection {
     /// The fallback gave no response that can be passed on.
     Fallback(proxy::Error),
     /// The fallback's response to a change has the status of a success, and does not say that it is one.
-    Unconfirmed {
-        status: StatusCode,
-        /// The response's body without secrets and phone numbers, if anything is left of it.
-        shown: Option<String>,
-    },
+    Unconfirmed(Report),
 }
 
 /// What is wrong with a request.
@@ -119,7 +113,7 @@ impl Rejection {
     pub fn is_of_fallback(&self) -> bool {
         match self {
             Self::Fallback(error) => error.is_of_fallback(),
-            Self::Unconfirmed { .. } => true,
+            Self::Unconfirmed(_) => true,
             _ => false,
         }
     }
@@ -150,7 +144,7 @@ impl Rejection {
             Self::ContactsList => OutcomeLabel::ContactsList,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
-            Self::Unconfirmed { .. } => OutcomeLabel::FallbackFailed,
+            Self::Unconfirmed(_) => OutcomeLabel::FallbackFailed,
         }
     }
 }

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    privacy::{Failure, Outcome, Settings},
+    privacy::{Failure, Fault, Outcome, Refused, Report, Settings},
     ryze::wire,
     sandbox::Sandbox,
 };
@@ -86,11 +86,8 @@ pub struct Zapi {
 impl Zapi {
     /// Carries out one call, as the gateway has it done in its turn.
     pub async fn change_contacts(self, call: usize, fate: Fate) -> Outcome {
-        let upstream = |reason: &str| Failure::Upstream {
-            reason: reason.into(),
-        };
         if matches!(fate.ending, Ending::Unreachable) || self.killed.is_cancelled() {
-            return Err(upstream("unreachable"));
+            return Err(Failure::Upstream(Fault::Incomplete));
         }
         let number = self.history.send_to_zapi(call);
         let mut over = Over(Some((&self.history, number)));
@@ -104,9 +101,13 @@ impl Zapi {
         match answer {
             None => Err(Failure::Unknown),
             Some(Ending::Made) => Ok(self.store(number)),
-            Some(Ending::Unconfirmed) => Err(upstream("not confirmed")),
+            Some(Ending::Unconfirmed) => Err(Failure::Upstream(Fault::NotConfirmed)),
             Some(_) => Err(Failure::Refused {
-                reason: "refused".into(),
+                by: Refused::Upstream,
+                report: Report {
+                    status: 400,
+                    message: None,
+                },
             }),
         }
     }

@@ -1,0 +1,50 @@
+//! Whether a response of the fallback is a success, and the response to a call for which there is none.
+
+use super::shape::{
+    Answer, INCOMPLETE_BODY, bad_gateway, bad_request, body_too_slow, gateway_timeout,
+    method_not_allowed,
+};
+use crate::{json, privacy::Report, proxy::Error};
+
+/// Whether the body of a response of Z-API says that the call was carried out. Z-API sends some errors
+/// with the status 200.
+#[must_use]
+pub fn is_success(body: &[u8]) -> bool {
+    let success = json::object(body, ["success"]);
+    matches!(success, Ok([Some(value)]) if value.get() == "true")
+}
+
+/// `report` is of a response with the status of a success.
+pub(super) fn unconfirmed(Report { status, message }: &Report) -> Answer {
+    let shown = message.as_ref();
+    let shown = shown.map_or_else(String::new, |shown| format!("; it answered: {shown}"));
+    bad_gateway(&format!(
+        "the fallback answered {status} without \"success\":true, so the change is not confirmed{shown}"
+    ))
+}
+
+pub(super) fn fallback_error(error: Error) -> Answer {
+    match error {
+        Error::Method { allow } => method_not_allowed(allow),
+        Error::TargetTooLong => bad_request("the request target is too long"),
+        Error::TargetInvalid => bad_request("the request target cannot be passed on"),
+        Error::IncompleteBody => bad_request(INCOMPLETE_BODY),
+        Error::BodyTooSlow => body_too_slow(),
+        Error::Loop => bad_gateway("the fallback leads back to the gateway"),
+        Error::Unreachable => bad_gateway("the fallback cannot be reached; nothing was sent to it"),
+        Error::Broken => bad_gateway(
+            "the fallback's connection or its answer broke; it may have carried the call out",
+        ),
+        Error::Unsolicited => bad_gateway("the fallback's answer is one that was not asked for"),
+        Error::EndlessInterim => bad_gateway(
+            "the fallback's interim answers do not end; it may have carried the call out",
+        ),
+        Error::Silent => {
+            gateway_timeout("the fallback did not answer in time; it may have carried the call out")
+        }
+        Error::Stopping => gateway_timeout(
+            "the gateway is stopping and the fallback has not answered; it may have carried the \
+             call out",
+        ),
+    }
+}
