@@ -6,8 +6,8 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, include, instances, keys::Draft, report::Report, rules, source,
-    table::Reader, tls,
+    Config, Listen, Problem, include, instances, key::Context, keys::Draft, report::Report, rules,
+    source, table::Reader, tls,
 };
 
 pub(super) const INSTANCES: &str = "instances";
@@ -26,8 +26,12 @@ pub struct Loaded {
 /// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let text = read(path).map_err(|problem| vec![problem])?;
+    // What is not UTF-8 is reported as such where it is used.
+    let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
     let directory = path.parent().unwrap_or(Path::new(""));
-    parse_in(directory, &text, &|name| env::var(name).ok())
+    let mut loaded = parse_in(directory, &text, &environment)?;
+    loaded.warnings.extend(rules::proxies(&environment));
+    Ok(loaded)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
@@ -63,7 +67,10 @@ fn parse_in(
     }
     let mut reader = Reader {
         report,
-        environment,
+        context: Context {
+            environment,
+            warnings: Vec::new(),
+        },
         elements: 0,
     };
     let mut entries = tree.into_inner();
@@ -114,7 +121,10 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     let admin = tree.into_inner().remove_entry("admin");
     let mut reader = Reader {
         report: Report::new(""),
-        environment: &|_| None,
+        context: Context {
+            environment: &|_| None,
+            warnings: Vec::new(),
+        },
         elements: 0,
     };
     let mut draft = Draft::default();

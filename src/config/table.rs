@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    key::{Environment, Row},
+    key::{Context, Row},
     keys::Owner,
     report::{Place, Report},
 };
@@ -19,7 +19,7 @@ const INCLUDE: &str = "include";
 /// Reads tables and reports their problems.
 pub(super) struct Reader<'f> {
     pub(super) report: Report,
-    pub(super) environment: Environment<'f>,
+    pub(super) context: Context<'f>,
     /// How many elements of arrays were read, which numbers them across the files.
     pub(super) elements: usize,
 }
@@ -159,8 +159,11 @@ impl Reader<'_> {
         row.reset(owner);
         match value {
             Some(value) => {
-                if let Err(message) = row.read(owner, &value, self.environment) {
+                if let Err(message) = row.read(owner, &value, &mut self.context) {
                     self.report.problem(path, message);
+                }
+                for warning in self.context.warnings.drain(..) {
+                    self.report.warn(path, warning);
                 }
             }
             None if row.is_required(owner) => self.report.problem(path, "missing; write it"),

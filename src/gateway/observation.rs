@@ -20,7 +20,7 @@ use crate::{
     telemetry::{ObservedLabel, OutcomeLabel},
     zapi::{
         rejection::Rejection,
-        request::{Expected, Limits},
+        request::{Expected, Limits, ReadCall},
         router::Destination,
     },
 };
@@ -111,8 +111,9 @@ impl Observation {
             State::TooLarge => Verdict::from(&Rejection::BodyTooLarge { limit }),
             State::TooSlow => Verdict::from(&Rejection::BodyTooSlow),
             State::Complete => {
-                match expected.complete(&copied.bytes, self.limits.contacts_blacklist) {
-                    Ok(_) => ObservedLabel::Translated.into(),
+                match expected.complete(copied.bytes.into(), self.limits.contacts_blacklist) {
+                    Ok(ReadCall::Operation { .. }) => ObservedLabel::Translated.into(),
+                    Ok(ReadCall::Contacts { .. }) => ObservedLabel::Forwarded.into(),
                     Err(rejection) => Verdict::from(&rejection),
                 }
             }
