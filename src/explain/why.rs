@@ -134,6 +134,13 @@ fn why(config: &Config, explanation: &Explanation, facts: Option<&Facts>) -> Str
             let name = name(config, facts);
             format!("it is a privacy call of the instance {name}, which is in [[instances]]")
         }
+        Explanation::Fallback {
+            if_translated: Some(_),
+            ..
+        } => format!(
+            "the instance {} has mode = \"observe\", so Z-API answers all its calls",
+            name(config, facts)
+        ),
         Explanation::Fallback { .. } => passed_on(config, facts),
         Explanation::Refused { answer } => refused(config, facts, answer.as_ref()),
     }
