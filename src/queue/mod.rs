@@ -215,7 +215,7 @@ impl Queues {
     }
 
     pub fn budget(&self) -> budget::Snapshot {
-        self.budget.snapshot()
+        self.budget.snapshot(self.waiting())
     }
 
     pub fn health(&self) -> Health {
@@ -223,7 +223,7 @@ impl Queues {
     }
 
     /// How many calls are queued in all, not counting those in flight.
-    pub fn waiting(&self) -> usize {
+    fn waiting(&self) -> usize {
         let state = self.lock();
         state.queues.values().map(|queue| queue.calls.len()).sum()
     }
