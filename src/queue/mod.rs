@@ -290,7 +290,7 @@ impl Queues {
     }
 
     /// How many calls are queued in all, not counting those in flight.
-    fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         let state = self.lock();
         state.queues.values().map(Queue::waiting).sum()
     }
