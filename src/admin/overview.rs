@@ -9,8 +9,8 @@ use super::status::{
     Certificate, Configuration, Forwarded, ForwardedCall, InstanceStatus, Phase, Status,
 };
 use crate::{
-    config::Config,
-    gateway::{Gateway, Instance},
+    config::{self, Config},
+    gateway::{Gateway, Instance, Record},
     queue::Queues,
     server::Occupancy,
     sync::lock,
@@ -131,10 +131,15 @@ impl Overview {
     }
 
     fn instance(&self, instance: &Instance, now: Instant) -> InstanceStatus {
-        let last = instance.last();
+        let Record { last, observed } = instance.record();
         let (waiting, held) = self.queues.instance_status(instance.target());
         InstanceStatus {
             name: instance.target().name().to_string(),
+            mode: match instance.mode() {
+                config::Mode::Translate => "translate",
+                config::Mode::Observe => "observe",
+            },
+            observed: (instance.mode() == config::Mode::Observe).then_some(observed),
             outcome: last.map(|last| last.outcome),
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     budget,
+    gateway::Observed,
     queue::{Health, Suspended},
     server::Connections,
     telemetry::{OutcomeLabel, words},
@@ -99,6 +100,10 @@ pub struct Certificate {
 pub struct InstanceStatus {
     /// Its name at the upstream.
     pub name: String,
+    /// `translate` or `observe`.
+    pub mode: &'static str,
+    /// What would have happened to its privacy calls since the start, if they are observed.
+    pub observed: Option<Observed>,
     /// How its last call ended.
     pub outcome: Option<OutcomeLabel>,
     /// Since then.
