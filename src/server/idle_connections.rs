@@ -4,9 +4,12 @@
 //! entries than the listener has connections. Its lock is taken while the lock of a connection is held, never
 //! the other way round.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
-use super::connection_state::ConnectionState;
 use crate::sync::lock;
 
 #[derive(Debug, Default)]
@@ -16,12 +19,17 @@ pub(crate) struct IdleConnections(Mutex<List>);
 struct List {
     /// The key of the next entry.
     next: u64,
-    entries: BTreeMap<u64, ConnectionState>,
+    entries: BTreeMap<u64, Arc<dyn CloseIfIdle>>,
+}
+
+pub(super) trait CloseIfIdle: Debug + Send + Sync {
+    /// Closes the connection. Returns `false` if it is not idle any more.
+    fn close_if_idle(&self) -> bool;
 }
 
 impl IdleConnections {
     /// Adds a connection that has just become idle. Returns its key.
-    pub(super) fn add(&self, connection: ConnectionState) -> u64 {
+    pub(super) fn add(&self, connection: Arc<dyn CloseIfIdle>) -> u64 {
         let mut list = lock(&self.0);
         let key = list.next;
         list.next += 1;
@@ -44,7 +52,7 @@ impl IdleConnections {
         false
     }
 
-    fn pop(&self) -> Option<ConnectionState> {
+    fn pop(&self) -> Option<Arc<dyn CloseIfIdle>> {
         lock(&self.0)
             .entries
             .pop_first()
