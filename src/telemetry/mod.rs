@@ -5,6 +5,7 @@
 
 mod json_line;
 mod labels;
+mod line_output;
 mod log;
 mod metrics;
 mod panic;
