@@ -1,9 +1,11 @@
 //! The domain: privacy settings, operations on them, and their outcomes.
 //!
 //! Pure: no HTTP, no JSON, no clock and no vendor's words. Each vendor's module translates between its
-//! own language and these types.
+//! own language and these types. `failure.rs` has why an operation is not confirmed.
 
-use std::time::Duration;
+mod failure;
+
+pub use failure::{Denied, Failure, Fault, Limiter, Malformed, Refused, Report, WhatsAppError};
 
 /// A privacy setting that both vendors support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,68 +115,6 @@ impl FromIterator<Change> for Settings {
         }
         settings
     }
-}
-
-/// Why an operation is not confirmed. Every variant except [`Failure::Unknown`] and
-/// [`Failure::Upstream`] promises that the change was not applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The wait for the budget would have been too long. Nothing was sent.
-    Budget {
-        /// The time until a new change would be admitted.
-        retry_after: Duration,
-    },
-    /// The state of a budget that is shared with other processes is unavailable. Nothing was sent.
-    BudgetUnavailable {
-        /// The time until it is expected to be available.
-        retry_after: Duration,
-    },
-    /// A rate limit behind the gateway was exceeded.
-    Throttled {
-        by: Limiter,
-        /// The time until the limit is expected to reset.
-        retry_after: Duration,
-    },
-    /// The account is not connected to WhatsApp.
-    NotConnected,
-    /// The upstream denies the gateway access to the account. Only the operator can fix it.
-    Denied {
-        /// The upstream's message, free of secrets.
-        reason: String,
-    },
-    /// The upstream refuses the operation. A retry is useless.
-    Refused {
-        /// The upstream's message, free of secrets.
-        reason: String,
-    },
-    /// The upstream failed, or did not confirm the operation.
-    Upstream {
-        /// The upstream's message or the error, free of secrets.
-        reason: String,
-    },
-    /// The deadline passed, or the gateway stopped, before the operation was sent. Nothing was changed.
-    NotSent,
-    /// The instance's queue was full. Nothing was sent.
-    QueueFull,
-    /// The operation was sent and got no response. It may still take effect.
-    Unknown,
-}
-
-impl Failure {
-    /// Whether the change may have been applied nevertheless.
-    #[must_use]
-    pub fn leaves_open(&self) -> bool {
-        matches!(self, Self::Upstream { .. } | Self::Unknown)
-    }
-}
-
-/// The owner of the rate limit of a [`Failure::Throttled`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limiter {
-    /// The upstream, for its requests.
-    Upstream,
-    /// WhatsApp, for the account.
-    WhatsApp,
 }
 
 /// The outcome of an operation: the current settings, in which a change is confirmed, or the failure.

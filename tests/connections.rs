@@ -19,7 +19,7 @@ use tokio::{
 };
 use zapi_to_ryze::{
     config::Secret,
-    net::{Connect, MAX_CONNECTION_AGE, Network, Stream},
+    net::{Connect, MAX_CONNECTION_AGE, Network, Opening, Stream},
     privacy::{Audience, Change, Setting, Settings},
     ryze::{Client, Error, Target},
 };
@@ -58,12 +58,14 @@ impl Counted {
 }
 
 impl Connect for Counted {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let stream = self.pipes.connect().await?;
-        self.opened.fetch_add(1, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let open = Arc::clone(&self.open);
-        Ok(Box::new(Counting { stream, open }))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            let stream = self.pipes.connect().await?;
+            self.opened.fetch_add(1, Ordering::Relaxed);
+            self.open.fetch_add(1, Ordering::Relaxed);
+            let open = Arc::clone(&self.open);
+            Ok(Box::new(Counting { stream, open }) as _)
+        })
     }
 }
 
@@ -114,7 +116,7 @@ fn update() -> Settings {
     [change].into_iter().collect()
 }
 
-fn client(connector: impl Connect) -> Client<impl Connect> {
+fn client(connector: impl Connect) -> Client {
     Client::new(connector, Duration::from_secs(180))
 }
 

@@ -99,7 +99,7 @@ fn a_change_becomes_a_request_to_ryze() {
              x-request-id: (a new one)\n  \
              content-length: 32\n\n  \
              {{\"visibility\":{{\"profile\":\"all\"}}}}\n\n\
-             Cost: 1 of 7 requests a minute; changes of one instance that wait are folded into one.\n\n\
+             Cost: 1 of 7 requests a minute; changes of one instance that wait are coalesced into one.\n\n\
              Once Ryze has confirmed it, the caller gets:\n\n  \
              200 OK\n  \
              content-type: application/json\n  \
@@ -184,7 +184,7 @@ fn what_is_refused_has_its_status_headers_and_body() {
 
 #[test]
 fn the_fallback_gets_the_request_and_credentials_are_masked() {
-    let path = "/instances/I1/token/planted%2Dzapi/send-text?a=%20b";
+    let path = "/instances/I1/token/planted%2Dzapi/send-text?a=%20b&nome=João";
     let body = r#"{"phone":"55","n":"\n"}"#;
     let headers = [
         "Client-Token: planted",
@@ -199,7 +199,7 @@ fn the_fallback_gets_the_request_and_credentials_are_masked() {
         told,
         format!(
             "The fallback answers it. It gets this request:\n\n  \
-             POST https://zapi.test/old/instances/I1/token/********/send-text?a=%20b\n  \
+             POST https://zapi.test/old/instances/I1/token/********/send-text?a=%20b&nome=João\n  \
              host: zapi.test\n  \
              content-type: application/json\n  \
              content-length: {}\n  \
@@ -214,6 +214,15 @@ fn the_fallback_gets_the_request_and_credentials_are_masked() {
             body.len()
         )
     );
+}
+
+#[test]
+fn a_head_of_many_fields_is_explained() {
+    let fields = "X-Header: 0123456789abcdef\r\n".repeat(1000);
+    let raw = format!("GET /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let told = explained(&[], raw.as_bytes());
+    assert!(told.starts_with("The fallback answers it."), "{told}");
+    assert_eq!(told.matches("x-header: ").count(), 1000);
 }
 
 #[test]

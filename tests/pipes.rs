@@ -13,8 +13,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    budget::{Budget, Terms},
-    net::{Connect, Stream},
+    budget::{Budget, Quota},
+    net::{Connect, Opening},
     ryze::Target,
 };
 
@@ -147,20 +147,22 @@ impl Pipes {
 }
 
 impl Connect for Pipes {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        self.connects.lock().unwrap().push(Instant::now());
-        if let Some(how) = *self.refusal.lock().unwrap() {
-            return Err(how.into());
-        }
-        let (near, far) = duplex(16 * 1024);
-        tokio::spawn(self.clone().serve(far));
-        Ok(Box::new(near))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async {
+            self.connects.lock().unwrap().push(Instant::now());
+            if let Some(how) = *self.refusal.lock().unwrap() {
+                return Err(how.into());
+            }
+            let (near, far) = duplex(16 * 1024);
+            tokio::spawn(self.clone().serve(far));
+            Ok(Box::new(near) as _)
+        })
     }
 }
 
 /// A budget for everything.
 pub fn budget(share: u32, burst: u32, max_wait: Duration) -> Budget {
-    Budget::new(Terms {
+    Budget::new(Quota {
         share,
         burst,
         max_wait,

@@ -14,10 +14,10 @@ pub(crate) use self::build::{budget, client};
 pub use self::{build::start, reload::Reload, signals::Stop};
 use crate::{
     admin::{Admin, Overview},
-    budget::redis::SharedError,
+    budget::redis::ConfigError,
     config,
     gateway::Gateway,
-    net::{Network, NetworkError},
+    net::NetworkError,
     queue::Queues,
     server::{Address, Listener},
 };
@@ -39,7 +39,7 @@ pub enum Error {
     Fallback(#[source] NetworkError),
     /// `budget.redis` cannot be used to connect.
     #[error("budget.redis: {0}")]
-    Redis(#[from] SharedError),
+    Redis(#[from] ConfigError),
     /// A host, or an instance's name or token, is not valid in a request.
     #[error("a host, or an instance's name or token, cannot stand in a request: {0}")]
     Request(#[from] http::Error),
@@ -53,9 +53,9 @@ pub enum Error {
 
 /// A gateway whose sockets are open and that does not accept connections yet.
 pub struct Bound {
-    listener: Listener<Gateway<Network>>,
-    gateway: Arc<Gateway<Network>>,
-    queues: Arc<Queues<Network>>,
+    listener: Listener<Gateway>,
+    gateway: Arc<Gateway>,
+    queues: Arc<Queues>,
     abort: CancellationToken,
     admin: Option<Listener<Admin>>,
     overview: Arc<Overview>,

@@ -13,7 +13,6 @@ use crate::{
     admin::Overview,
     config::{Config, Loaded, Problem, reload},
     gateway::{Gateway, Rules},
-    net::Network,
     server::Listener,
     systemd,
     telemetry::LogLevel,
@@ -27,8 +26,8 @@ pub type Load = Arc<dyn Fn() -> Result<Loaded, Vec<Problem>> + Send + Sync>;
 
 /// The parts that a reload updates.
 pub(super) struct Running<'g> {
-    pub(super) listener: &'g Listener<Gateway<Network>>,
-    pub(super) gateway: &'g Gateway<Network>,
+    pub(super) listener: &'g Listener<Gateway>,
+    pub(super) gateway: &'g Gateway,
     pub(super) overview: &'g Overview,
 }
 
@@ -122,11 +121,7 @@ impl Reload {
 }
 
 /// The rules of a configuration. The proxy and its connections are kept if `[fallback]` did not change.
-fn rules(
-    config: &Config,
-    before: &Config,
-    gateway: &Gateway<Network>,
-) -> Result<Rules<Network>, Error> {
+fn rules(config: &Config, before: &Config, gateway: &Gateway) -> Result<Rules, Error> {
     let proxy = if config.fallback == before.fallback {
         gateway.rules().proxy().cloned()
     } else {

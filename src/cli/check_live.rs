@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app,
     config::{Config, Instance},
-    net::Network,
     privacy::{Failure, Limiter, Operation, Outcome},
     queue::{Queues, longest_wait},
     redact::SecretIndex,
     ryze::Target,
+    zapi::response,
 };
 
 /// Deadline of one read: a whole window of the budget, and time for Ryze's response.
@@ -69,7 +69,7 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
     Ok(all_fine)
 }
 
-async fn read(queues: Arc<Queues<Network>>, target: Arc<Target>) -> Outcome {
+async fn read(queues: Arc<Queues>, target: Arc<Target>) -> Outcome {
     let deadline = Instant::now() + DEADLINE;
     queues
         .submit(&target, Operation::Read, deadline, &Arc::default())
@@ -79,12 +79,15 @@ async fn read(queues: Arc<Queues<Network>>, target: Arc<Target>) -> Outcome {
 /// Describes a failure, and what to check.
 fn fault(failure: &Failure) -> String {
     match failure {
-        Failure::Denied { reason } => {
-            format!("Ryze refuses it ({reason}); check ryze_instance and ryze_token")
+        Failure::Denied { report, .. } => format!(
+            "Ryze refuses it ({}); check ryze_instance and ryze_token",
+            response::report(report)
+        ),
+        Failure::Refused { report, .. } => {
+            format!("Ryze refuses the request ({})", response::report(report))
         }
-        Failure::Refused { reason } => format!("Ryze refuses the request ({reason})"),
         Failure::NotConnected => "not connected to WhatsApp; connect it at Ryze".into(),
-        Failure::Upstream { reason } => format!("not known: {reason}"),
+        Failure::Upstream(fault) => format!("not known: {}", response::fault(fault)),
         Failure::Throttled { by, retry_after } => {
             let whose = match by {
                 Limiter::Upstream => "Ryze's rate limit",

@@ -4,10 +4,12 @@
 //! of Ryze and the fallback record what they receive (`stub.rs`). So no rule of the gateway is repeated
 //! here. `request.rs` builds the request, `mask.rs` masks credentials, and `print.rs` writes the result.
 
+mod json;
 mod mask;
 mod print;
 pub mod request;
 mod stub;
+mod why;
 
 use std::{
     pin::pin,
@@ -29,9 +31,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::why::{Explained, Verdict, explain_why};
 use self::{mask::MASK, stub::Stub};
 use crate::{
-    budget::{Budget, Terms},
+    budget::{self, Budget},
     config::{Config, Secret},
     gateway::{AnswerBody, ContactsDropped, Gateway},
     proxy::Proxy,
@@ -121,7 +124,7 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
 
 /// The gateway, which also records whether it drops a list of contacts.
 struct Observer {
-    gateway: Gateway<Stub>,
+    gateway: Gateway,
     drops_contacts: AtomicBool,
 }
 
@@ -147,7 +150,7 @@ impl Handler for Observer {
 
 /// The gateway of the configuration, without its time limits, and with the mask for the tokens of Ryze,
 /// so that no token can be printed.
-fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub>, http::Error> {
+fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway, http::Error> {
     let mut config = config.clone();
     config.server.deadline = NO_LIMIT;
     config.server.body_timeout = NO_LIMIT;
@@ -157,7 +160,7 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub
     if let Some(fallback) = &mut config.fallback {
         fallback.idle_timeout = NO_LIMIT;
     }
-    let budget = Budget::new(Terms {
+    let budget = Budget::new(budget::Quota {
         share: 1,
         burst: 1,
         max_wait: Duration::ZERO,
@@ -177,8 +180,8 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway<Stub
     Gateway::new(&config, queues, proxy.transpose()?, metrics, abort)
 }
 
-/// The response to a client that sends these bytes.
-async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Bytes>> {
+/// The response of a handler to a client that sends these bytes.
+async fn answer<H: Handler>(handler: Arc<H>, request: &[u8]) -> Option<Response<Bytes>> {
     // Holds the whole request; a larger response is read while it is written.
     let (client, server_end) = duplex(request.len().max(1024));
     let (mut reader, mut writer) = split(client);
@@ -194,7 +197,7 @@ async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Byte
         let stop = CancellationToken::new();
         stop.cancel();
         let admission = Admission::Granted(Arc::default());
-        let served = server::serve(server_end, observer, admission, timeouts, &stop);
+        let served = server::serve(server_end, handler, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

@@ -1,9 +1,6 @@
 //! Stub upstreams behind in-memory pipes: each records the first request and answers with success.
 
-use std::{
-    io,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -13,7 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{DuplexStream, duplex};
 
 use crate::{
-    net::{Connect, Stream},
+    header_limit::max_headers,
+    net::{Connect, Opening},
     privacy::{Audience, Change, Setting},
     ryze::wire,
 };
@@ -77,16 +75,20 @@ impl Stub {
                 Ok::<_, hyper::Error>(answer)
             }
         });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .max_headers(max_headers(PIPE_CAPACITY))
+            .serve_connection(TokioIo::new(stream), service);
         // The gateway handles a connection error at its end.
         let _ = connection.await;
     }
 }
 
 impl Connect for Stub {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let (near, far) = duplex(PIPE_CAPACITY);
-        tokio::spawn(self.clone().serve(far));
-        Ok(Box::new(near))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async {
+            let (near, far) = duplex(PIPE_CAPACITY);
+            tokio::spawn(self.clone().serve(far));
+            Ok(Box::new(near) as _)
+        })
     }
 }

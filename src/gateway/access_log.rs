@@ -25,6 +25,8 @@ pub(crate) struct AccessLogEntry {
     pub(crate) trace: Arc<Trace>,
     method: Method,
     pub(crate) route: &'static str,
+    /// Whether it goes to the fallback.
+    pub(crate) is_forwarded: bool,
     pub(crate) target: Option<Arc<Target>>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
@@ -43,6 +45,7 @@ impl AccessLogEntry {
             trace,
             method,
             route: "unknown",
+            is_forwarded: false,
             target: None,
             operation: None,
             status: None,
@@ -97,6 +100,7 @@ impl Drop for AccessLogEntry {
         self.metrics.served(Served {
             method: &self.method,
             route: self.route,
+            is_forwarded: self.is_forwarded,
             status: self.status,
             error: (!self.is_success).then_some(self.outcome),
             duration: total,

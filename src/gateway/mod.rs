@@ -17,7 +17,6 @@ use self::access_log::{AccessLogEntry, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     config::Config,
-    net::Connect,
     privacy::{Failure, Operation, Outcome},
     proxy::{self, Download, Proxy},
     queue::Queues,
@@ -30,12 +29,13 @@ use crate::{
         response::{self, Answer},
         router::Destination,
         routes::Route,
+        templates,
     },
 };
 
-pub struct Gateway<C> {
-    rules: ArcSwap<Rules<C>>,
-    queues: Arc<Queues<C>>,
+pub struct Gateway {
+    rules: ArcSwap<Rules>,
+    queues: Arc<Queues>,
     metrics: Arc<Metrics>,
     abort: CancellationToken,
     deadline: Duration,
@@ -48,7 +48,7 @@ pub struct ContactsDropped;
 /// The body of a response: the gateway's own, or the fallback's, streamed.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
 
-impl<C: Connect> Gateway<C> {
+impl Gateway {
     /// Also configures the queues with the instances and secrets. Cancelling `abort` ends all requests in
     /// flight, here and in the queues.
     ///
@@ -56,8 +56,8 @@ impl<C: Connect> Gateway<C> {
     /// If an instance's name or token is not valid in a request.
     pub fn new(
         config: &Config,
-        queues: Arc<Queues<C>>,
-        proxy: Option<Arc<Proxy<C>>>,
+        queues: Arc<Queues>,
+        proxy: Option<Arc<Proxy>>,
         metrics: Arc<Metrics>,
         abort: CancellationToken,
     ) -> Result<Self, http::Error> {
@@ -80,27 +80,27 @@ impl<C: Connect> Gateway<C> {
     pub fn prepare(
         &self,
         config: &Config,
-        proxy: Option<Arc<Proxy<C>>>,
-    ) -> Result<Rules<C>, http::Error> {
+        proxy: Option<Arc<Proxy>>,
+    ) -> Result<Rules, http::Error> {
         Rules::following(config, proxy, self.rules.load().instances())
     }
 
     /// Swaps the rules. In-flight requests keep the old ones, except for the tokens: a queued call is sent
     /// with the new token.
-    pub fn replace(&self, rules: Rules<C>) {
+    pub fn replace(&self, rules: Rules) {
         self.queues.redact(Arc::clone(&rules.secrets));
         self.queues.configure(&rules.targets());
         self.rules.store(Arc::new(rules));
     }
 
-    pub fn rules(&self) -> Arc<Rules<C>> {
+    pub fn rules(&self) -> Arc<Rules> {
         self.rules.load_full()
     }
 
     async fn submit(
         &self,
         (route, instance): (&'static Route, &Instance),
-        rules: &Rules<C>,
+        rules: &Rules,
         parts: &Parts,
         body: RequestBody,
         entry: &mut AccessLogEntry,
@@ -160,7 +160,7 @@ impl<C: Connect> Gateway<C> {
                 | Failure::NotConnected
                 | Failure::Denied { .. }
                 | Failure::Refused { .. }
-                | Failure::Upstream { .. }
+                | Failure::Upstream(_)
                 | Failure::Unknown,
             ) => EndedBy::Ryze,
         }
@@ -176,7 +176,7 @@ impl<C: Connect> Gateway<C> {
 
     async fn forward(
         &self,
-        rules: &Rules<C>,
+        rules: &Rules,
         request: Request<RequestBody>,
     ) -> Result<Response<Download>, proxy::Error> {
         // The router has this destination only if there is a fallback.
@@ -198,7 +198,7 @@ impl<C: Connect> Gateway<C> {
     }
 }
 
-impl<C: Connect> Handler for Gateway<C> {
+impl Handler for Gateway {
     type Body = AnswerBody;
 
     async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
@@ -214,6 +214,7 @@ impl<C: Connect> Handler for Gateway<C> {
                 answer.await
             }
             Ok(Destination::Fallback) => {
+                entry.is_forwarded = true;
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
@@ -259,15 +260,17 @@ fn finish(answer: Answer, entry: &mut AccessLogEntry) -> Response<AnswerBody> {
 }
 
 /// The destination of a request with a valid head. Records route and instance in the log entry.
-fn route<C: Connect>(
-    rules: &Rules<C>,
+fn route(
+    rules: &Rules,
     parts: &Parts,
     entry: &mut AccessLogEntry,
 ) -> Result<Destination, Rejection> {
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => entry.route = route.template,
-        (None, Ok(Destination::Fallback)) => entry.route = "fallback",
+        (None, Ok(Destination::Fallback)) => {
+            entry.route = templates::find(&parts.method, parts.uri.path());
+        }
         _ => (),
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
-    net::Connect,
     proxy::Proxy,
     redact::SecretIndex,
     ryze::Target,
@@ -22,13 +21,13 @@ use crate::{
         auth::{Accounts, CLIENT_TOKEN},
         rejection::{BadRequest, Rejection},
         request::Limits,
-        router::{Routed, Router},
+        router::{Destination, Routed, Router},
     },
 };
 
-pub struct Rules<C> {
+pub struct Rules {
     router: Router,
-    proxy: Option<Arc<Proxy<C>>>,
+    proxy: Option<Arc<Proxy>>,
     /// In the order of the configuration, as in [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
@@ -51,10 +50,10 @@ pub struct Last {
     pub time: Instant,
 }
 
-impl<C: Connect> Rules<C> {
+impl Rules {
     /// # Errors
     /// If an instance's name or token is not valid in a request.
-    pub fn new(config: &Config, proxy: Option<Arc<Proxy<C>>>) -> Result<Self, http::Error> {
+    pub fn new(config: &Config, proxy: Option<Arc<Proxy>>) -> Result<Self, http::Error> {
         Self::following(config, proxy, &[])
     }
 
@@ -64,7 +63,7 @@ impl<C: Connect> Rules<C> {
     /// As [`new`](Self::new).
     pub(super) fn following(
         config: &Config,
-        proxy: Option<Arc<Proxy<C>>>,
+        proxy: Option<Arc<Proxy>>,
         before: &[Instance],
     ) -> Result<Self, http::Error> {
         let key = |target: &Target| (Arc::clone(target.entry()), Arc::clone(target.name()));
@@ -98,14 +97,19 @@ impl<C: Connect> Rules<C> {
         })
     }
 
-    /// The destination of a request, if its head is valid.
+    /// The destination of a request, if its head is valid. Only the fallback gets a target that is not
+    /// ASCII: some clients send UTF-8, and it is for the fallback to accept it.
     pub(super) fn route(&self, parts: &Parts) -> Result<Routed, Rejection> {
         validate::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
-        Ok(self.router.route(parts))
+        let routed = self.router.route(parts);
+        if !matches!(routed.destination, Ok(Destination::Fallback)) {
+            validate::check_ascii(&parts.uri).map_err(BadRequest::Head)?;
+        }
+        Ok(routed)
     }
 
     /// The proxy to the fallback, if one is configured.
-    pub fn proxy(&self) -> Option<&Arc<Proxy<C>>> {
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
         self.proxy.as_ref()
     }
 

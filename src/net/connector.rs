@@ -10,7 +10,7 @@ use rustls::{
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::{Connect, Resolver, Stream, TcpConnection, tls};
+use super::{Connect, Opening, Resolver, Stream, TcpConnection, tls};
 
 /// Opens TCP connections, with TLS if the base URL is `https`.
 pub struct Network {
@@ -79,13 +79,15 @@ impl Network {
 }
 
 impl Connect for Network {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let addresses = self.resolver.resolve(&self.host).await?;
-        let opened = first_that_opens(&addresses, self.timeout, |it| self.open(it)).await;
-        if opened.is_err() {
-            self.resolver.distrust(&self.host);
-        }
-        opened
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async {
+            let addresses = self.resolver.resolve(&self.host).await?;
+            let opened = first_that_opens(&addresses, self.timeout, |it| self.open(it)).await;
+            if opened.is_err() {
+                self.resolver.distrust(&self.host);
+            }
+            opened
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why the proxy has no response to forward. The sentences for clients are in `zapi/response.rs`.
+//! Why the proxy has no response to forward. The sentences for clients are in `zapi/response/`.
 
 use crate::telemetry::OutcomeLabel;
 
@@ -10,8 +10,6 @@ pub enum Error {
         /// The value of `Allow`.
         allow: &'static str,
     },
-    /// The client asks for another protocol (RFC 9110, 7.8).
-    Upgrade,
     /// The target with the path of `fallback.base_url` is longer than a URL may be.
     TargetTooLong,
     /// The target is not valid in a URL.
@@ -51,7 +49,7 @@ impl Error {
     pub fn label(self) -> OutcomeLabel {
         match self {
             Self::Method { .. } => OutcomeLabel::WrongMethod,
-            Self::Upgrade | Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
+            Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
                 OutcomeLabel::BadRequest
             }
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,

@@ -12,15 +12,15 @@ use super::{
 };
 use crate::{privacy::Failure, ryze::Target};
 
-pub(super) struct QueueHandle<C> {
-    pub(super) queues: Arc<Queues<C>>,
+pub(super) struct QueueHandle {
+    pub(super) queues: Arc<Queues>,
     /// Of the instance.
     name: Arc<str>,
     changed: Arc<Notify>,
 }
 
-impl<C> QueueHandle<C> {
-    pub(super) fn new(queues: Arc<Queues<C>>, name: &Arc<str>, changed: Arc<Notify>) -> Self {
+impl QueueHandle {
+    pub(super) fn new(queues: Arc<Queues>, name: &Arc<str>, changed: Arc<Notify>) -> Self {
         Self {
             queues,
             name: Arc::clone(name),

@@ -46,7 +46,6 @@ use self::{
 pub use self::{health::Health, suspension::Suspended};
 use crate::{
     budget::{self, Budget},
-    net::Connect,
     privacy::{Failure, Operation, Outcome},
     redact::SecretIndex,
     ryze::{Client, Target},
@@ -66,9 +65,9 @@ pub fn longest_wait(deadline: Duration) -> Duration {
 }
 
 /// The queues of all instances that have calls, and what their workers share.
-pub struct Queues<C> {
+pub struct Queues {
     budget: Budget,
-    client: Client<C>,
+    client: Client,
     deadline: Duration,
     max_waiting: usize,
     metrics: Arc<Metrics>,
@@ -79,13 +78,13 @@ pub struct Queues<C> {
     timers: TimerPool,
 }
 
-impl<C: Connect> Queues<C> {
+impl Queues {
     /// `deadline` is the time that a call has; it fails unless it is sent within three quarters of it.
     /// At most `max_waiting` calls of one instance may be queued or in flight. Cancelling `abort` ends
     /// every call at once, as if its deadline had passed.
     pub fn new(
         budget: Budget,
-        client: Client<C>,
+        client: Client,
         deadline: Duration,
         max_waiting: usize,
         metrics: Arc<Metrics>,
@@ -162,7 +161,7 @@ impl<C: Connect> Queues<C> {
         self: &'q Arc<Self>,
         target: &'q Arc<Target>,
         call: impl FnOnce(u64) -> PendingCall,
-    ) -> Result<QueueTicket<'q, C>, Failure> {
+    ) -> Result<QueueTicket<'q>, Failure> {
         let mut state = self.lock();
         state.check(target)?;
         state.calls_so_far += 1;
@@ -200,12 +199,12 @@ impl<C: Connect> Queues<C> {
     }
 }
 
-impl<C> Queues<C> {
+impl Queues {
     /// Replaces the configured targets. Queued calls are sent with the new tokens and wait for the
     /// limits of these. Suspensions for a denial end, because the operator may have fixed the cause.
     pub fn configure(&self, targets: &[Arc<Target>]) {
         let tokens = targets.iter().map(|target| target.token_digest());
-        self.budget.serve(tokens);
+        self.budget.retain(tokens);
         let mut state = self.lock();
         let state = &mut *state;
         state.directory = Directory::new(targets);

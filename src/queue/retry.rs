@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     budget::Purpose,
-    net::Connect,
     privacy::{Failure, Limiter, Setting, Settings},
     ryze::{Error, wire::comes_before},
 };
@@ -39,8 +38,8 @@ pub(super) struct Next {
 }
 
 /// Requeues calls whose request could not be sent, after a backoff.
-pub(super) fn after_unreachable<C>(
-    queue: &QueueHandle<C>,
+pub(super) fn after_unreachable(
+    queue: &QueueHandle,
     mut calls: Vec<PendingCall>,
     failure: &Failure,
     failures: u32,
@@ -62,8 +61,8 @@ pub(super) fn after_unreachable<C>(
 }
 
 /// Requeues calls whose request Ryze rejected for its rate limit, until the reset.
-pub(super) fn after_rate_limit<C>(
-    queue: &QueueHandle<C>,
+pub(super) fn after_rate_limit(
+    queue: &QueueHandle,
     calls: Vec<PendingCall>,
     pause: Duration,
 ) -> Next {
@@ -80,8 +79,8 @@ pub(super) fn after_rate_limit<C>(
 
 /// Resolves calls whose request was sent and neither confirmed nor refused: completes them, or requeues
 /// them for a retry. Each comes with its failure in case the outcome stays unknown.
-pub(super) async fn resolve_open<C: Connect>(
-    sender: &Sender<C>,
+pub(super) async fn resolve_open(
+    sender: &Sender,
     mut open: Vec<(PendingCall, Failure)>,
     update: &Settings,
     result: &Result<Settings, Error>,
@@ -147,10 +146,7 @@ pub(super) async fn resolve_open<C: Connect>(
 }
 
 /// The current settings, or `None` if they cannot be read while a call waits for them.
-async fn read_back<C: Connect>(
-    sender: &Sender<C>,
-    open: &mut [(PendingCall, Failure)],
-) -> Option<Settings> {
+async fn read_back(sender: &Sender, open: &mut [(PendingCall, Failure)]) -> Option<Settings> {
     let send_by = open.iter().map(|(call, _)| call.send_by).max()?;
     let target = Arc::clone(&open.first()?.0.target);
     let mut not_before = Instant::now();
@@ -192,8 +188,8 @@ async fn read_back<C: Connect>(
 
 /// Requeues calls that are to be sent at `time` at the earliest. Those that may not be sent that late
 /// fail.
-pub(super) fn requeue<C>(
-    queue: &QueueHandle<C>,
+pub(super) fn requeue(
+    queue: &QueueHandle,
     calls: Vec<PendingCall>,
     time: Instant,
     failure: &Failure,

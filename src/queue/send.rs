@@ -9,17 +9,16 @@ use tokio::time::Instant;
 use super::{directory::has_same_token, handle::QueueHandle};
 use crate::{
     budget::{Allowance, Permit, Purpose, Refused, RefusedBy},
-    net::Connect,
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
-    telemetry::{self, Called, Trace, Upstream, WaitPurpose},
+    telemetry::{self, Called, OutcomeLabel, Trace, Upstream, WaitPurpose},
 };
 
-pub(super) struct Sender<C> {
-    pub(super) queue: QueueHandle<C>,
+pub(super) struct Sender {
+    pub(super) queue: QueueHandle,
 }
 
-impl<C: Connect> Sender<C> {
+impl Sender {
     /// Waits for a permit of the target's token, for `max_wait` at most, or as long as the budget allows.
     pub(super) async fn acquire_permit(
         &self,
@@ -31,8 +30,8 @@ impl<C: Connect> Sender<C> {
         let started = Instant::now();
         let token = target.token_digest();
         let permit = match max_wait {
-            None => budget.permit(token).await,
-            Some(max_wait) => budget.permit_within(token, purpose, max_wait).await,
+            None => budget.acquire(token).await,
+            Some(max_wait) => budget.acquire_within(token, purpose, max_wait).await,
         };
         let purpose = match purpose {
             Purpose::Call => WaitPurpose::Call,
@@ -56,9 +55,9 @@ impl<C: Connect> Sender<C> {
         let carrier = traces.first().map(|trace| &**trace);
         let started = Instant::now();
         for trace in traces {
-            trace.departs(carrier.unwrap_or(trace), started);
+            trace.request_started(carrier.unwrap_or(trace), started);
         }
-        permit.sent();
+        permit.mark_sent();
         let client = &self.queue.queues.client;
         let is_update = !update.is_empty();
         let mut reply = if is_update {
@@ -69,9 +68,9 @@ impl<C: Connect> Sender<C> {
             client.read(target, timeout, carrier).await
         };
         match reply.result {
-            Err(Error::Unreachable(_) | Error::Untrusted) => permit.not_sent(),
+            Err(Error::Unreachable(_) | Error::Untrusted(_)) => permit.mark_not_sent(),
             Err(Error::Unknown(_)) => (),
-            Ok(_) | Err(Error::Answered { .. }) => permit.answered(allowance(&reply)),
+            Ok(_) | Err(Error::Answered { .. }) => permit.record_response(allowance(&reply)),
         }
         drop(permit);
         self.record(&reply, is_update, started, traces);
@@ -91,7 +90,7 @@ impl<C: Connect> Sender<C> {
         let now = Instant::now();
         let error = reply.result.as_ref().err();
         for trace in traces {
-            trace.returns(error.is_none_or(Error::was_sent), now);
+            trace.request_ended(error.is_none_or(Error::was_sent), now);
         }
         self.queue.queues.metrics.called(Called {
             upstream: Upstream::Ryze,
@@ -116,23 +115,29 @@ impl<C: Connect> Sender<C> {
     fn suspend(&self, target: &Target, failure: &mut Failure) {
         let now = Instant::now();
         let mut state = self.queue.lock();
-        let is_of_account = match failure {
+        let (is_of_account, report) = match failure {
             Failure::Throttled {
                 by: Limiter::WhatsApp,
                 retry_after,
             } => {
                 *retry_after = state.suspensions.throttle(target, now);
-                true
+                (true, None)
             }
             Failure::Denied { .. } if state.directory.is_replaced(target) => return,
-            Failure::Denied { .. } => {
+            Failure::Denied { report, .. } => {
+                let report = report.to_string();
                 state.suspensions.deny(target, now, failure.clone());
-                false
+                (false, Some(report))
             }
             _ => return,
         };
         drop(state);
-        tracing::warn!(instance = &**target.name(), ?failure, "an instance is held");
+        tracing::warn!(
+            instance = &**target.name(),
+            outcome = OutcomeLabel::from(&*failure).as_str(),
+            failure = report,
+            "instance suspended"
+        );
         let matches = |it: &Target| is_of_account || has_same_token(it, target);
         self.queue.fail_matching(failure, matches);
     }

@@ -6,8 +6,8 @@ use super::{Queues, pending_call::PendingCall};
 use crate::privacy::Failure;
 
 /// Dropping the ticket cancels the call, unless it is in a request already.
-pub(super) struct QueueTicket<'q, C> {
-    pub(super) queues: &'q Queues<C>,
+pub(super) struct QueueTicket<'q> {
+    pub(super) queues: &'q Queues,
     pub(super) name: &'q str,
     pub(super) number: u64,
     /// Whether the call may still be in the queue.
@@ -15,7 +15,7 @@ pub(super) struct QueueTicket<'q, C> {
     pub(super) _capacity: OwnedSemaphorePermit,
 }
 
-impl<C> QueueTicket<'_, C> {
+impl QueueTicket<'_> {
     /// Removes the call from its queue and returns its failure. Returns `None` if the call is in
     /// flight.
     pub(super) fn cancel(&mut self) -> Option<Failure> {
@@ -33,7 +33,7 @@ impl<C> QueueTicket<'_, C> {
     }
 }
 
-impl<C> Drop for QueueTicket<'_, C> {
+impl Drop for QueueTicket<'_> {
     fn drop(&mut self) {
         let _ = self.cancel();
     }

@@ -1,7 +1,7 @@
 //! What the result of a request means for each of its calls. Pure.
 
 use crate::{
-    privacy::{Failure, Limiter, Operation, Outcome, Settings},
+    privacy::{Failure, Fault, Limiter, Operation, Outcome, Settings},
     ryze::Error,
 };
 
@@ -24,9 +24,7 @@ pub(super) fn judge(
     let error = match result {
         Ok(settings) if shows(settings, operation) => return Verdict::Known(Ok(*settings)),
         Ok(_) => {
-            return Verdict::Open(Failure::Upstream {
-                reason: "Ryze did not confirm the change".into(),
-            });
+            return Verdict::Open(Failure::Upstream(Fault::NotConfirmed));
         }
         Err(error) => error,
     };
@@ -59,21 +57,19 @@ pub(super) fn shows_other(settings: &Settings, operation: Operation) -> bool {
 
 /// The failure in a form that does not promise that a change was not carried out.
 fn unconfirmed(failure: Failure) -> Failure {
-    let reason = match failure {
+    Failure::Upstream(match failure {
         Failure::Unknown => return Failure::Unknown,
-        Failure::Denied { reason } | Failure::Refused { reason } | Failure::Upstream { reason } => {
-            reason
-        }
+        Failure::Denied { report, .. } | Failure::Refused { report, .. } => Fault::Answered(report),
+        Failure::Upstream(fault) => fault,
         Failure::Throttled {
             by: Limiter::WhatsApp,
             ..
-        } => "WhatsApp's rate limit ended the update, and what it had changed is not known".into(),
+        } => Fault::ThrottledMidway,
         Failure::Throttled { .. }
         | Failure::NotConnected
         | Failure::Budget { .. }
         | Failure::BudgetUnavailable { .. }
         | Failure::QueueFull
-        | Failure::NotSent => "Ryze did not complete the update".into(),
-    };
-    Failure::Upstream { reason }
+        | Failure::NotSent => Fault::Incomplete,
+    })
 }

@@ -16,17 +16,16 @@ use super::{
 };
 use crate::{
     budget::{Permit, Purpose, Refused, RefusedBy},
-    net::Connect,
     privacy::{Failure, Limiter},
     ryze::{Error, Target},
 };
 
-pub(super) struct Worker<C> {
-    sender: Sender<C>,
+pub(super) struct Worker {
+    sender: Sender,
 }
 
-impl<C: Connect> Worker<C> {
-    pub(super) fn new(queue: QueueHandle<C>) -> Self {
+impl Worker {
+    pub(super) fn new(queue: QueueHandle) -> Self {
         Self {
             sender: Sender { queue },
         }
@@ -139,7 +138,7 @@ impl<C: Connect> Worker<C> {
     }
 }
 
-impl<C> Drop for Worker<C> {
+impl Drop for Worker {
     /// After a panic, fails the queued calls and lets the next call start a new worker.
     fn drop(&mut self) {
         if thread::panicking() {

@@ -17,7 +17,13 @@ use super::{
     rate_limit::{self, RateLimit},
     target::Target,
 };
-use crate::{net::Connect, privacy::Settings, redact::SecretIndex, sync::lock, telemetry::Trace};
+use crate::{
+    net::{Connect, ConnectFault},
+    privacy::Settings,
+    redact::SecretIndex,
+    sync::lock,
+    telemetry::Trace,
+};
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 64;
@@ -36,18 +42,18 @@ pub struct Reply {
 }
 
 /// Sends requests to Ryze.
-pub struct Client<C> {
-    connector: C,
+pub struct Client {
+    connector: Box<dyn Connect>,
     request_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
     secrets: ArcSwap<SecretIndex>,
 }
 
-impl<C: Connect> Client<C> {
+impl Client {
     /// A request without a response within `request_timeout` fails with an unknown outcome.
-    pub fn new(connector: C, request_timeout: Duration) -> Self {
+    pub fn new(connector: impl Connect, request_timeout: Duration) -> Self {
         Self {
-            connector,
+            connector: Box::new(connector),
             request_timeout,
             idle: Mutex::default(),
             secrets: ArcSwap::default(),
@@ -119,7 +125,7 @@ impl<C: Connect> Client<C> {
         loop {
             let (connection, is_new) = match self.take_idle() {
                 Some(connection) => (connection, false),
-                None => (Connection::open(&self.connector).await?, true),
+                None => (Connection::open(&*self.connector).await?, true),
             };
             let (response, reusable) = connection.exchange(request, limit).await;
             if let Some(connection) = reusable {
@@ -135,7 +141,7 @@ impl<C: Connect> Client<C> {
                     return Err(error);
                 }
                 Err(Unanswered::NotSent(_)) if is_new => {
-                    return Err(Error::Unreachable("the connection was closed at once"));
+                    return Err(Error::Unreachable(ConnectFault::Closed));
                 }
                 Err(Unanswered::NotSent(unsent)) => request = *unsent,
             }

@@ -3,7 +3,7 @@
 //! Connections are managed by hand and not by a pooling client, because the budget depends on two facts
 //! that such a client hides: whether a request was sent, and when its connection was closed.
 
-use std::{future::poll_fn, io, time::Duration};
+use std::{future::poll_fn, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, response::Parts};
@@ -15,9 +15,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::error::Error;
+use super::error::{Error, NoAnswer};
 use crate::{
-    net::{Connect, MAX_CONNECTION_AGE},
+    header_limit::max_headers,
+    net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
+    privacy::Malformed,
     timer::Timer,
 };
 
@@ -51,24 +53,19 @@ pub(super) enum Unanswered {
 }
 
 impl Connection {
-    pub(super) async fn open<C: Connect>(connector: &C) -> Result<Self, Error> {
+    pub(super) async fn open(connector: &dyn Connect) -> Result<Self, Error> {
         let stream = connector
             .connect()
             .await
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::ConnectionRefused => Error::Unreachable("connection refused"),
-                io::ErrorKind::TimedOut => Error::Unreachable("no connection in time"),
-                io::ErrorKind::NotFound => Error::Unreachable("its host is not known"),
-                io::ErrorKind::InvalidData => Error::Untrusted,
-                _ => Error::Unreachable("no connection"),
-            })?;
+            .map_err(|error| Error::no_connection((&error).into()))?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_RESPONSE)
+            .max_headers(max_headers(MAX_RESPONSE))
             // Requests are small: one copy costs less than a gathering write.
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|_| Error::Unreachable("no connection"))?;
+            .map_err(|_| Error::Unreachable(ConnectFault::Other))?;
         let driver = tokio::spawn(async move {
             // An error also fails the exchange on the connection, which reports it.
             drop(connection.await);
@@ -117,7 +114,7 @@ impl Connection {
             };
             Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
         };
-        let timed_out = || Unanswered::Failed(Error::Unknown("no answer in time"));
+        let timed_out = || Unanswered::Failed(Error::Unknown(NoAnswer::TimedOut));
         let result = self.timer.timeout_at(deadline, response).await;
         let result = result.unwrap_or_else(|| Err(timed_out()));
         if result.is_ok() {
@@ -133,20 +130,20 @@ impl Connection {
 /// A response that cannot be parsed was received all the same; without one the outcome is unknown.
 fn response_error(error: &hyper::Error) -> Error {
     if error.is_parse() || error.is_parse_too_large() {
-        Error::malformed("Ryze's answer is not HTTP")
+        Error::malformed(Malformed::Protocol)
     } else {
-        Error::Unknown("the connection was closed")
+        Error::Unknown(NoAnswer::Closed)
     }
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, Error> {
-    let too_large = || Error::malformed("Ryze's answer is too large");
+    let too_large = || Error::malformed(Malformed::TooLarge);
     if body.size_hint().lower() > MAX_RESPONSE as u64 {
         return Err(too_large());
     }
     match Limited::new(body, MAX_RESPONSE).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Error::malformed("Ryze's answer is cut short")),
+        Err(_) => Err(Error::malformed(Malformed::CutShort)),
     }
 }

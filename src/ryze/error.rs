@@ -5,12 +5,17 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, header, response::Parts};
+use http::{StatusCode, response::Parts};
 
 use super::{rate_limit, reason, wire};
 use crate::{
     config::Secret,
-    privacy::{Failure, Limiter, Setting, Settings},
+    content_encoding,
+    net::ConnectFault,
+    privacy::{
+        Denied, Failure, Fault, Limiter, Malformed, Refused, Report, Setting, Settings,
+        WhatsAppError,
+    },
     redact::SecretIndex,
     telemetry::OutcomeLabel,
 };
@@ -22,6 +27,13 @@ const OVER_LIMIT: &str = "rate-overlimit";
 const WHATSAPP_TEXTS: [&str; 3] = ["info query", "websocket ", OVER_LIMIT];
 /// Prefixes of the messages with which Ryze rejects the body of an update.
 const INVALID_PREFIXES: [&str; 2] = ["Invalid ", "At least one privacy setting "];
+/// WhatsApp's words for a refusal.
+const REFUSALS: [(&str, WhatsAppError); 4] = [
+    ("bad-request", WhatsAppError::BadRequest),
+    ("not-authorized", WhatsAppError::NotAuthorized),
+    ("forbidden", WhatsAppError::Forbidden),
+    ("not-acceptable", WhatsAppError::NotAcceptable),
+];
 /// WhatsApp does not say for how long.
 const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
     by: Limiter::WhatsApp,
@@ -33,13 +45,13 @@ const WHATSAPP_THROTTLES: Failure = Failure::Throttled {
 pub enum Error {
     /// No byte of the request was sent. A retry may succeed.
     #[error("Ryze could not be reached: {0}")]
-    Unreachable(&'static str),
-    /// No byte of the request was sent: the peer's certificate or TLS handshake is not valid.
-    #[error("Ryze could not be reached: its certificate or TLS handshake is not right")]
-    Untrusted,
+    Unreachable(ConnectFault),
+    /// No byte of the request was sent, because TLS failed. A retry is useless.
+    #[error("Ryze could not be reached: {0}")]
+    Untrusted(ConnectFault),
     /// The request was sent, and its outcome is unknown.
     #[error("Ryze did not answer: {0}")]
-    Unknown(&'static str),
+    Unknown(NoAnswer),
     /// Ryze responded with an error.
     #[error("Ryze answered with a failure")]
     Answered {
@@ -50,6 +62,15 @@ pub enum Error {
         /// How much of the update may have been applied.
         progress: Progress,
     },
+}
+
+/// Why a request that was sent has no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("the connection was closed")]
+    Closed,
 }
 
 /// How much of an update Ryze may have applied before it failed. Ryze applies the fields one by one and
@@ -73,10 +94,18 @@ impl Error {
         }
     }
 
+    pub(super) fn no_connection(fault: ConnectFault) -> Self {
+        if fault.is_of_tls() {
+            Self::Untrusted(fault)
+        } else {
+            Self::Unreachable(fault)
+        }
+    }
+
     /// A response that cannot be read as one of Ryze.
-    pub(super) fn malformed(reason: &str) -> Self {
-        let reason = reason.into();
-        Self::unnamed(Progress::Unknown, Failure::Upstream { reason })
+    pub(super) fn malformed(what: Malformed) -> Self {
+        let failure = Failure::Upstream(Fault::Malformed(what));
+        Self::unnamed(Progress::Unknown, failure)
     }
 
     /// The label of this error in log and metrics.
@@ -84,7 +113,7 @@ impl Error {
     pub fn label(&self) -> OutcomeLabel {
         match self {
             Self::Unreachable(_) => OutcomeLabel::Unreachable,
-            Self::Untrusted => OutcomeLabel::Untrusted,
+            Self::Untrusted(_) => OutcomeLabel::Untrusted,
             Self::Unknown(_) => OutcomeLabel::NoAnswer,
             Self::Answered { failure, .. } => failure.into(),
         }
@@ -93,7 +122,7 @@ impl Error {
     /// Whether any byte of the request was sent.
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        !matches!(self, Self::Unreachable(_) | Self::Untrusted)
+        !matches!(self, Self::Unreachable(_) | Self::Untrusted(_))
     }
 
     /// Whether the outcome of `setting` in an update of `fields` fields is still open: it may have been
@@ -101,7 +130,7 @@ impl Error {
     #[must_use]
     pub fn leaves_open(&self, setting: Setting, fields: usize) -> bool {
         let (failure, failed, progress) = match self {
-            Self::Unreachable(_) | Self::Untrusted => return false,
+            Self::Unreachable(_) | Self::Untrusted(_) => return false,
             Self::Unknown(_) => return true,
             Self::Answered {
                 failure,
@@ -123,16 +152,14 @@ impl Error {
     #[must_use]
     pub fn failure(&self, setting: Option<Setting>) -> Failure {
         match self {
-            Self::Unreachable(_) | Self::Untrusted => Failure::Upstream {
-                reason: self.to_string(),
-            },
+            Self::Unreachable(fault) | Self::Untrusted(fault) => {
+                Failure::Upstream(Fault::Unreachable(*fault))
+            }
             Self::Unknown(_) => Failure::Unknown,
             Self::Answered {
                 setting: failed @ Some(_),
                 ..
-            } if setting.is_some() && *failed != setting => Failure::Upstream {
-                reason: "Ryze failed at another setting of the same update".into(),
-            },
+            } if setting.is_some() && *failed != setting => Failure::Upstream(Fault::OtherSetting),
             Self::Answered { failure, .. } => failure.clone(),
         }
     }
@@ -147,28 +174,29 @@ pub(super) fn read(
     secrets: [&SecretIndex; 2],
 ) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
-        if parts.headers.contains_key(header::CONTENT_ENCODING) {
-            return Err(Error::malformed("Ryze's answer is encoded"));
+        if content_encoding::is_encoded(&parts.headers) {
+            return Err(Error::malformed(Malformed::Encoded));
         }
-        return wire::settings(body).ok_or_else(|| {
-            Error::malformed("Ryze did not confirm it: its answer shows no settings")
-        });
+        return wire::settings(body).ok_or_else(|| Error::malformed(Malformed::NoSettings));
     }
     let message = wire::message(body).unwrap_or_default();
-    let reason = reason::sanitize(&message, parts.status, token, secrets);
-    Err(classify(parts, &message, reason))
+    let report = Report {
+        status: parts.status.as_u16(),
+        message: reason::sanitize(&message, token, secrets),
+    };
+    Err(classify(parts, &message, report))
 }
 
 /// Only messages that Ryze is known to write before it sends a request to WhatsApp prove that no field
 /// was applied.
-fn classify(parts: &Parts, message: &str, reason: String) -> Error {
+fn classify(parts: &Parts, message: &str, report: Report) -> Error {
     // Ryze gives this message with 400 on some pages and 503 on others.
     if message == "Instance is not connected to WhatsApp" {
         return Error::unnamed(Progress::NotStarted, Failure::NotConnected);
     }
     if let Some((setting, cause)) = wire::failed_field(message) {
         return Error::Answered {
-            failure: from_whatsapp(cause, reason),
+            failure: from_whatsapp(cause, report),
             setting: Some(setting),
             progress: Progress::UpToFailedField,
         };
@@ -180,12 +208,12 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
         let failure = if message.contains(OVER_LIMIT) {
             WHATSAPP_THROTTLES
         } else {
-            Failure::Upstream { reason }
+            Failure::Upstream(Fault::Answered(report))
         };
         return Error::unnamed(Progress::Unknown, failure);
     }
     if WHATSAPP_TEXTS.iter().any(|it| message.contains(it)) {
-        let failure = from_whatsapp(message, reason);
+        let failure = from_whatsapp(message, report);
         return Error::unnamed(Progress::UpToFailedField, failure);
     }
     let (progress, failure) = match status.as_u16() {
@@ -194,35 +222,71 @@ fn classify(parts: &Parts, message: &str, reason: String) -> Error {
             let by = Limiter::Upstream;
             (Progress::NotStarted, Failure::Throttled { by, retry_after })
         }
-        401 | 403 | 404 => (Progress::NotStarted, Failure::Denied { reason }),
-        405 | 413 | 415 => (Progress::NotStarted, Failure::Refused { reason }),
-        400 if INVALID_PREFIXES.iter().any(|it| message.starts_with(it)) => {
-            (Progress::NotStarted, Failure::Refused { reason })
-        }
-        400 | 501 => (Progress::UpToFailedField, Failure::Refused { reason }),
-        _ => (Progress::Unknown, Failure::Upstream { reason }),
+        401 => (
+            Progress::NotStarted,
+            Failure::Denied {
+                what: Denied::Token,
+                report,
+            },
+        ),
+        403 => (
+            Progress::NotStarted,
+            Failure::Denied {
+                what: Denied::Access,
+                report,
+            },
+        ),
+        404 => (
+            Progress::NotStarted,
+            Failure::Denied {
+                what: Denied::Instance,
+                report,
+            },
+        ),
+        405 | 413 | 415 => (
+            Progress::NotStarted,
+            Failure::Refused {
+                by: Refused::Upstream,
+                report,
+            },
+        ),
+        400 if INVALID_PREFIXES.iter().any(|it| message.starts_with(it)) => (
+            Progress::NotStarted,
+            Failure::Refused {
+                by: Refused::Upstream,
+                report,
+            },
+        ),
+        400 | 501 => (
+            Progress::UpToFailedField,
+            Failure::Refused {
+                by: Refused::Upstream,
+                report,
+            },
+        ),
+        _ => (
+            Progress::Unknown,
+            Failure::Upstream(Fault::Answered(report)),
+        ),
     };
     Error::unnamed(progress, failure)
 }
 
 /// The failure of a field by a text of the WhatsApp library.
-fn from_whatsapp(cause: &str, reason: String) -> Failure {
+fn from_whatsapp(cause: &str, report: Report) -> Failure {
     let starts_with = |texts: &[&str]| texts.iter().any(|text| cause.starts_with(text));
-    let contains = |texts: &[&str]| texts.iter().any(|text| cause.contains(text));
-    if contains(&[OVER_LIMIT]) {
+    if cause.contains(OVER_LIMIT) {
         WHATSAPP_THROTTLES
     } else if starts_with(&["info query timed out", "websocket disconnected"]) {
         Failure::Unknown
     } else if starts_with(&["websocket not connected"]) {
         Failure::NotConnected
-    } else if contains(&[
-        "bad-request",
-        "not-authorized",
-        "forbidden",
-        "not-acceptable",
-    ]) {
-        Failure::Refused { reason }
+    } else if let Some((_, error)) = REFUSALS.iter().find(|(word, _)| cause.contains(word)) {
+        Failure::Refused {
+            by: Refused::WhatsApp(*error),
+            report,
+        }
     } else {
-        Failure::Upstream { reason }
+        Failure::Upstream(Fault::Answered(report))
     }
 }

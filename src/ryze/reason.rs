@@ -1,7 +1,4 @@
-//! The reason of a failure, which clients and the log see: Ryze's message without secrets and phone
-//! numbers.
-
-use http::StatusCode;
+//! Ryze's message in a form that clients and the log may see: without secrets and phone numbers.
 
 use crate::{
     config::Secret,
@@ -20,13 +17,12 @@ const REMOVED: &str = "[removed]";
 
 /// Shortens Ryze's message to one line and removes everything that may be a phone number or an encoded
 /// token. If the message contains a secret of one of the indexes (those in force when the request was
-/// sent and when it was answered), the reason is the status alone.
+/// sent and when it was answered), or nothing is left, there is none.
 pub(super) fn sanitize(
     message: &str,
-    status: StatusCode,
     token: &Secret,
     secrets: [&SecretIndex; 2],
-) -> String {
+) -> Option<String> {
     let printed = message.chars().take(MAX_MESSAGE);
     let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
@@ -35,10 +31,7 @@ pub(super) fn sanitize(
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
     let has_secret = contains_fragment(&printed, token.expose().as_bytes())
         || secrets.iter().any(|it| it.is_in(&printed));
-    if reason.is_empty() || has_secret {
-        return format!("Ryze answered with status {}", status.as_u16());
-    }
-    reason
+    (!reason.is_empty() && !has_secret).then_some(reason)
 }
 
 /// Removes each run without letters that has as many digits as a phone number.

@@ -16,6 +16,7 @@ use super::{
     limits::Timeouts,
     timeout_stream::TimeoutStream,
 };
+use crate::header_limit::max_headers;
 
 /// Size of the read buffer: the longest request head, beyond which hyper responds with 431, and the most
 /// of a body that is read ahead.
@@ -80,6 +81,7 @@ pub(crate) async fn serve<S, H>(
         // TimeoutStream has the timeouts.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(max_headers(MAX_HEAD_BYTES))
         // Responses are small: one copy is cheaper than a vectored write.
         .writev(false)
         .serve_connection(io, service);

@@ -1,6 +1,6 @@
 //! Why the gateway answers a call itself, without an outcome from Ryze or a response of the fallback.
 //!
-//! A rejection carries facts. Its status, headers and sentences are in `response.rs`.
+//! A rejection carries facts. Its status, headers and sentences are in `response/`.
 
 use super::values::Values;
 use crate::{proxy, server::InvalidHead, telemetry::OutcomeLabel};

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::ContactsBlacklist,
-    json,
+    content_encoding, json,
     privacy::{Audience, Change, Operation},
 };
 
@@ -114,7 +114,7 @@ where
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
-    if headers.contains_key(header::CONTENT_ENCODING) {
+    if content_encoding::is_encoded(headers) {
         return Err(Rejection::UnsupportedMediaType(
             UnsupportedMediaType::Encoded,
         ));
@@ -220,10 +220,14 @@ fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
     let contacts = contacts.unwrap_or_default();
     for contact in &contacts {
         let fields = json::object(contact.get().as_bytes(), ["action", "phone"]);
-        let [action, phone] = fields
-            .map_err(|_| BadRequest::ContactsList)?
-            .map(|value| value.and_then(json::string).unwrap_or_default());
-        if !matches!(&*action, "add" | "remove") || !is_phone(&phone) {
+        let [action, phone] = fields.map_err(|_| BadRequest::ContactsList)?;
+        let action = action.and_then(json::string).unwrap_or_default();
+        let is_phone = phone.is_some_and(|phone| match json::string(phone) {
+            Some(text) => is_phone(&text),
+            // A number, as clients without types send it.
+            None => is_digits(phone.get()),
+        });
+        if !matches!(&*action, "add" | "remove") || !is_phone {
             return Err(BadRequest::ContactsList);
         }
     }
@@ -234,8 +238,11 @@ fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
 /// id.
 fn is_phone(phone: &str) -> bool {
     let digits = phone.strip_prefix('+').unwrap_or(phone);
-    let digits = digits.strip_suffix("@lid").unwrap_or(digits);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    is_digits(digits.strip_suffix("@lid").unwrap_or(digits))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The bytes of Ryze's answer. Whatever they are, a change counts as confirmed only where a plain reader
 //! of the same bytes finds the confirmation in them too.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use zapi_to_ryze::{
-    net::{Connect, Stream},
+    net::{Connect, Opening},
     privacy::{Audience, Change, Setting},
     ryze::{Client, wire},
 };
@@ -19,7 +19,7 @@ use crate::{harness::answer, pipes::target};
 struct Once(Vec<u8>);
 
 impl Connect for Once {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+    fn connect(&self) -> Opening<'_> {
         let (near, mut far) = duplex(64 * 1024);
         let bytes = self.0.clone();
         tokio::spawn(async move {
@@ -28,7 +28,7 @@ impl Connect for Once {
             let _ = far.read(&mut request).await;
             let _ = far.write_all(&bytes).await;
         });
-        Ok(Box::new(near))
+        Box::pin(async { Ok(Box::new(near) as _) })
     }
 }
 

@@ -112,6 +112,7 @@ async fn hop_by_hop_fields_are_removed() {
         "Connection: Upgrade\nUpgrade: h2,h2c\n",
         "Proxy-Authenticate: Basic\nProxy-Connection: close\n",
         "Connection: Content-Length\n",
+        "Transfer_Encoding: chunked\nContent_Length: 9\nKeep_Alive: a\n",
     ];
     let untouched = format!("HTTP/1.1 200 OK\n{DATE}Content-Length: 2\n\nhi");
     for headers in rows {
@@ -180,4 +181,18 @@ async fn an_interim_response_is_not_the_final_one() {
     let hints = "HTTP/1.1 103 Early Hints\nLink: </a>\n\nHTTP/1.1 102 Processing\n\n";
     let answer = format!("HTTP/1.1 200 OK\n{DATE}Content-Length: 2\n\nhi");
     check("GET", &format!("{hints}{answer}"), After::Keep, &answer).await;
+}
+
+/// hyper's own limit is 100 fields. The call may have been carried out.
+#[tokio::test]
+async fn a_head_is_limited_by_its_bytes() {
+    for number in [100, 101, 1900] {
+        let fields = (0..number).map(|it| format!("set-cookie: {it}=0123456789abcd\r\n"));
+        let fields: String = fields.collect();
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nhi");
+        let scene = Scene::answering(&answer, After::Keep).await;
+        let got = scene.exchange(REQUEST).await;
+        assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{number}: {got}");
+        assert!(got.contains(&fields), "{number}: {got}");
+    }
 }

@@ -22,7 +22,7 @@ use tokio::{
 };
 use zapi_to_ryze::{
     config,
-    net::{Connect, MAX_CONNECTION_AGE, Stream},
+    net::{Connect, MAX_CONNECTION_AGE, Opening},
     proxy::{self, Proxy},
 };
 
@@ -34,12 +34,19 @@ const KEPT: &str = "GET /x HTTP/1.1\r\nHost: g\r\n\r\n";
 #[tokio::test]
 async fn an_invalid_response() {
     let long = "x".repeat(300_000);
-    let many = "X: y\n".repeat(1000);
+    let many = "X: y\n".repeat(3000);
     let answers = [
         "HTTP/1.1 101 Switching Protocols\nConnection: upgrade\nUpgrade: websocket\n\n".into(),
         "HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n\n2\nhi\n0\n\n".into(),
         "HTTP/1.1 200 OK\nTransfer-Encoding: gzip\nTransfer-Encoding: chunked\n\n0\n\n".into(),
         "HTTP/1.1 200 OK\nTransfer-Encoding: \u{ff}\n\nhi".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked, chunked\n\n2\nhi\n0\n\n".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n0\n\n".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding: Chunked,,CHUNKED\n\n0\n\n".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding: identity\nContent-Length: 2\n\nhi".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked;a=b\n\n0\n\n".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding:\nContent-Length: 2\n\nhi".into(),
+        "HTTP/1.1 200 OK\nTransfer-Encoding: ,\n\nhi".into(),
         "HTTP/1.0 200 OK\nTransfer-Encoding: chunked\n\n0\n\n".into(),
         "HTTP/1.1 200 OK\nContent-Length: 1\nContent-Length: 2\n\nhi".into(),
         "HTTP/1.1 200 OK\nContent-Length: -1\n\nhi".into(),
@@ -141,19 +148,21 @@ struct Slow {
 }
 
 impl Connect for Slow {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        let (near, mut far) = duplex(1024);
-        let pause = self.pause;
-        tokio::spawn(async move {
-            while Message::read(&mut far).await.is_some() {
-                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1";
-                far.write_all(head).await.unwrap();
-                sleep(pause).await;
-                far.write_all(b"2").await.unwrap();
-            }
-        });
-        Ok(Box::new(near))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            let (near, mut far) = duplex(1024);
+            let pause = self.pause;
+            tokio::spawn(async move {
+                while Message::read(&mut far).await.is_some() {
+                    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1";
+                    far.write_all(head).await.unwrap();
+                    sleep(pause).await;
+                    far.write_all(b"2").await.unwrap();
+                }
+            });
+            Ok(Box::new(near) as _)
+        })
     }
 }
 
@@ -174,9 +183,11 @@ impl AsyncRead for Read {
 }
 
 impl Connect for Dying {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let read = Read(Box::pin(sleep(Duration::from_secs(10))));
-        Ok(Box::new(join(read, sink())))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            let read = Read(Box::pin(sleep(Duration::from_secs(10))));
+            Ok(Box::new(join(read, sink())) as _)
+        })
     }
 }
 
@@ -207,7 +218,7 @@ async fn a_dead_fallback_is_not_reported_as_a_slow_client() {
     );
 }
 
-fn proxy<C: Connect>(connect: C) -> Proxy<C> {
+fn proxy(connect: impl Connect) -> Proxy {
     let config = config::Fallback {
         base_url: "http://fallback.test".parse().unwrap(),
         connect_timeout: Duration::from_secs(3),

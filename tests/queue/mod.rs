@@ -53,7 +53,7 @@ fn online() -> Change {
 struct Bench {
     budget: Budget,
     pipes: Pipes,
-    queues: Arc<Queues<Pipes>>,
+    queues: Arc<Queues>,
     abort: CancellationToken,
 }
 
@@ -83,8 +83,8 @@ impl Bench {
 
     /// Ends the slow start of a token, as its first response does.
     async fn warm_up(self) -> Self {
-        let permit = self.budget.permit(target("any").token_digest()).await;
-        permit.unwrap().answered(None);
+        let permit = self.budget.acquire(target("any").token_digest()).await;
+        permit.unwrap().record_response(None);
         self
     }
 
@@ -299,13 +299,10 @@ async fn an_unsent_request_costs_no_slot_and_the_worker_continues_after_every_fa
     let bench = Bench::with_budget(Pipes::refusing(), budget.clone());
     let call = bench.call(&target("one"), online()).await;
     let (outcome, _) = call.await.unwrap();
-    assert!(
-        matches!(outcome, Err(Failure::Upstream { .. })),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(Failure::Upstream(_))), "{outcome:?}");
     bench.queues.idle().await;
     assert!(
-        budget.permit([0; 32]).await.is_ok(),
+        budget.acquire([0; 32]).await.is_ok(),
         "the slot was released"
     );
 
@@ -331,7 +328,7 @@ async fn an_unsent_request_costs_no_slot_and_the_worker_continues_after_every_fa
         bench.queues.idle().await;
     }
     assert_eq!(outcomes[0], Err(Failure::Unknown));
-    assert!(matches!(outcomes[1], Err(Failure::Upstream { .. })));
+    assert!(matches!(outcomes[1], Err(Failure::Upstream(_))));
     assert_eq!(outcomes[2], Err(Failure::Unknown));
     assert_eq!(outcomes[3], Ok(()));
 }

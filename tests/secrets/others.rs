@@ -75,7 +75,7 @@ async fn nothing_surfaces_of_another_instances_secrets() {
         .assert_failure(424, "FAILED_DEPENDENCY");
     operated.gateway.signal("TERM");
     let log = operated.gateway.ended().await.stderr;
-    assert!(log.contains("Ryze answered with status 401"), "{log}");
+    assert!(log.contains("\"failure\":\"status 401\""), "{log}");
     assert!(!log.contains(INSTANCES[0][0]), "{log}");
 }
 

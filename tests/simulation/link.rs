@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use zapi_to_ryze::{
-    net::{Connect, Stream},
+    net::{Connect, Opening},
     privacy::Settings,
     sandbox::Sandbox,
 };
@@ -188,18 +188,20 @@ impl Drop for Over<'_> {
 }
 
 impl Connect for Link {
-    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let mut state = self.state();
-        if state.reach != Reach::Possible {
-            self.history.unreachable(self.process);
-        }
-        if state.reach == Reach::Refused {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        let (gateways, near) = duplex(BUFFER);
-        if state.reach == Reach::Possible {
-            state.connections.spawn(self.clone().relay(near));
-        }
-        Ok(Box::new(gateways))
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            let mut state = self.state();
+            if state.reach != Reach::Possible {
+                self.history.unreachable(self.process);
+            }
+            if state.reach == Reach::Refused {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let (gateways, near) = duplex(BUFFER);
+            if state.reach == Reach::Possible {
+                state.connections.spawn(self.clone().relay(near));
+            }
+            Ok(Box::new(gateways) as _)
+        })
     }
 }

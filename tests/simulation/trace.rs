@@ -81,7 +81,7 @@ impl History {
                 Failure::Throttled { .. } => "throttled",
                 Failure::NotConnected => "not connected",
                 Failure::Denied { .. } | Failure::Refused { .. } => "refused",
-                Failure::Upstream { .. } => "failed",
+                Failure::Upstream(_) => "failed",
                 Failure::NotSent => "not sent",
                 Failure::QueueFull => "queue full",
                 Failure::Unknown => "unknown",

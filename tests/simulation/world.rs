@@ -24,7 +24,6 @@ use zapi_to_ryze::{
 use super::{
     fault::LATEST_LANDING,
     history::{History, Shared},
-    link::Link,
     process::Process,
     ryze::{FOREIGN, sandbox, store},
     schedule::{Caller, Entry, Schedule, Step, change, name},
@@ -64,7 +63,7 @@ struct World<'schedule> {
     history: Shared,
     now: Process,
     /// The queues of every process.
-    queues: Vec<Weak<Queues<Link>>>,
+    queues: Vec<Weak<Queues>>,
 }
 
 impl<'schedule> World<'schedule> {

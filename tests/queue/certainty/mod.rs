@@ -15,7 +15,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 use zapi_to_ryze::{
-    privacy::{Audience, Change, Failure, Operation, Setting},
+    net::ConnectFault,
+    privacy::{Audience, Change, Failure, Fault, Malformed, Operation, Report, Setting},
     ryze::Target,
 };
 
@@ -62,10 +63,21 @@ fn bench(endings: &[Ending]) -> Bench {
     Bench::new(in_turn(SECOND, endings))
 }
 
-fn upstream(reason: &str) -> Result<(), Failure> {
-    Err(Failure::Upstream {
-        reason: reason.into(),
+fn upstream(fault: Fault) -> Result<(), Failure> {
+    Err(Failure::Upstream(fault))
+}
+
+/// Ryze's error response.
+fn answered(status: u16, message: Option<&str>) -> Fault {
+    Fault::Answered(Report {
+        status,
+        message: message.map(str::to_owned),
     })
+}
+
+/// The failure by [`FAILED`].
+fn failed() -> Result<(), Failure> {
+    upstream(answered(500, Some("out of order")))
 }
 
 /// Hides the photo, and returns the outcome, its time, and the bodies of the requests.
@@ -106,18 +118,15 @@ fn open() -> [(Ending, Result<(), Failure>); 6] {
     [
         (Ending::Close, Err(Failure::Unknown)),
         (TIMED_OUT, Err(Failure::Unknown)),
-        (FAILED, upstream("out of order")),
-        (
-            Ending::Answer(503, "", ""),
-            upstream("Ryze answered with status 503"),
-        ),
+        (FAILED, failed()),
+        (Ending::Answer(503, "", ""), upstream(answered(503, None))),
         (
             Ending::Answer(307, "Location: /\r\n", ""),
-            upstream("Ryze answered with status 307"),
+            upstream(answered(307, None)),
         ),
         (
             Ending::Answer(200, "", "{}"),
-            upstream("Ryze did not confirm it: its answer shows no settings"),
+            upstream(Fault::Malformed(Malformed::NoSettings)),
         ),
     ]
 }
@@ -156,7 +165,7 @@ async fn a_value_that_the_read_back_does_not_show_is_retried_and_read_back_once_
 #[tokio::test(start_paused = true)]
 async fn a_response_to_the_retry_that_shows_the_settings_is_not_read_back() {
     let (outcome, _, bodies) = hidden_through(&[SHOWN, SHOWN, SHOWN]).await;
-    assert_eq!(outcome, upstream("Ryze did not confirm the change"));
+    assert_eq!(outcome, upstream(Fault::NotConfirmed));
     assert_eq!(bodies, [HIDE, READ, HIDE]);
 }
 
