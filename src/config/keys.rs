@@ -90,6 +90,7 @@ const LEVELS: Words<LevelFilter> = Words(&[
 const CONTACTS_BLACKLIST: Words<ContactsBlacklist> = Words(&[
     ("refuse", ContactsBlacklist::Refuse),
     ("mode_only", ContactsBlacklist::ModeOnly),
+    ("fallback", ContactsBlacklist::Fallback),
 ]);
 
 impl Owner for Draft {

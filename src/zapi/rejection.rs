@@ -3,7 +3,7 @@
 //! A rejection carries facts. Its status, headers and sentences are in `response/`.
 
 use super::values::Values;
-use crate::{proxy, server::InvalidHead, telemetry::OutcomeLabel};
+use crate::{privacy::Report, proxy, server::InvalidHead, telemetry::OutcomeLabel};
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum Rejection {
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
     Fallback(proxy::Error),
+    /// The fallback's response to a change has the status of a success, and does not say that it is one.
+    Unconfirmed(Report),
 }
 
 /// What is wrong with a request.
@@ -108,6 +110,16 @@ impl From<Unavailable> for Rejection {
 }
 
 impl Rejection {
+    /// Whether the fallback is the cause.
+    #[must_use]
+    pub fn is_of_fallback(&self) -> bool {
+        match self {
+            Self::Fallback(error) => error.is_of_fallback(),
+            Self::Unconfirmed(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -135,6 +147,7 @@ impl Rejection {
             Self::TlsRequired => OutcomeLabel::TlsRequired,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
+            Self::Unconfirmed(_) => OutcomeLabel::FallbackFailed,
         }
     }
 }

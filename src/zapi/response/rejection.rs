@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::{
-    fallback::fallback_error,
+    fallback::{fallback_error, unconfirmed},
     shape::{
         Answer, INCOMPLETE_BODY, bad_request, body_too_slow, framework, method_not_allowed,
         sentence, unavailable, unprocessable, unsupported_media_type,
@@ -64,6 +64,7 @@ pub fn rejection(rejection: &Rejection) -> Answer {
             Unavailable::TooManyConnections => "the gateway has too many connections",
         }),
         Rejection::Fallback(error) => fallback_error(*error),
+        Rejection::Unconfirmed(report) => unconfirmed(report),
     }
 }
 
