@@ -8,18 +8,26 @@ use super::{Explained, Explanation, print::CONNECTION_HEADERS};
 
 impl Explained {
     /// `verdict` is `translated`, `passed_on` or `refused`; `request` is the one that the upstream gets, and
-    /// `response` the client's, as far as it is known.
+    /// `response` the client's, as far as it is known. `contacts_list` is `dropped`, or `in_turn` if Z-API gets it
+    /// in its order among the calls of its instance.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let (request, answer, cost, drops_contacts) = match &self.explanation {
+        let (request, answer, cost, contacts) = match &self.explanation {
             Explanation::Ryze {
                 request,
                 answer,
                 drops_contacts,
                 ..
-            } => (Some(request), answer.as_ref(), 1, *drops_contacts),
-            Explanation::Fallback { request } => (Some(request), None, 0, false),
-            Explanation::Refused { answer } => (None, answer.as_ref(), 0, false),
+            } => (
+                Some(request),
+                answer.as_ref(),
+                1,
+                drops_contacts.then_some("dropped"),
+            ),
+            Explanation::Fallback { request, in_turn } => {
+                (Some(request), None, 0, in_turn.then_some("in_turn"))
+            }
+            Explanation::Refused { answer } => (None, answer.as_ref(), 0, None),
         };
         let request = request.map(|request| {
             json!({
@@ -43,7 +51,7 @@ impl Explained {
             "instance": self.instance,
             "request": request,
             "response": response,
-            "drops_contacts": drops_contacts,
+            "contacts_list": contacts,
             "cost": cost,
         })
     }

@@ -15,10 +15,7 @@ mod why;
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -39,11 +36,12 @@ use self::{mask::MASK, stub::Stub};
 use crate::{
     budget::{self, Budget},
     config::{Config, Secret},
-    gateway::{AnswerBody, ContactsDropped, Gateway},
+    gateway::{AnswerBody, ContactsList, Gateway},
     proxy::Proxy,
     queue::Queues,
     ryze::Client,
     server::{self, Admission, Handler, RequestBody, Timeouts},
+    sync::lock,
     telemetry::{Metrics, X_REQUEST_ID},
 };
 
@@ -71,6 +69,8 @@ pub enum Explanation {
     Fallback {
         /// The request to the fallback, with its whole URL.
         request: Request<Bytes>,
+        /// Whether it is sent in its order among the calls of its instance to Ryze.
+        in_turn: bool,
     },
     /// The gateway rejects the request and sends nothing.
     Refused {
@@ -87,7 +87,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     let (ryze, fallback) = (Stub::ryze(), Stub::fallback());
     let observer = Arc::new(Observer {
         gateway: gateway(config, &ryze, &fallback)?,
-        drops_contacts: AtomicBool::new(false),
+        contacts: Mutex::default(),
     });
     let mut answer = answer(Arc::clone(&observer), bytes).await;
     if let Some(answer) = &mut answer {
@@ -103,7 +103,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
                 Some(_) => budget.requests_per_minute,
                 None => budget.share(),
             },
-            drops_contacts: observer.drops_contacts.load(Ordering::Relaxed),
+            drops_contacts: observer.saw(ContactsList::Dropped),
         });
     }
     if let (Some(mut request), Some(fallback)) = (fallback.received(), &config.fallback) {
@@ -111,6 +111,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
         mask::mask_headers(request.headers_mut());
         return Ok(Explanation::Fallback {
             request: with_whole_url(request, &fallback.base_url)?,
+            in_turn: observer.saw(ContactsList::Forwarded),
         });
     }
     Ok(Explanation::Refused { answer })
@@ -125,10 +126,16 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     }
 }
 
-/// The gateway, which also records whether it drops a list of contacts.
+/// The gateway, which also records what it does with a list of contacts.
 struct Observer {
     gateway: Gateway,
-    drops_contacts: AtomicBool,
+    contacts: Mutex<Option<ContactsList>>,
+}
+
+impl Observer {
+    fn saw(&self, contacts: ContactsList) -> bool {
+        *lock(&self.contacts) == Some(contacts)
+    }
 }
 
 impl Handler for Observer {
@@ -136,14 +143,18 @@ impl Handler for Observer {
 
     async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let response = self.gateway.handle(request).await;
-        if response.extensions().get::<ContactsDropped>().is_some() {
-            self.drops_contacts.store(true, Ordering::Relaxed);
+        if let Some(contacts) = response.extensions().get() {
+            *lock(&self.contacts) = Some(*contacts);
         }
         response
     }
 
     fn overloaded(&self) -> Response<AnswerBody> {
         self.gateway.overloaded()
+    }
+
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        self.gateway.tls_required(request)
     }
 }
 

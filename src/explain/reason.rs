@@ -18,7 +18,7 @@ pub(super) fn passed_on(config: &Config, facts: &Facts) -> String {
         _ if facts.route.is_none() => "it is not a privacy call".to_owned(),
         (_, None) => unknown_id(facts),
         (Some(Rejection::NoCounterpart(what)), _) => format!("Ryze has no call to {what}"),
-        _ => format!("the instance {} leaves it to Z-API", name(config, facts)),
+        _ => "it has a list of contacts, and policy.contacts_blacklist is \"fallback\"".to_owned(),
     }
 }
 

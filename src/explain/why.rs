@@ -118,6 +118,10 @@ impl Handler for HeadReader {
     fn overloaded(&self) -> Response<Self::Body> {
         Response::default()
     }
+
+    fn tls_required(&self, _: Request<RequestBody>) -> Response<Self::Body> {
+        self.overloaded()
+    }
 }
 
 /// The parts of a response in Z-API's words that say what is wrong.

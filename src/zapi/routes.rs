@@ -161,10 +161,13 @@ impl<'path> Matched<'path> {
         }
     }
 
+    /// HEAD is taken where GET is (RFC 9110, 9.3.2): the server sends the head of GET's response.
+    ///
     /// # Errors
     /// [`Rejection::WrongMethod`] if the route takes another method.
     pub fn check_method(&self, method: &Method) -> Result<(), Rejection> {
-        if *method == self.route.method {
+        let is_head_of_get = *method == Method::HEAD && self.route.method == Method::GET;
+        if *method == self.route.method || is_head_of_get {
             Ok(())
         } else {
             Err(Rejection::WrongMethod {

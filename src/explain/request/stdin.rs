@@ -17,6 +17,10 @@ pub(super) fn from_stdin(stdin: impl Read) -> Result<RawRequest, InvalidRequest>
             "the request on stdin is larger than 1 MiB",
         ));
     }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        // The byte order mark of an editor.
+        bytes.drain(..3);
+    }
     let is_content = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let Some(begin) = bytes.iter().position(is_content) else {
         return Err(InvalidRequest::Usage(
@@ -93,6 +97,7 @@ mod tests {
             assert_eq!(stdin(text), (format!("{text}{more}"), warns), "{text:?}");
         }
         assert_eq!(stdin("\r\n\nGET /\n").0, "GET /\n\r\n");
+        assert_eq!(stdin("\u{feff}\nGET /\n").0, "GET /\n\r\n");
     }
 
     #[test]
