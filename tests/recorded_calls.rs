@@ -20,8 +20,12 @@ const SEND_TEXT: &str = "/instances/{id}/token/{token}/send-text";
 const LIST: &str = "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed.";
 
 async fn explain(arguments: &[&str]) -> Ended {
+    explain_with("client_token = \"planted-client\"", arguments).await
+}
+
+async fn explain_with(instance: &'static str, arguments: &[&str]) -> Ended {
     let setup = Setup {
-        instance: "client_token = \"planted-client\"",
+        instance,
         fallback: "base_url = \"https://zapi.test\"".into(),
         ..Setup::default()
     };
@@ -271,6 +275,26 @@ async fn an_access_log_is_judged_by_method_and_path() {
         row("translated", &photo, 40, TRANSLATED),
     ];
     assert_eq!(rows, expected);
+}
+
+#[tokio::test]
+async fn of_an_observed_instance_both_are_said() {
+    let line = |token: &str| {
+        format!("- - - [x] \"POST /instances/I1/token/{token}/privacy/photo HTTP/1.1\" 200 17\n")
+    };
+    let log = file(&(line("planted-token") + &line("planted")));
+    let path = log.path().to_str().unwrap();
+    let ended = explain_with("mode = \"observe\"", &["--access-log", path, "--json"]).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let (photo, why) = (
+        format!("POST {PHOTO}"),
+        "the instance \"main\" has mode = \"observe\"; with \"translate\" it would be",
+    );
+    let expected = [
+        row("passed_on", &photo, 1, &format!("{why} refused")),
+        row("passed_on", &photo, 1, &format!("{why} translated")),
+    ];
+    assert_eq!(judged(&ended).1, expected);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ pub(super) async fn explain(command: Explain) -> Result<(), Exit> {
     } else {
         print(explained.to_string().trim_end());
     }
-    match explained.verdict() {
+    match explained.explanation.verdict() {
         Verdict::Translated | Verdict::PassedOn => Ok(()),
         Verdict::Refused | Verdict::NotJudged => Err(Exit::Reported(FAILURE)),
     }

@@ -60,7 +60,11 @@ impl Display for Explanation {
                 })?;
                 write_answer(out, answer.as_ref())
             }
-            Self::Fallback { request, in_turn } => {
+            Self::Fallback {
+                request,
+                in_turn,
+                if_translated,
+            } => {
                 out.write_str("The fallback answers it. It gets this request:\n\n")?;
                 write_request(out, request)?;
                 if *in_turn {
@@ -70,7 +74,14 @@ impl Display for Explanation {
                     "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
                      status, headers and body.\n",
                 )?;
-                out.write_str(if *in_turn { SUCCESS_IN_BODY } else { "" })
+                out.write_str(if *in_turn { SUCCESS_IN_BODY } else { "" })?;
+                if let Some(translated) = if_translated {
+                    out.write_str(
+                        "\nIts instance has mode = \"observe\". With \"translate\":\n\n",
+                    )?;
+                    write!(out, "{translated}")?;
+                }
+                Ok(())
             }
             Self::Refused { answer } => {
                 out.write_str("The gateway refuses it. The caller gets:\n\n")?;

@@ -1,6 +1,7 @@
 //! The rule that decides over a call, as a sentence without a full stop. It quotes nothing of the call but
 //! the instance that it names, by its name at Ryze.
 
+use super::Verdict;
 use crate::{
     config::Config,
     zapi::{rejection::Rejection, router::Facts},
@@ -12,8 +13,14 @@ pub(super) fn translated(config: &Config, facts: &Facts) -> String {
     format!("it is a privacy call of the instance {name}, which is in [[instances]]")
 }
 
-/// Why the fallback gets it.
-pub(super) fn passed_on(config: &Config, facts: &Facts) -> String {
+/// Why the fallback gets it. `if_translated` is the verdict if its instance, which is observed, were not.
+pub(super) fn passed_on(config: &Config, facts: &Facts, if_translated: Option<Verdict>) -> String {
+    if let Some(verdict) = if_translated {
+        let (name, verdict) = (name(config, facts), verdict.phrase());
+        return format!(
+            "the instance {name} has mode = \"observe\"; with \"translate\" it would be {verdict}"
+        );
+    }
     match (&facts.rejection, facts.instance) {
         _ if facts.route.is_none() => "it is not a privacy call".to_owned(),
         (_, None) => unknown_id(facts),

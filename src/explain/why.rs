@@ -32,13 +32,24 @@ words! {
     }
 }
 
-impl Explained {
+impl Verdict {
+    pub(super) fn phrase(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NotJudged => "not judged",
+            Self::PassedOn => "passed on",
+            Self::Translated => "translated",
+        }
+    }
+}
+
+impl Explanation {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.explanation {
-            Explanation::Ryze { .. } => Verdict::Translated,
-            Explanation::Fallback { .. } => Verdict::PassedOn,
-            Explanation::Refused { .. } => Verdict::Refused,
+        match self {
+            Self::Ryze { .. } => Verdict::Translated,
+            Self::Fallback { .. } => Verdict::PassedOn,
+            Self::Refused { .. } => Verdict::Refused,
         }
     }
 }
@@ -135,7 +146,10 @@ struct Said {
 fn why(config: &Config, explanation: &Explanation, facts: Option<&Facts>) -> String {
     let answer = match (explanation, facts) {
         (Explanation::Ryze { .. }, Some(facts)) => return reason::translated(config, facts),
-        (Explanation::Fallback { .. }, Some(facts)) => return reason::passed_on(config, facts),
+        (Explanation::Fallback { if_translated, .. }, Some(facts)) => {
+            let if_translated = if_translated.as_ref().map(|it| it.verdict());
+            return reason::passed_on(config, facts, if_translated);
+        }
         (Explanation::Refused { answer }, _) => answer.as_ref(),
         // Both have a head.
         (Explanation::Ryze { .. } | Explanation::Fallback { .. }, None) => None,

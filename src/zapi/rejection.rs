@@ -14,6 +14,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
+        /// Whether a fallback would get the call, and there is none.
+        lacks_fallback: bool,
     },
     /// The call takes another method.
     WrongMethod {
@@ -118,6 +120,15 @@ impl Rejection {
             Self::Unconfirmed(_) => true,
             _ => false,
         }
+    }
+
+    /// This rejection of a call that a fallback would get, where there is none.
+    #[must_use]
+    pub(super) fn lacking_fallback(mut self) -> Self {
+        if let Self::UnknownPath { lacks_fallback, .. } = &mut self {
+            *lacks_fallback = true;
+        }
+        self
     }
 
     /// Whether the call asked for what Ryze cannot do.

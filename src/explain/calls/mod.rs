@@ -26,7 +26,8 @@ use crate::{
     telemetry,
     zapi::{
         auth::Accounts,
-        router::{Destination, Router},
+        rejection::Rejection,
+        router::{Destination, Facts, Router},
     },
 };
 
@@ -145,22 +146,16 @@ fn log(config: &Config, log: impl io::BufRead) -> Result<Tally, Error> {
             return tally.skip();
         };
         let (parts, ()) = request.into_parts();
-        let facts = router.facts(&parts);
-        let (verdict, why) = match (router.route(&parts).destination, &facts.rejection) {
-            (Ok(Destination::Fallback), _) => {
-                (Verdict::PassedOn, reason::passed_on(&config, &facts))
+        let (routed, facts) = (router.route(&parts), router.facts(&parts));
+        let (verdict, rejection) = verdict(&routed.destination, &facts);
+        let why = match (verdict, rejection) {
+            (Verdict::Refused, Some(rejection)) => reason::refused(&config, &facts, rejection),
+            (Verdict::PassedOn, _) => {
+                let observed = routed.observed.as_ref();
+                let if_translated = observed.map(|it| self::verdict(it, &facts).0);
+                reason::passed_on(&config, &facts, if_translated)
             }
-            (Ok(Destination::Ryze { .. }), None) => {
-                (Verdict::Translated, reason::translated(&config, &facts))
-            }
-            (Ok(Destination::Ryze { .. }), Some(rejection)) => (
-                Verdict::Refused,
-                reason::refused(&config, &facts, rejection),
-            ),
-            (Err(rejection), _) => (
-                Verdict::Refused,
-                reason::refused(&config, &facts, &rejection),
-            ),
+            _ => reason::translated(&config, &facts),
         };
         let row = Row {
             verdict,
@@ -171,4 +166,19 @@ fn log(config: &Config, log: impl io::BufRead) -> Result<Tally, Error> {
         tally.add(row, 1);
     })?;
     Ok(tally)
+}
+
+/// How a call goes on with this destination, and why it is refused if it is.
+fn verdict<'r>(
+    destination: &'r Result<Destination, Rejection>,
+    facts: &'r Facts,
+) -> (Verdict, Option<&'r Rejection>) {
+    match (destination, &facts.rejection) {
+        (Ok(Destination::Fallback), _) => (Verdict::PassedOn, None),
+        (Ok(Destination::Ryze { .. }), None) => (Verdict::Translated, None),
+        // Ryze has no counterpart, and there is no fallback.
+        (Ok(Destination::Ryze { .. }), Some(rejection)) | (Err(rejection), _) => {
+            (Verdict::Refused, Some(rejection))
+        }
+    }
 }

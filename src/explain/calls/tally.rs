@@ -36,7 +36,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn of(explained: Explained) -> Self {
         Self {
-            verdict: explained.verdict(),
+            verdict: explained.explanation.verdict(),
             method: explained.method,
             route: explained.route,
             why: explained.why,
@@ -125,7 +125,7 @@ impl Display for Tally {
             let count = self.count(*verdict);
             total += count;
             if count > 0 || *verdict != Verdict::NotJudged {
-                parts.push(format!("{count} {}", words(*verdict)));
+                parts.push(format!("{count} {}", verdict.phrase()));
             }
         }
         writeln!(out, "{total} calls of Z-API: {}", parts.join(", "))?;
@@ -148,7 +148,7 @@ impl Display for Tally {
         let width = width.unwrap_or_default();
         writeln!(out, "\n{:>8}  {:<10}  {:<width$}  why", "count", "", "call")?;
         for (row, count) in rows {
-            let (verdict, call) = (words(row.verdict), call(row));
+            let (verdict, call) = (row.verdict.phrase(), call(row));
             writeln!(
                 out,
                 "{count:>8}  {verdict:<10}  {call:<width$}  {}",
@@ -156,14 +156,5 @@ impl Display for Tally {
             )?;
         }
         Ok(())
-    }
-}
-
-fn words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Refused => "refused",
-        Verdict::NotJudged => "not judged",
-        Verdict::PassedOn => "passed on",
-        Verdict::Translated => "translated",
     }
 }
