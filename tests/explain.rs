@@ -571,7 +571,9 @@ fn the_reason_is_the_rule_that_decides() {
             );
         }
     }
-    let cases: [(&[&str], [(i32, String); 2]); 7] = [
+    // With a fallback and without: the exit code and the reason.
+    type Told = [(i32, String); 2];
+    let cases: [(&[&str], Told); 7] = [
         (
             &["POST", message, ALL],
             [

@@ -42,8 +42,11 @@ async fn explain_with(instance: &'static str, arguments: &[&str]) -> Ended {
     ended
 }
 
+/// Verdict, method, route, count and reason.
+type Row = (String, String, String, u64, String);
+
 /// The counts, without the rows, and verdict, method, route, count and the begin of the reason of each row.
-fn judged(ended: &Ended) -> (Value, Vec<(String, String, String, u64, String)>) {
+fn judged(ended: &Ended) -> (Value, Vec<Row>) {
     let mut tally: Value = serde_json::from_str(&ended.stdout).unwrap();
     let rows = tally["calls"].take();
     let rows = rows.as_array().unwrap().iter().map(|row| {
@@ -60,7 +63,7 @@ fn judged(ended: &Ended) -> (Value, Vec<(String, String, String, u64, String)>) 
     (tally, rows.collect())
 }
 
-fn row(verdict: &str, call: &str, count: u64, why: &str) -> (String, String, String, u64, String) {
+fn row(verdict: &str, call: &str, count: u64, why: &str) -> Row {
     let (method, route) = call.split_once(' ').unwrap_or_default();
     (
         verdict.into(),
