@@ -69,6 +69,17 @@ async fn wrong_usage_is_told_on_stderr() {
 }
 
 #[tokio::test]
+async fn the_log_says_at_the_start_which_upstream_answers_which_calls() {
+    let (mut gateway, _) = Process::serve(&sound(ANY, ANY, "ryze.internal:1")).await;
+    let line = gateway.stderr.line("1 instance").await;
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        event["message"],
+        "1 instance → http://ryze.internal:1; everything else is refused with 404: no [fallback]"
+    );
+}
+
+#[tokio::test]
 async fn help_and_version_are_answers() {
     let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"), "\n");
     let cases: [(&[&str], &str); 4] = [
@@ -133,6 +144,28 @@ async fn what_check_prints_is_a_configuration() {
     let again = run_on(&printed.stdout, &["check", "--print"]).await;
     assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
     assert_eq!(again.stdout, printed.stdout);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_used_is_warned_of() {
+    let sound = file(&sound(ANY, ANY, ANY));
+    for (name, value, is_warned_of) in [
+        ("HTTPS_PROXY", "http://user:planted@proxy:3128", true),
+        ("https_proxy", "http://proxy:3128", true),
+        ("ALL_PROXY", "socks5://proxy", true),
+        ("all_proxy", "socks5://proxy", true),
+        ("HTTPS_PROXY", "", false),
+        ("NO_PROXY", "*", false),
+    ] {
+        let mut check = program(["check", "--config"]);
+        let ended = Process::start(check.arg(sound.path()).env(name, value))
+            .ended()
+            .await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let warning = format!("{name} is set, and the gateway uses no proxy");
+        assert_eq!(ended.stderr.contains(&warning), is_warned_of, "{ended:?}");
+        assert!(!ended.stderr.contains("planted"), "{ended:?}");
+    }
 }
 
 #[tokio::test]

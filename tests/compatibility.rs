@@ -212,6 +212,8 @@ fn contacts_blacklist() -> Vec<Row> {
     for value in ["CONTACT_BLACKLIST", "ALL"] {
         add(&CALLS[0], value, r#","contactsBlacklist":["554411111111"]"#);
     }
+    let number = r#","contactsBlacklist":[{"action":"add","phone":554411111111}]"#;
+    add(&CALLS[0], "CONTACT_BLACKLIST", number);
     rows
 }
 
@@ -269,6 +271,10 @@ fn content_types() -> Vec<Row> {
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
             "`Content-Encoding: gzip`",
         ),
+        (
+            "Content-Type: application/json\r\nContent-Encoding: identity\r\n",
+            "`Content-Encoding: identity`",
+        ),
     ];
     let with_body = types.map(|(headers, shown)| {
         let header = format!("`{}`", headers.trim_end());
@@ -311,6 +317,7 @@ fn methods_and_paths() -> Vec<Row> {
         ("GET", "privacy/photo"),
         ("PUT", "privacy/photo"),
         ("OPTIONS", "privacy/photo"),
+        ("HEAD", "privacy"),
         ("GET", "privacy/read-receipts?value=enable"),
         ("GET", "privacy/messages-duration?value=days7"),
         ("POST", "privacy/disallowed-contacts?type=photo"),

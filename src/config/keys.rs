@@ -13,7 +13,7 @@ use http::Uri;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Config, ContactsBlacklist, Fallback, Instance, Listen, LogFormat, Scope, Secret,
+    Config, ContactsBlacklist, Fallback, Instance, Listen, LogFormat, Mode, Scope, Secret,
     key::{
         Absent::{Default as Or, Inherited, Required},
         Key,
@@ -21,8 +21,8 @@ use super::{
         Row,
     },
     readers::{
-        Address, BaseUrl, Certificates, Count, FilePath, Flag, ListenAddress, Maybe, RedisUrl,
-        SecretText, SocketMode, Text, Time, Words,
+        Address, BaseUrl, Certificates, Count, FilePath, Flag, Id, ListenAddress, Maybe, RedisUrl,
+        SecretText, SocketMode, Time, Words,
     },
 };
 
@@ -186,17 +186,20 @@ impl Owner for Instance {
     #[rustfmt::skip]
     const ROWS: &'static [&'static dyn Row<Self>] = &[
         // The id is one segment of the path of a Z-API call.
-        &Key::new("instances[].zapi_instance", Text(&['/']), Required, TakenOver,
+        &Key::new("instances[].zapi_instance", Id(&['/']), Required, TakenOver,
             |it: &mut Self| Some(&mut it.zapi_instance)),
-        &Key::new("instances[].zapi_token", SecretText::ANY, Required, TakenOver,
+        &Key::new("instances[].zapi_token", SecretText::SEGMENT, Required, TakenOver,
             |it: &mut Self| Some(&mut it.zapi_token)),
         &Key::new("instances[].client_token", Maybe(SecretText::HEADER_VALUE), Or(|| None), TakenOver,
             |it: &mut Self| Some(&mut it.client_token)),
-        &Key::new("instances[].ryze_instance", Text(&[]), Required, TakenOver,
+        &Key::new("instances[].ryze_instance", Id(&[]), Required, TakenOver,
             |it: &mut Self| Some(&mut it.ryze_instance)),
         &Key::new("instances[].ryze_token", SecretText::HEADER_VALUE,
             Inherited("write one here, or `token` in `[ryze]` for all instances"), TakenOver,
             |it: &mut Self| Some(&mut it.ryze_token)),
+        &Key::new("instances[].mode", Words(&[("translate", Mode::Translate), ("observe", Mode::Observe)]),
+            Or(|| Mode::Translate), TakenOver,
+            |it: &mut Self| Some(&mut it.mode)),
     ];
 }
 

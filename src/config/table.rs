@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    key::{Environment, Row},
+    key::{Context, Row},
     keys::Owner,
     report::{Place, Report},
 };
@@ -16,7 +16,7 @@ use super::{
 /// Reads tables and reports their problems.
 pub(super) struct Reader<'f> {
     pub(super) report: Report,
-    pub(super) environment: Environment<'f>,
+    pub(super) context: Context<'f>,
 }
 
 /// The table that is being read.
@@ -46,11 +46,12 @@ impl Reader<'_> {
         self.table(root, entries, arrays, owner);
     }
 
-    /// Reads the array of tables `name`, which must hold at least one, each with its path.
+    /// Reads the array of tables `name`, each with its path. There must be one if `is_required`.
     pub(super) fn array<O: Owner + Default>(
         &mut self,
         name: &'static str,
         value: Option<(Spanned<Cow<'_, str>>, Spanned<DeValue<'_>>)>,
+        is_required: bool,
     ) -> Vec<(String, O)> {
         let hint = format!("write `[[{name}]]` and its keys");
         let (at, value) = value.unzip();
@@ -64,8 +65,8 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        if elements.is_empty() {
-            let message = format!("there is none; {hint}");
+        if elements.is_empty() && is_required {
+            let message = format!("there is none; {hint}, or `[fallback]` to pass every call on");
             self.report.problem_at(at, name, message);
         }
         let mut owners = Vec::with_capacity(elements.len());
@@ -134,8 +135,11 @@ impl Reader<'_> {
         row.reset(owner);
         match value {
             Some(value) => {
-                if let Err(message) = row.read(owner, &value, self.environment) {
+                if let Err(message) = row.read(owner, &value, &mut self.context) {
                     self.report.problem(path, message);
+                }
+                for warning in self.context.warnings.drain(..) {
+                    self.report.warn(path, warning);
                 }
             }
             None if row.is_required(owner) => self.report.problem(path, "missing; write it"),

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, header, response::Parts};
+use http::{StatusCode, response::Parts};
 
 use super::{rate_limit, reason, wire};
 use crate::{
     config::Secret,
+    content_encoding,
     net::ConnectFault,
     privacy::{
         Denied, Failure, Fault, Limiter, Malformed, Refused, Report, Setting, Settings,
@@ -173,7 +174,7 @@ pub(super) fn read(
     secrets: [&SecretIndex; 2],
 ) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
-        if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        if content_encoding::is_encoded(&parts.headers) {
             return Err(Error::malformed(Malformed::Encoded));
         }
         return wire::settings(body).ok_or_else(|| Error::malformed(Malformed::NoSettings));

@@ -19,7 +19,7 @@ pub(crate) use self::{
     metrics::{Called, Served},
 };
 pub use self::{
-    labels::OutcomeLabel,
+    labels::{ObservedLabel, OutcomeLabel},
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,

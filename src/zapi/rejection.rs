@@ -14,6 +14,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
+        /// Whether a fallback would get the call, and there is none.
+        lacks_fallback: bool,
     },
     /// The call takes another method.
     WrongMethod {
@@ -39,6 +41,8 @@ pub enum Rejection {
     NoCounterpart(&'static str),
     /// A valid change of a list of contacts, which Ryze cannot make.
     ContactsList,
+    /// The call came without TLS to a port that has it.
+    TlsRequired,
     /// The gateway has no capacity for the call.
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
@@ -118,6 +122,15 @@ impl Rejection {
         }
     }
 
+    /// This rejection of a call that a fallback would get, where there is none.
+    #[must_use]
+    pub(super) fn lacking_fallback(mut self) -> Self {
+        if let Self::UnknownPath { lacks_fallback, .. } = &mut self {
+            *lacks_fallback = true;
+        }
+        self
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -142,6 +155,7 @@ impl Rejection {
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::NoCounterpart(_) => OutcomeLabel::NoCounterpart,
             Self::ContactsList => OutcomeLabel::ContactsList,
+            Self::TlsRequired => OutcomeLabel::TlsRequired,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
             Self::Unconfirmed(_) => OutcomeLabel::FallbackFailed,

@@ -98,7 +98,7 @@ async fn an_unknown_path() {
     ];
     let cases = paths.map(|path| (path, get(path), SENTENCE));
     for reply in check(Setup::default(), 404, "NOT_FOUND", &cases).await {
-        assert_eq!(reply.text("message"), SENTENCE);
+        assert!(reply.text("message").starts_with(SENTENCE));
     }
     let mistaken = post("/instances/I1/token/T1/privacy/photo-visualization", "{}");
     let hint = [("a known mistake", mistaken, "use /privacy/photo")];
@@ -224,8 +224,8 @@ async fn a_body_that_is_not_announced_as_json() {
         ("two", format!("{json}Content-Type: text/plain\r\n")),
         ("encoded", format!("{json}Content-Encoding: gzip\r\n")),
         (
-            "encoded as itself",
-            format!("{json}Content-Encoding: identity\r\n"),
+            "encoded once",
+            format!("{json}Content-Encoding: identity, gzip\r\n"),
         ),
     ]
     .map(|(name, headers)| (name, announced(&headers), "send"));
