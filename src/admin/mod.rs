@@ -22,8 +22,8 @@ use crate::{
 const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-n4nHG/jX4i5vWbwQYlUAdRXSpIAgl74o4UjwEkn7B30='; \
-    script-src 'sha256-hbdQGQue2sWbXub6z7U2J3qHBbmu9zAk3TTcgFGWrbI='; \
+    style-src 'sha256-O3IP3LYWaNNF+IZQSz7wjpj/ZZNXQNfVUKLaxG+GbBY='; \
+    script-src 'sha256-EOhKZqa7dN253+qruE/b5AACV5DX8+3yNOFQ3Mgl078='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -138,6 +138,7 @@ impl Overview {
         let (waiting, held) = self.queues.instance_status(instance.target());
         InstanceStatus {
             name: instance.target().name().to_string(),
+            zapi_instance: instance.target().entry().to_string(),
             outcome: last.map(|last| last.outcome),
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,

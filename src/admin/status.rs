@@ -121,6 +121,8 @@ pub struct Certificate {
 pub struct InstanceStatus {
     /// Its name at the upstream.
     pub name: String,
+    /// Its id at Z-API.
+    pub zapi_instance: String,
     /// How its last call ended.
     pub outcome: Option<OutcomeLabel>,
     /// Since then.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     privacy::{Change, Operation},
     ryze::Target,
-    telemetry::{EndedBy, Metrics, OutcomeLabel, Served, Trace, method},
+    telemetry::{EndedBy, Metrics, OutcomeLabel, Reason, Served, Trace, method},
 };
 
 /// Written to log and metrics when it is dropped, so also if the client disconnects; the status is 0 if
@@ -30,7 +30,8 @@ pub(crate) struct AccessLogEntry {
     pub(crate) operation: Option<(Operation, Instant)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) outcome: OutcomeLabel,
-    is_success: bool,
+    /// `None` for a success.
+    reason: Option<Reason>,
     pub(crate) ended_by: EndedBy,
     metrics: Arc<Metrics>,
 }
@@ -47,7 +48,7 @@ impl AccessLogEntry {
             operation: None,
             status: None,
             outcome: OutcomeLabel::CallerLeft,
-            is_success: false,
+            reason: Some(Reason::CallerLeft),
             ended_by: EndedBy::Caller,
             metrics,
         }
@@ -55,12 +56,12 @@ impl AccessLogEntry {
 
     pub(crate) fn succeeded(&mut self, outcome: OutcomeLabel) {
         self.outcome = outcome;
-        self.is_success = true;
+        self.reason = None;
     }
 
-    pub(crate) fn failed(&mut self, outcome: OutcomeLabel) {
+    pub(crate) fn failed(&mut self, outcome: OutcomeLabel, reason: Reason) {
         self.outcome = outcome;
-        self.is_success = false;
+        self.reason = Some(reason);
     }
 }
 
@@ -84,8 +85,10 @@ impl Drop for AccessLogEntry {
             method = method(&self.method),
             route = self.route,
             instance = self.target.as_deref().map_or("", |target| target.name()),
+            zapi_instance = self.target.as_deref().map_or("", |target| target.entry()),
             status = self.status.map_or(0, |status| status.as_u16()),
             outcome = self.outcome.as_str(),
+            reason = self.reason.map(Reason::as_str),
             ended_by = self.ended_by.as_str(),
             ryze_calls = usage.requests,
             sent_as = usage.sent_as.as_ref().map(text),
@@ -98,7 +101,7 @@ impl Drop for AccessLogEntry {
             method: &self.method,
             route: self.route,
             status: self.status,
-            error: (!self.is_success).then_some(self.outcome),
+            error: self.reason.map(|_| self.outcome),
             duration: total,
         });
     }
@@ -146,7 +149,7 @@ impl<B: Body + Unpin> Body for Logged<B> {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         if let Some(Err(_)) = frame {
             this.entry.ended_by = EndedBy::Fallback;
-            this.entry.failed(OutcomeLabel::CutShort);
+            this.entry.failed(OutcomeLabel::CutShort, Reason::CutShort);
         } else if frame.is_none() || this.body.is_end_stream() {
             this.complete();
         }

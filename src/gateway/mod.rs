@@ -17,11 +17,12 @@ use self::access_log::{AccessLogEntry, Logged};
 pub use self::rules::{Instance, Last, Rules};
 use crate::{
     config::Config,
-    privacy::{Failure, Operation, Outcome},
+    net::ConnectFault,
+    privacy::{Failure, NoAnswer, Operation, Outcome},
     proxy::{self, Download, Proxy},
     queue::Queues,
     server::{Handler, RequestBody},
-    telemetry::{Called, EndedBy, Metrics, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
+    telemetry::{Called, EndedBy, Metrics, OutcomeLabel, Reason, Trace, Upstream, X_REQUEST_ID},
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
@@ -125,7 +126,7 @@ impl Gateway {
                 let outcome = outcome.await;
                 entry.ended_by = self.ended_by(&outcome, deadline);
                 match (&outcome, operation) {
-                    (Err(failure), _) => entry.failed(failure.into()),
+                    (Err(failure), _) => entry.failed(failure.into(), self.reason(failure)),
                     (Ok(_), Operation::Change(_)) => entry.succeeded(OutcomeLabel::Confirmed),
                     (Ok(_), Operation::Read) => entry.succeeded(OutcomeLabel::Read),
                 }
@@ -150,7 +151,7 @@ impl Gateway {
                 | Failure::QueueFull,
             ) => EndedBy::Gateway,
             // The gateway timed out or was aborted; Ryze may still respond.
-            Err(Failure::Unknown) if deadline <= Instant::now() || self.abort.is_cancelled() => {
+            Err(Failure::Unknown(_)) if deadline <= Instant::now() || self.abort.is_cancelled() => {
                 EndedBy::Gateway
             }
             Ok(_)
@@ -160,13 +161,24 @@ impl Gateway {
                 | Failure::Denied { .. }
                 | Failure::Refused { .. }
                 | Failure::Upstream(_)
-                | Failure::Unknown,
+                | Failure::Unknown(_),
             ) => EndedBy::Ryze,
         }
     }
 
+    fn reason(&self, failure: &Failure) -> Reason {
+        match failure {
+            Failure::NotSent | Failure::Unknown(NoAnswer::TimedOut)
+                if self.abort.is_cancelled() =>
+            {
+                Reason::Stopping
+            }
+            failure => failure.into(),
+        }
+    }
+
     fn reject(&self, rejection: &Rejection, entry: &mut AccessLogEntry) -> Answer {
-        entry.failed(rejection.label());
+        entry.failed(rejection.label(), rejection.reason());
         if rejection.is_unsupported() {
             self.metrics.unsupported(rejection.label());
         }
@@ -179,7 +191,9 @@ impl Gateway {
         request: Request<RequestBody>,
     ) -> Result<Response<Download>, proxy::Error> {
         // The router has this destination only if there is a fallback.
-        let proxy = rules.proxy().ok_or(proxy::Error::Unreachable)?;
+        let proxy = rules
+            .proxy()
+            .ok_or(proxy::Error::Unreachable(ConnectFault::Other))?;
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
             biased;

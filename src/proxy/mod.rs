@@ -35,7 +35,10 @@ use self::{
     body::{BoxError, Exchange, Upload},
     connector::{Connector, Opened},
 };
-use crate::{config, net::Connect};
+use crate::{
+    config,
+    net::{Connect, ConnectFault},
+};
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 32;
@@ -160,21 +163,26 @@ impl Proxy {
 
 /// Why there is no response: because of the client or of the upstream.
 fn cause(error: &legacy::Error, exchange: &Exchange) -> Error {
-    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
-    let timed_out = causes.find_map(|cause| {
-        let error = cause.downcast_ref::<io::Error>();
-        error.filter(|error| error.kind() == io::ErrorKind::TimedOut)
-    });
+    let causes = || iter::successors(error.source(), |cause| (*cause).source());
+    let mut of_system = causes().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    if error.is_connect() {
+        let fault = of_system
+            .next()
+            .map_or(ConnectFault::Other, ConnectFault::from);
+        return Error::Unreachable(fault);
+    }
+    let timed_out = of_system.find(|error| error.kind() == io::ErrorKind::TimedOut);
     // With an error number it is from the system: the peer is dead.
     let is_idle = timed_out.is_some_and(|error| error.raw_os_error().is_none());
-    if error.is_connect() {
-        Error::Unreachable
-    } else if exchange.is_broken() {
+    let mut of_hyper = causes().filter_map(|cause| cause.downcast_ref::<hyper::Error>());
+    if exchange.is_broken() {
         Error::IncompleteBody
     } else if is_idle && exchange.waits_for_client() {
         Error::BodyTooSlow
     } else if timed_out.is_some() {
         Error::Silent
+    } else if of_hyper.any(|error| error.is_parse() || error.is_parse_too_large()) {
+        Error::Malformed
     } else {
         Error::Broken
     }

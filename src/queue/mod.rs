@@ -46,7 +46,7 @@ use self::{
 pub use self::{health::Health, suspension::Suspended};
 use crate::{
     budget::{self, Budget},
-    privacy::{Failure, Operation, Outcome},
+    privacy::{Failure, NoAnswer, Operation, Outcome},
     redact::SecretIndex,
     ryze::{Client, Target},
     sync,
@@ -140,13 +140,13 @@ impl Queues {
             if let Some(result) = result {
                 ticket.is_queued = false;
                 // An error: the worker panicked, and whether it sent the operation is unknown.
-                return result.unwrap_or(Err(Failure::Unknown));
+                return result.unwrap_or(Err(Failure::Unknown(NoAnswer::Panicked)));
             }
             if let Some(failure) = ticket.cancel() {
                 return Err(failure);
             }
         }
-        Err(Failure::Unknown)
+        Err(Failure::Unknown(NoAnswer::TimedOut))
     }
 
     /// Waits until all workers have ended.

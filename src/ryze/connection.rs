@@ -15,10 +15,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::error::{Error, NoAnswer};
+use super::error::Error;
 use crate::{
     net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
-    privacy::Malformed,
+    privacy::{Malformed, NoAnswer},
     timer::Timer,
 };
 

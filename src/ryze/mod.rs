@@ -12,6 +12,6 @@ mod target;
 pub mod wire;
 
 pub use client::{Client, Reply};
-pub use error::{Error, NoAnswer, Progress};
+pub use error::{Error, Progress};
 pub use rate_limit::RateLimit;
 pub use target::Target;

@@ -8,6 +8,7 @@ mod labels;
 mod log;
 mod metrics;
 mod panic;
+mod reason;
 mod request_id;
 mod trace;
 mod writer;
@@ -17,6 +18,7 @@ pub use self::{
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,
+    reason::Reason,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
     writer::{LogWriter, dropped_lines},
 };

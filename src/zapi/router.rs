@@ -37,7 +37,7 @@ pub enum Destination {
 pub struct Routed {
     /// The route that matches its path.
     pub route: Option<&'static Route>,
-    /// Index of its instance: if the credentials are right, or if the fallback is to check them.
+    /// Index of the instance with the id in its path, whether or not the credentials are right.
     pub instance: Option<usize>,
     /// Where it goes, or why it is rejected.
     pub destination: Result<Destination, Rejection>,
@@ -61,7 +61,13 @@ impl Router {
         let route = found.as_ref().ok().map(|call| call.route);
         let destination = match found {
             Ok(call) => self.admit(&call, parts),
-            Err(unknown) => Err(unknown),
+            Err(Rejection::UnknownPath { instead, .. }) => Err(Rejection::UnknownPath {
+                instead,
+                needs_fallback: !self.has_fallback
+                    && routes::credentials(path).is_some()
+                    && !self.keeps(path),
+            }),
+            Err(other) => Err(other),
         };
         let destination = match destination {
             Err(_) if self.has_fallback && !self.keeps(path) => Ok(Destination::Fallback),
@@ -69,8 +75,9 @@ impl Router {
         };
         let instance = match &destination {
             Ok(Destination::Ryze { instance, .. }) => Some(*instance),
-            Ok(Destination::Fallback) => routes::id(path).and_then(|id| self.accounts.find(id)),
-            Err(_) => None,
+            Ok(Destination::Fallback) | Err(_) => {
+                routes::id(path).and_then(|id| self.accounts.find(id))
+            }
         };
         Routed {
             route,

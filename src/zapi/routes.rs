@@ -6,6 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::{
+    field::Field,
     rejection::Rejection,
     values::{GROUP_ADD, ONLINE, SWITCH, VISUALIZATION, Values},
 };
@@ -43,9 +44,9 @@ pub(super) enum Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Input {
     /// In a field of the JSON body.
-    Body(&'static str),
+    Body(Field),
     /// In a parameter of the query. A body is ignored.
-    Query(&'static str),
+    Query(Field),
 }
 
 macro_rules! route {
@@ -63,37 +64,37 @@ pub(super) static ROUTES: [Route; 9] = [
     route!(POST "privacy/photo", Call::Change {
         setting: Setting::ProfilePhoto,
         values: VISUALIZATION,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "photo",
     }),
     route!(POST "privacy/last-seen", Call::Change {
         setting: Setting::LastSeen,
         values: VISUALIZATION,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "lastSeen",
     }),
     route!(POST "privacy/description", Call::Change {
         setting: Setting::About,
         values: VISUALIZATION,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "description",
     }),
     route!(POST "privacy/online", Call::Change {
         setting: Setting::Online,
         values: ONLINE,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "online",
     }),
     route!(POST "privacy/group-add", Call::Change {
         setting: Setting::GroupAdd,
         values: GROUP_ADD,
-        input: Input::Body("type"),
+        input: Input::Body(Field::Type),
         key: "groupAdd",
     }),
     route!(POST "privacy/read-receipts", Call::Change {
         setting: Setting::ReadReceipts,
         values: SWITCH,
-        input: Input::Query("value"),
+        input: Input::Query(Field::Value),
         key: "readReceipts",
     }),
     route!(POST "privacy/messages-duration", Call::Untranslatable {
@@ -131,9 +132,12 @@ impl<'path> Matched<'path> {
     /// # Errors
     /// [`Rejection::UnknownPath`] if no route matches.
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
-        let unknown = || Rejection::UnknownPath { instead: None };
+        let unknown = |instead| Rejection::UnknownPath {
+            instead,
+            needs_fallback: false,
+        };
         let form = split(path).filter(|_| !path.ends_with('/'));
-        let (id, token, below) = form.ok_or_else(unknown)?;
+        let (id, token, below) = form.ok_or_else(|| unknown(None))?;
         let means = |known: &str| {
             let mut rest = below.clone();
             let begins = known
@@ -143,11 +147,11 @@ impl<'path> Matched<'path> {
         };
         match ROUTES.iter().find(|route| means(route.path)) {
             Some(route) => Ok(Self { route, id, token }),
-            None => Err(Rejection::UnknownPath {
-                instead: MISTAKEN
-                    .iter()
-                    .find_map(|(mistaken, right)| means(mistaken).then_some(*right)),
-            }),
+            None => {
+                Err(unknown(MISTAKEN.iter().find_map(|(mistaken, right)| {
+                    means(mistaken).then_some(*right)
+                })))
+            }
         }
     }
 

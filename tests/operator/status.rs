@@ -35,7 +35,7 @@ async fn the_status_tells_of_each_part() {
         "ryze": { "up": true, "seconds_since_answer": null, "last_failure": null },
         "certificate": null,
         "instances": [{
-            "name": "main", "outcome": null, "seconds_ago": null, "waiting": 0, "held": null,
+            "name": "main", "zapi_instance": "I1", "outcome": null, "seconds_ago": null, "waiting": 0, "held": null,
         }],
     });
     assert_eq!(status, expected);

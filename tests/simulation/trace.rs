@@ -84,7 +84,7 @@ impl History {
                 Failure::Upstream(_) => "failed",
                 Failure::NotSent => "not sent",
                 Failure::QueueFull => "queue full",
-                Failure::Unknown => "unknown",
+                Failure::Unknown(_) => "unknown",
             },
             Some((_, End::HungUp)) => "hung up",
             Some((_, End::Killed)) => "killed",

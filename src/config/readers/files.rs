@@ -84,9 +84,10 @@ impl<'v> Source<'v> {
     fn fetch(self, environment: Environment<'_>) -> Result<Zeroizing<String>, String> {
         match self {
             Self::Literal(literal) => Ok(Zeroizing::new(literal.to_owned())),
-            Self::Environment(name) => environment(name)
-                .map(Zeroizing::new)
-                .ok_or_else(|| format!("the environment variable {name:?} is not set; set it")),
+            Self::Environment(name) => environment(name).map(Zeroizing::new).ok_or_else(|| {
+                let name = name.escape_debug();
+                format!("the environment variable \"{name}\" is not set; set it")
+            }),
             Self::File(path) => match source::secret(Path::new(path)) {
                 Ok(mut text) => {
                     let line_end = ["\r\n", "\n"].into_iter().find(|end| text.ends_with(end));
@@ -95,7 +96,8 @@ impl<'v> Source<'v> {
                     Ok(text)
                 }
                 Err(error) => Err(format!(
-                    "the file {path:?} cannot be read ({error}); name one that can"
+                    "the file \"{}\" cannot be read ({error}); name one that can",
+                    path.escape_debug()
                 )),
             },
         }

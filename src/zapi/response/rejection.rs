@@ -21,7 +21,7 @@ use crate::{
 pub fn rejection(rejection: &Rejection) -> Answer {
     match rejection {
         Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
-        Rejection::UnknownPath { instead } => {
+        Rejection::UnknownPath { instead, .. } => {
             let message = "Unable to find matching target resource method";
             let message = match instead {
                 Some(path) => Cow::from(format!("{message}; use /{path}")),
@@ -30,7 +30,7 @@ pub fn rejection(rejection: &Rejection) -> Answer {
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }
         Rejection::WrongMethod { allow } => method_not_allowed(allow),
-        Rejection::UnknownInstance => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
+        Rejection::UnknownInstance(_) => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
         Rejection::ClientTokenMissing => {
             sentence(StatusCode::FORBIDDEN, "Client-Token null not allowed")
         }
@@ -71,7 +71,7 @@ fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
             format!("the body is not the JSON object of this call: {problem}").into()
         }
         BadRequest::Value {
-            name,
+            field,
             in_query,
             values,
             sent_instead,
@@ -79,9 +79,10 @@ fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
             let place = if *in_query { "the query's " } else { "" };
             let values: Vec<_> = values.iter().map(|(word, _)| *word).collect();
             let hint = sent_instead.map_or_else(String::new, |other| {
-                format!(", not {other} as in other privacy calls")
+                format!(", not {} as in other privacy calls", other.name())
             });
-            format!("{place}{name} must be one of {}{hint}", values.join(", ")).into()
+            let (name, values) = (field.name(), values.join(", "));
+            format!("{place}{name} must be one of {values}{hint}").into()
         }
         BadRequest::ContactsList => "contactsBlacklist must be a list of {\"action\":\"add\" or \
              \"remove\",\"phone\":\"digits\"}"

@@ -94,7 +94,7 @@ pub fn no_call_is_given_up_too_soon(
     }
     let mut broken = Vec::new();
     for (number, call) in history.calls.iter().enumerate() {
-        let Some((end, Err(Failure::Unknown | Failure::Upstream(_)))) = outcome(call) else {
+        let Some((end, Err(Failure::Unknown(_) | Failure::Upstream(_)))) = outcome(call) else {
             continue;
         };
         // A call that is queued for a retry fails when its time to be sent is over.
