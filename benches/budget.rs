@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    budget::{Budget, Terms},
+    budget::{Budget, Quota},
     config::Secret,
     net::{Connect, Opening},
     privacy::{Audience, Change, Operation, Outcome, Setting},
@@ -29,8 +29,8 @@ use zapi_to_ryze::{
 const SHARE: u32 = 100;
 const BURST: u32 = 20;
 const LATENCY: Duration = Duration::from_millis(500);
-/// How long the budget remembers a request that is over.
-const HOLD: Duration = Duration::from_secs(61);
+/// The time from the end of a request to the release of its slot.
+const RELEASE_DELAY: Duration = Duration::from_secs(61);
 /// A wait that no call of the benchmark reaches.
 const LONG: Duration = Duration::from_secs(3600);
 const TOKEN: &str = "token";
@@ -82,7 +82,7 @@ impl Gateway {
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
             queues: Queues::new(
-                Budget::new(terms(max_wait)),
+                Budget::new(quota(max_wait)),
                 client,
                 LONG,
                 10_000,
@@ -127,8 +127,8 @@ impl Gateway {
     }
 }
 
-fn terms(max_wait: Duration) -> Terms {
-    Terms {
+fn quota(max_wait: Duration) -> Quota {
+    Quota {
         share: SHARE,
         burst: BURST,
         max_wait,
@@ -138,13 +138,13 @@ fn terms(max_wait: Duration) -> Terms {
 /// The time that so many requests need with one permit each.
 async fn one_request_a_call(calls: usize) -> Duration {
     let start = Instant::now();
-    let budget = Budget::new(terms(LONG));
+    let budget = Budget::new(quota(LONG));
     let mut requests = JoinSet::new();
     for _ in 0..calls {
         let budget = budget.clone();
         requests.spawn(async move {
-            let mut permit = budget.permit([0; 32]).await.unwrap();
-            permit.sent();
+            let mut permit = budget.acquire([0; 32]).await.unwrap();
+            permit.mark_sent();
             sleep(LATENCY).await;
         });
     }
@@ -178,7 +178,7 @@ async fn a_thousand_callers(pause: Duration) -> (usize, Duration) {
 /// requests a minute over ten of the budget's cycles, about ten minutes, after a first one, and the
 /// number of Ryze's 429.
 async fn overload(window: Window) -> (f64, usize) {
-    let cycle = HOLD + LATENCY;
+    let cycle = RELEASE_DELAY + LATENCY;
     let (from, to) = (cycle, cycle * 11);
     let pause = Duration::from_secs(60) / (2 * SHARE);
     let calls = to.div_duration_f64(pause) as usize;
@@ -233,7 +233,7 @@ fn main() {
         );
     }
 
-    let allowed = f64::from(SHARE) * 60.0 / (HOLD + LATENCY).as_secs_f64();
+    let allowed = f64::from(SHARE) * 60.0 / (RELEASE_DELAY + LATENCY).as_secs_f64();
     for window in [Window::Fixed, Window::Sliding] {
         let (mean, refused) = on_paused_clock(overload(window));
         println!(

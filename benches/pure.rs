@@ -11,7 +11,7 @@ use http::Request;
 use http_body_util::Full;
 use tokio::{runtime::Builder, time::Instant};
 use zapi_to_ryze::{
-    budget::{Budget, Terms},
+    budget::{Budget, Quota},
     config::ContactsBlacklist,
     privacy::{Audience, Change, Operation, Setting, Settings},
     ryze::wire,
@@ -75,12 +75,12 @@ fn benches(criterion: &mut Criterion) {
         bench.iter(|| response::outcome(&operation, black_box(&confirmed)));
     });
     criterion.bench_function("admit a request and give its slot back", |bench| {
-        let budget = Budget::new(Terms {
+        let budget = Budget::new(Quota {
             share: 1_000_000,
             burst: 1_000_000,
             max_wait: Duration::ZERO,
         });
-        bench.iter(|| runtime.block_on(budget.permit([0; 32])).is_ok());
+        bench.iter(|| runtime.block_on(budget.acquire([0; 32])).is_ok());
     });
 }
 

@@ -4,12 +4,13 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Process, file, program, without_environment};
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "serve",
     "sandbox",
     "check",
     "explain",
     "healthcheck",
+    "report",
     "completions",
     "man",
 ];

@@ -184,7 +184,7 @@ fn what_is_refused_has_its_status_headers_and_body() {
 
 #[test]
 fn the_fallback_gets_the_request_and_credentials_are_masked() {
-    let path = "/instances/I1/token/planted%2Dzapi/send-text?a=%20b";
+    let path = "/instances/I1/token/planted%2Dzapi/send-text?a=%20b&nome=João";
     let body = r#"{"phone":"55","n":"\n"}"#;
     let headers = [
         "Client-Token: planted",
@@ -199,7 +199,7 @@ fn the_fallback_gets_the_request_and_credentials_are_masked() {
         told,
         format!(
             "The fallback answers it. It gets this request:\n\n  \
-             POST https://zapi.test/old/instances/I1/token/********/send-text?a=%20b\n  \
+             POST https://zapi.test/old/instances/I1/token/********/send-text?a=%20b&nome=João\n  \
              host: zapi.test\n  \
              content-type: application/json\n  \
              content-length: {}\n  \

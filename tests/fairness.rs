@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    budget::{Budget, Terms},
+    budget::{Budget, Quota},
     privacy::{Audience, Change, Operation, Setting},
     queue::Queues,
     ryze::{Client, Target},
@@ -25,7 +25,7 @@ const TURN: Duration = Duration::from_secs(1);
 /// Queues that send one request each [`TURN`].
 fn queues() -> Arc<Queues> {
     let pipes = Pipes::new(|_| Fate::confirmed_after(LATENCY));
-    let budget = Budget::new(Terms {
+    let budget = Budget::new(Quota {
         share: 60,
         burst: 1,
         max_wait: DEADLINE,
@@ -100,7 +100,7 @@ async fn a_crowd_that_never_ends_costs_others_every_second_turn() {
 #[tokio::test(start_paused = true)]
 async fn lanes_of_idle_instances_cost_no_memory() {
     let pipes = Pipes::new(|_| Fate::confirmed_after(LATENCY));
-    let budget = Budget::new(Terms {
+    let budget = Budget::new(Quota {
         share: 1002,
         burst: 1000,
         max_wait: DEADLINE,

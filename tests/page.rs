@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    harness::{Setup, Upstream, confirms, photo, refuses},
+    harness::{Setup, Upstream, answers, confirms, photo, post, refuses},
     process::{Process, send},
     webdriver::Browser,
 };
@@ -60,6 +60,8 @@ async fn the_page_follows_the_gateway_until_it_is_gone() {
     shown.cell(0, "main I1").await;
     shown.cell(1, "Not called yet").await;
     shown.text("in-use", "0").await;
+    let no_fallback = "No fallback is configured: these calls are rejected";
+    shown.text("forwarded-note", no_fallback).await;
 
     assert!(send(shown.address, photo("CONTACTS")).await.is_success());
     shown.cell(1, "Change confirmed").await;
@@ -80,6 +82,28 @@ async fn the_page_follows_the_gateway_until_it_is_gone() {
         .await;
     let is_stale = "document.getElementById('main').classList.contains('stale')";
     assert_eq!(browser.evaluate(is_stale).await, true);
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn calls_to_the_fallback_are_listed() {
+    let fallback = Upstream::start(answers(200, "{}")).await;
+    let setup = Setup {
+        fallback: format!("base_url = \"{}\"", fallback.base_url),
+        ..Setup::default()
+    };
+    let shown = Shown::start(&setup.toml("http://127.0.0.1:9")).await;
+    for path in ["send-text", "planted", "send-text"] {
+        let call = post(&format!("/instances/I1/token/T1/{path}"), "{}");
+        assert_eq!(send(shown.address, call).await.status, 200);
+    }
+    let note = format!("3 calls to {}/ since the start", fallback.base_url);
+    shown.text("forwarded-note", &note).await;
+    let cells = "[...document.querySelectorAll('#calls tr')].map(row => \
+                 [0, 1, 3].map(cell => row.cells[cell].textContent).join(' | ')).join()";
+    let rows = "POST /send-text | 2 × 2xx | 2,POST (not in Z-API's documentation) | 1 × 2xx | 1";
+    shown.browser.wait_for(cells, rows).await;
+    assert_eq!(shown.browser.console().await, serde_json::json!([]));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use zapi_to_ryze::{
-    budget::{Budget, Terms},
+    budget::{Budget, Quota},
     net::{Connect, Opening},
     ryze::Target,
 };
@@ -162,7 +162,7 @@ impl Connect for Pipes {
 
 /// A budget for everything.
 pub fn budget(share: u32, burst: u32, max_wait: Duration) -> Budget {
-    Budget::new(Terms {
+    Budget::new(Quota {
         share,
         burst,
         max_wait,

@@ -22,8 +22,8 @@ use crate::{
 const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-O3IP3LYWaNNF+IZQSz7wjpj/ZZNXQNfVUKLaxG+GbBY='; \
-    script-src 'sha256-EOhKZqa7dN253+qruE/b5AACV5DX8+3yNOFQ3Mgl078='; \
+    style-src 'sha256-lr/PCaOxd3OpwYPZcSva/J1jByuisJGaJXvKBQStNNY='; \
+    script-src 'sha256-2/+4wHF4QKcwwfIYoJ12anemsLfZWTqkDves386RrDc='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use super::status::{
-    Budget, Certificate, Configuration, Connections, HeldStatus, History, InstanceStatus, Phase,
-    Ryze, Status,
+    Budget, Certificate, Configuration, Connections, Forwarded, ForwardedCall, HeldStatus, History,
+    InstanceStatus, Phase, Ryze, Status,
 };
 use crate::{
-    budget::{STEP, Snapshot, redis::Standing},
+    budget::{STEP, Snapshot, redis::Mode},
     config::{self, Config, Scope},
     gateway::{Gateway, Instance},
     queue::{Health, Queues, Suspended},
     server::Occupancy,
     sync::lock,
-    telemetry::{Metrics, Reloaded},
+    telemetry::{self, Metrics, Reloaded},
 };
 
 /// The components that a snapshot is gathered from.
@@ -126,6 +126,14 @@ impl Overview {
                 self.queues.waiting(),
             ),
             ryze: ryze(self.queues.health(), now),
+            forwarded: Forwarded {
+                base_url: life
+                    .config
+                    .fallback
+                    .as_ref()
+                    .map(|it| it.base_url.to_string()),
+                calls: forwarded(&self.metrics, now),
+            },
             certificate: tls.map(|tls| Certificate {
                 not_after: tls.not_after,
             }),
@@ -161,16 +169,32 @@ fn budget(now: Snapshot, config: &config::Budget, waiting: usize) -> Budget {
         worst_window: now.worst_window,
         waiting,
         remaining_at_ryze: now.remaining,
-        redis: now.redis.map(|standing| match standing {
-            Standing::Shared => "shared",
-            Standing::Alone => "alone",
-            Standing::Silent => "silent",
+        redis: now.redis.map(|mode| match mode {
+            Mode::Shared => "shared",
+            Mode::StaticShare => "alone",
+            Mode::Silent => "silent",
         }),
         history: History {
             seconds_per_point: STEP.as_secs(),
             sent_in_last_minute: now.history,
         },
     }
+}
+
+fn forwarded(metrics: &Metrics, now: Instant) -> Vec<ForwardedCall> {
+    let calls = metrics.forwarded().calls().into_iter();
+    let status = |call: telemetry::ForwardedCall| ForwardedCall {
+        method: call.method,
+        route: call.route,
+        total: call.total(),
+        statuses: call
+            .by_class
+            .iter()
+            .map(|(class, count)| (class.as_str(), *count))
+            .collect(),
+        seconds_ago: (now - call.last).as_secs(),
+    };
+    calls.map(status).collect()
 }
 
 fn ryze(health: Health, now: Instant) -> Ryze {

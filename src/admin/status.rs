@@ -1,6 +1,8 @@
 //! What is told of a gateway at one moment: the fields of `/status`, as `docs/operations.md` has them.
 //! Where they come from belongs in `mod.rs`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::telemetry::{OutcomeLabel, words};
@@ -15,7 +17,7 @@ words! {
         /// Finishing requests in flight.
         Draining = "draining",
         /// Aborting what is still in flight.
-        Cut = "cut",
+        Aborted = "cut",
     }
 }
 
@@ -36,6 +38,8 @@ pub struct Status {
     pub budget: Budget,
     /// Whether the upstream answers.
     pub ryze: Ryze,
+    /// The calls that Z-API answered.
+    pub forwarded: Forwarded,
     /// That callers see, where they are served with TLS.
     pub certificate: Option<Certificate>,
     /// In the order of the configuration.
@@ -107,6 +111,29 @@ pub struct Ryze {
     pub seconds_since_answer: Option<u64>,
     /// What kept the last request that got no answer from getting one.
     pub last_failure: Option<String>,
+}
+
+/// The calls that went to the fallback.
+#[derive(Debug, Serialize)]
+pub struct Forwarded {
+    /// The fallback; null without one.
+    pub base_url: Option<String>,
+    /// The most frequent first.
+    pub calls: Vec<ForwardedCall>,
+}
+
+/// The calls with one method and one route.
+#[derive(Debug, Serialize)]
+pub struct ForwardedCall {
+    pub method: &'static str,
+    /// The route's template, or `other` for a call that Z-API does not document.
+    pub route: &'static str,
+    /// Since the start.
+    pub total: u64,
+    /// The same by class of status: `2xx` to `5xx`, `other`, or `none` if the client disconnected.
+    pub statuses: BTreeMap<&'static str, u64>,
+    /// Since the last of them.
+    pub seconds_ago: u64,
 }
 
 /// A certificate.

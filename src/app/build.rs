@@ -9,8 +9,8 @@ use super::{Bound, Error, Stop};
 use crate::{
     admin::{Admin, Overview},
     budget::{
-        Budget, Terms,
-        redis::{Shared, SharedError, Terms as SharedTerms},
+        self, Budget,
+        redis::{self, SharedLimiter, SharedQuota},
     },
     config::{self, CaFile, Config, Scope, Secret},
     gateway::Gateway,
@@ -36,7 +36,7 @@ pub async fn start(config: &Config) -> Result<Bound, Error> {
     let max_wait = config.budget.max_wait.min(longest_wait(deadline));
     let max_waiting = (config.server.max_connections / 4).max(MIN_WAITING);
     let budget = budget(config, max_wait)?;
-    budget.watch();
+    budget.start_heartbeat();
     let metrics = Arc::<Metrics>::default();
     let abort = CancellationToken::new();
     let queues = Queues::new(
@@ -111,23 +111,23 @@ fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {
 /// The budget. A call waits for a permit for at most `max_wait`.
 pub(crate) fn budget(config: &Config, max_wait: Duration) -> Result<Budget, Error> {
     let share = config.budget.share();
-    let terms = Terms {
+    let quota = budget::Quota {
         share,
         burst: config.budget.burst.min(share),
         max_wait,
     };
     let budget = match config.budget.scope {
-        Scope::Gateway => Budget::new(terms),
-        Scope::Token => Budget::per_token(terms),
+        Scope::Gateway => Budget::new(quota),
+        Scope::Token => Budget::per_token(quota),
     };
     Ok(match &config.budget.redis {
         None => budget,
-        Some(redis) => budget.shared_through(shared(config, redis)?),
+        Some(url) => budget.with_shared_limiter(shared_limiter(config, url)?),
     })
 }
 
-/// The budget's share in the limit of all gateways at this Redis.
-fn shared(config: &Config, redis: &Secret) -> Result<Shared, Error> {
+/// The limiter that all gateways with the Redis at this URL share.
+fn shared_limiter(config: &Config, url: &Secret) -> Result<SharedLimiter, Error> {
     let budget = &config.budget;
     let config::Ryze {
         connect_timeout,
@@ -135,14 +135,14 @@ fn shared(config: &Config, redis: &Secret) -> Result<Shared, Error> {
         ..
     } = config.ryze;
     let longest_request = LOOKUP_TIMEOUT + connect_timeout + request_timeout;
-    let terms = SharedTerms::new(
+    let quota = SharedQuota::new(
         budget.requests_per_minute,
         budget.burst,
         budget.share(),
         longest_request,
     );
-    let roots = tls::roots(None).map_err(SharedError::Tls)?;
-    Ok(Shared::new(redis.expose(), "gateway", terms, roots)?)
+    let roots = tls::roots(None).map_err(redis::ConfigError::Tls)?;
+    Ok(SharedLimiter::new(url.expose(), "gateway", quota, roots)?)
 }
 
 /// The admin listener. If its address is the default one and in use, the gateway runs without it.

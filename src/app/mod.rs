@@ -14,7 +14,7 @@ pub(crate) use self::build::{budget, client};
 pub use self::{build::start, reload::Reload, signals::Stop};
 use crate::{
     admin::{Admin, Overview},
-    budget::redis::SharedError,
+    budget::redis::ConfigError,
     config,
     gateway::Gateway,
     net::NetworkError,
@@ -39,7 +39,7 @@ pub enum Error {
     Fallback(#[source] NetworkError),
     /// `budget.redis` cannot be used to connect.
     #[error("budget.redis: {0}")]
-    Redis(#[from] SharedError),
+    Redis(#[from] ConfigError),
     /// A host, or an instance's name or token, is not valid in a request.
     #[error("a host, or an instance's name or token, cannot stand in a request: {0}")]
     Request(#[from] http::Error),

@@ -75,7 +75,7 @@ impl Bound {
             tracing::info!("stopped");
             return Ok(());
         }
-        overview.enter(Phase::Cut);
+        overview.enter(Phase::Aborted);
         self.abort.cancel();
         // A client that does not read its response in this time is disconnected.
         let _ = timeout(ABORT_TIMEOUT, connections.wait()).await;

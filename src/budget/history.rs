@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// The length of the promise.
-const WINDOW: Duration = Duration::from_secs(60);
+use super::slots::WINDOW;
+
 /// Steps that make a [`WINDOW`].
 const STEPS_OF_WINDOW: usize = 12;
 /// Points of the history: ten minutes and the moment.
@@ -34,22 +34,22 @@ impl Window {
 
 /// What a process has sent, whatever it counts against.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct History {
     start: Instant,
     /// How many in each step, a step in the place of its number modulo the length.
     counts: [u32; STEPS],
     /// The number of the latest step.
     latest: u64,
-    worst: u32,
+    worst_window: u32,
 }
 
-impl Record {
+impl History {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             start: now,
             counts: [0; STEPS],
             latest: 0,
-            worst: 0,
+            worst_window: 0,
         }
     }
 
@@ -57,17 +57,17 @@ impl Record {
     pub(super) fn add(&mut self, now: Instant, in_window: u32) {
         self.advance(now);
         *self.count(self.latest) += 1;
-        self.worst = self.worst.max(in_window);
+        self.worst_window = self.worst_window.max(in_window);
     }
 
     /// The most of one budget in any 60 s.
-    pub(super) fn worst(&self) -> u32 {
-        self.worst
+    pub(super) fn worst_window(&self) -> u32 {
+        self.worst_window
     }
 
     /// How many were sent in the minute before each [`STEP`] of the last ten minutes, the latest last.
     /// A minute counts in whole steps.
-    pub(super) fn history(&mut self, now: Instant) -> Vec<u32> {
+    pub(super) fn points(&mut self, now: Instant) -> Vec<u32> {
         self.advance(now);
         let first = self.latest.saturating_sub(POINTS as u64 - 1);
         let points = first..=self.latest;
@@ -116,39 +116,39 @@ mod tests {
     #[test]
     fn the_history_counts_the_minute_before_each_point_and_forgets_after_ten() {
         let start = Instant::now();
-        let mut record = Record::new(start);
-        assert_eq!(record.history(start), [0]);
+        let mut history = History::new(start);
+        assert_eq!(history.points(start), [0]);
         for second in [0, 4, 7, 31] {
-            record.add(start + SECOND * second, 1);
+            history.add(start + SECOND * second, 1);
         }
-        assert_eq!(record.history(start + SECOND * 31), [2, 3, 3, 3, 3, 3, 4]);
-        let later = record.history(start + SECOND * 90);
+        assert_eq!(history.points(start + SECOND * 31), [2, 3, 3, 3, 3, 3, 4]);
+        let later = history.points(start + SECOND * 90);
         assert_eq!(later[11..], [4, 2, 1, 1, 1, 1, 1, 0]);
-        let all = record.history(start + SECOND * 640);
+        let all = history.points(start + SECOND * 640);
         assert_eq!(all.len(), POINTS);
         assert_eq!(all[..6], [4, 4, 4, 4, 2, 1], "from the fortieth second on");
-        assert_eq!(record.history(start + SECOND * 1_000_000), [0; POINTS]);
+        assert_eq!(history.points(start + SECOND * 1_000_000), [0; POINTS]);
     }
 
     #[test]
     fn the_worst_window_stays() {
-        let mut record = Record::new(Instant::now());
+        let mut history = History::new(Instant::now());
         for in_window in [3, 9, 2] {
-            record.add(Instant::now(), in_window);
+            history.add(Instant::now(), in_window);
         }
-        assert_eq!(record.worst(), 9);
+        assert_eq!(history.worst_window(), 9);
     }
 
     #[test]
     fn a_long_pause_leaves_no_count_of_the_time_before() {
         for pause in [STEPS as u32, STEPS as u32 + 1, 2 * STEPS as u32 - 1] {
             let start = Instant::now();
-            let mut record = Record::new(start);
+            let mut history = History::new(start);
             for step in 0..STEPS as u32 {
-                record.add(start + STEP * step, 1);
+                history.add(start + STEP * step, 1);
             }
             let later = start + STEP * (STEPS as u32 - 1 + pause);
-            assert_eq!(record.history(later), [0; POINTS], "{pause}");
+            assert_eq!(history.points(later), [0; POINTS], "{pause}");
         }
     }
 }

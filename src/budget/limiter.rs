@@ -1,280 +1,58 @@
-//! The limiter of one budget: slots, pacer and upstream limits together, the queue of waiting requests,
-//! and the forecast of their waits. `dispatcher.rs` grants their permits.
+//! The limiter of one budget, as its dispatcher and its permits share it: the state under a lock, and the
+//! limiter in Redis if several processes share the budget. That one then has slots and pacer.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-use super::{
-    Permit, Refused, RefusedBy, Terms, TokenDigest, dispatcher,
-    history::{Record, Window},
-    lock,
-    pacer::Pace,
-    redis::Shared,
-    slots::{HOLD, Purpose, Slots},
-    upstream_limit::Gate,
-};
+use super::{history::History, quota::Quota, redis::SharedLimiter, state::State};
+use crate::sync::lock;
 
-/// Slots and pacer that some tokens share, the upstream limit of each token, and the waiting requests.
 #[derive(Debug)]
-pub(super) struct Pool {
-    terms: Terms,
-    /// The limit in Redis, if several processes share it; it then has slots and pace.
-    pub(super) shared: Option<Shared>,
+pub(super) struct Limiter {
+    pub(super) shared: Option<SharedLimiter>,
     state: Mutex<State>,
-    record: Arc<Mutex<Record>>,
-    /// Wakes the dispatcher after a change that it could not foresee.
+    history: Arc<Mutex<History>>,
+    /// Wakes the dispatcher after a change that it could not foresee: a slot was released, or an upstream
+    /// limit changed.
     pub(super) changed: Notify,
 }
 
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) slots: Slots,
-    pub(super) pace: Pace,
-    pub(super) gates: HashMap<TokenDigest, Gate>,
-    /// Waiting requests: read-backs, then calls, each first come first served. Bounded by `max_wait`: a
-    /// request that would wait longer is refused.
-    pub(super) waiting: VecDeque<Waiter>,
-    /// Whether the dispatcher runs: exactly while requests wait.
-    pub(super) granting: bool,
-    /// Before this a shared limit grants nothing.
-    pub(super) not_before: Instant,
-    /// The requests of the last 60 s.
-    window: Window,
-}
-
-#[derive(Debug)]
-pub(super) struct Waiter {
-    pub(super) token: TokenDigest,
-    pub(super) purpose: Purpose,
-    pub(super) since: Instant,
-    pub(super) max_wait: Duration,
-    pub(super) grant: oneshot::Sender<Result<Permit, Refused>>,
-}
-
-impl Pool {
-    pub(super) fn new(terms: Terms, shared: Option<Shared>, record: Arc<Mutex<Record>>) -> Self {
+impl Limiter {
+    pub(super) fn new(
+        quota: Quota,
+        shared: Option<SharedLimiter>,
+        history: Arc<Mutex<History>>,
+    ) -> Self {
         Self {
-            terms,
             shared,
-            state: Mutex::new(State {
-                slots: Slots::new(terms.share),
-                pace: Pace::new(terms.share, terms.burst),
-                gates: HashMap::new(),
-                waiting: VecDeque::new(),
-                granting: false,
-                not_before: Instant::now(),
-                window: Window::default(),
-            }),
-            record,
+            state: Mutex::new(State::new(quota)),
+            history,
             changed: Notify::new(),
         }
     }
 
-    /// Waits for its turn, at most for `max_wait` as far as that can be foretold.
-    pub(super) async fn permit(
-        self: Arc<Self>,
-        token: TokenDigest,
-        purpose: Purpose,
-        max_wait: Duration,
-    ) -> Result<Permit, Refused> {
-        let turn = {
-            let mut state = self.lock();
-            let now = Instant::now();
-            state.waiting.retain(|waiter| !waiter.grant.is_closed());
-            if self.shared.is_none()
-                && state.ahead(purpose) == 0
-                && let Ok(number) = self.try_take(&mut state, token, purpose, now)
-            {
-                return Ok(Permit::new(&self, token, number, None));
-            }
-            let shared = self.shared.as_ref();
-            let unavailable_until = shared.and_then(|shared| shared.unavailable_until(now));
-            let grant = match (shared, unavailable_until) {
-                (None, _) => state.expected_grant(now, token, purpose),
-                (Some(_), Some(until)) => until,
-                (Some(_), None) => self.expected_shared_grant(&state, now, purpose),
-            };
-            let opening = state.expected_opening(now, token, purpose);
-            let wait = grant.max(opening).saturating_duration_since(now);
-            if wait > max_wait {
-                return Err(Refused {
-                    retry_after: wait.saturating_sub(max_wait),
-                    by: if opening > grant {
-                        RefusedBy::Upstream
-                    } else if unavailable_until.is_some() {
-                        RefusedBy::Redis
-                    } else {
-                        RefusedBy::Budget
-                    },
-                });
-            }
-            let (grant, turn) = oneshot::channel();
-            let waiter = Waiter {
-                token,
-                purpose,
-                since: now,
-                max_wait,
-                grant,
-            };
-            let place = state.ahead(purpose);
-            state.waiting.insert(place, waiter);
-            if state.granting {
-                // Those ahead may be held back by gates that do not hold back this one.
-                self.changed.notify_one();
-            } else {
-                state.granting = true;
-                tokio::spawn(dispatcher::until_nobody_waits(Arc::clone(&self)));
-            }
-            turn
-        };
-        // The granting task ends without an answer only when the runtime itself is shut down.
-        turn.await.unwrap_or(Err(Refused {
-            retry_after: max_wait,
-            by: RefusedBy::Budget,
-        }))
-    }
-
-    /// Takes a slot, a turn of the pace and a number of the token's gate, or tells when to ask
-    /// again; `None` if that depends on a request that is in flight.
-    pub(super) fn try_take(
-        &self,
-        state: &mut State,
-        token: TokenDigest,
-        purpose: Purpose,
-        now: Instant,
-    ) -> Result<u64, Option<Instant>> {
-        let interval = self.interval();
-        let opening = state.gate(token, now).opens(now, interval);
-        if opening > now {
-            return Err(Some(opening));
-        }
-        if !state.slots.is_free(now, purpose) {
-            return Err(state.slots.next_release(purpose));
-        }
-        state.pace.check().map_err(Some)?;
-        state.slots.take();
-        Ok(state.gate(token, now).let_out(now))
-    }
-
-    /// When a shared limit may grant one more behind all waiting requests, as far as is known: from the time
-    /// that it named last, one every interval. That time is not for a read-back.
-    fn expected_shared_grant(&self, state: &State, now: Instant, purpose: Purpose) -> Instant {
-        if state.not_before <= now || purpose == Purpose::ReadBack {
-            return now;
-        }
-        let ahead = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
-        state.not_before + self.interval().saturating_mul(ahead)
-    }
-
-    /// The time between requests that the share comes to.
-    pub(super) fn interval(&self) -> Duration {
-        Duration::from_secs(60) / self.terms.share.max(1)
-    }
-
-    /// Whether no request waits or is in flight, and no slot is held.
+    /// Whether no request is in flight and no slot is in use.
     pub(super) fn is_idle(&self) -> bool {
-        let mut state = self.lock();
-        let is_shared_idle = self.shared.as_ref().is_none_or(Shared::is_idle);
-        is_shared_idle && state.waiting.is_empty() && state.slots.taken(Instant::now()) == 0
+        let is_shared_idle = self.shared.as_ref().is_none_or(SharedLimiter::is_idle);
+        is_shared_idle && self.lock().slots.in_use(Instant::now()) == 0
     }
 
-    /// How many slots are taken.
+    /// How many slots are in use.
     pub(super) fn in_use(&self, now: Instant) -> usize {
-        let own = self.lock().slots.taken(now);
-        self.shared.as_ref().map_or(own, Shared::in_use)
+        let own = self.lock().slots.in_use(now);
+        self.shared.as_ref().map_or(own, SharedLimiter::in_use)
     }
 
-    /// Forgets the upstream limits of other tokens than these, except those that requests wait for and those
-    /// in use.
-    pub(super) fn serve(&self, tokens: &HashSet<TokenDigest>) {
-        let mut state = self.lock();
-        let now = Instant::now();
-        let waiting: HashSet<_> = state.waiting.iter().map(|waiter| waiter.token).collect();
-        state.gates.retain(|token, gate| {
-            let is_used = tokens.contains(token) || waiting.contains(token);
-            is_used || gate.is_in_use(now)
-        });
-    }
-
-    /// The least that the upstream still allows one of the tokens.
-    pub(super) fn remaining(&self, now: Instant) -> Option<u64> {
-        let state = self.lock();
-        let gates = state.gates.values();
-        gates.filter_map(|gate| gate.remaining(now)).min()
-    }
-
-    /// A request that was sent is over.
-    pub(super) fn note_sent(&self, state: &mut State, now: Instant) {
+    /// Records that a request that was sent has ended.
+    pub(super) fn record_sent(&self, state: &mut State, now: Instant) {
         let in_window = state.window.add(now);
-        lock(&self.record).add(now, in_window);
+        lock(&self.history).add(now, in_window);
     }
 
-    /// Wakes the dispatcher: a slot came back, or an upstream limit changed.
-    pub(super) fn wake(&self, state: &State) {
-        if state.granting {
-            self.changed.notify_one();
-        }
-    }
-
-    /// A panic elsewhere does not make the count wrong: every change of the state is complete
-    /// before anything that could panic.
+    /// A panic elsewhere leaves no wrong count: every change of the state is complete before anything that
+    /// could panic.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-}
-
-impl State {
-    /// The gate of a token, of which nothing is known before its first request.
-    pub(super) fn gate(&mut self, token: TokenDigest, now: Instant) -> &mut Gate {
-        self.gates.entry(token).or_insert_with(|| Gate::new(now))
-    }
-
-    /// How many waiting requests go before one of this purpose.
-    fn ahead(&self, purpose: Purpose) -> usize {
-        match purpose {
-            Purpose::Call => self.waiting.len(),
-            Purpose::ReadBack => self
-                .waiting
-                .partition_point(|waiter| waiter.purpose == Purpose::ReadBack),
-        }
-    }
-
-    /// When one more would be granted at the earliest, behind all waiting requests that no upstream limit
-    /// holds back.
-    fn expected_grant(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
-        let mut pace = self.pace.forecast();
-        let goes_first = |waiter: &&Waiter| {
-            waiter.token == token || self.expected_opening(now, waiter.token, Purpose::Call) <= now
-        };
-        let ahead = self.waiting.iter().take(self.ahead(purpose));
-        let purposes = ahead.filter(goes_first).map(|waiter| waiter.purpose);
-        let mut grants = Vec::new();
-        let mut grant = now;
-        for (granted, purpose) in purposes.chain([purpose]).enumerate() {
-            let release = match self.slots.release(now, granted, purpose) {
-                Ok(release) => release,
-                // Slots that are granted first are released and taken a second time.
-                Err(number) => grants.get(number).map_or(grant, |first| *first + HOLD),
-            };
-            grant = pace.next(release.max(grant));
-            grants.push(grant);
-        }
-        grant
-    }
-
-    /// When the token's upstream limit permits one more, behind its waiting requests that go before.
-    fn expected_opening(&self, now: Instant, token: TokenDigest, purpose: Purpose) -> Instant {
-        let ahead = self.waiting.iter().take(self.ahead(purpose));
-        let ahead = ahead.filter(|waiter| waiter.token == token);
-        let gate = self.gates.get(&token);
-        gate.map_or(now, |gate| gate.expected_to_open(now, ahead.count() as u64))
     }
 }

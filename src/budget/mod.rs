@@ -1,19 +1,24 @@
 //! The budget: how many requests may go to the upstream, and when.
 //!
-//! `slots.rs` keeps the promise, and reserves two slots for read-backs. `pacer.rs` spreads requests over
-//! the minute. `upstream_limit.rs` honours the rate limit headers of each token. `limiter.rs` joins them
-//! and queues waiting requests; `dispatcher.rs` is the one place that grants permits: read-backs first,
-//! else first come first served. `history.rs` records what was sent, for the operator. `redis/` shares a
-//! budget among processes.
+//! `slots.rs` keeps the promise and reserves two slots for read-backs. `pacer.rs` spreads requests over the
+//! minute. `upstream_limit.rs` honours the rate limit headers of each token. `state.rs` joins them, and a
+//! `permit.rs` is the right to send one request. `dispatcher.rs` is the one place that grants permits:
+//! read-backs first, then calls, each first come first served (`waiters.rs`). `history.rs` records what
+//! was sent, for the operator. `redis/` shares a budget among processes.
 
 mod dispatcher;
 mod history;
 mod limiter;
 mod pacer;
 mod permit;
+mod quota;
 pub mod redis;
+mod refused;
 mod slots;
+mod state;
 mod upstream_limit;
+mod upstream_window;
+mod waiters;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,32 +28,26 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{history::Record, limiter::Pool, redis::Shared};
-pub use self::{history::STEP, permit::Permit, slots::Purpose, upstream_limit::Allowance};
+use self::{dispatcher::Dispatcher, history::History, limiter::Limiter, redis::SharedLimiter};
+pub use self::{
+    history::STEP,
+    permit::Permit,
+    quota::Quota,
+    refused::{Refused, RefusedBy},
+    slots::Purpose,
+    upstream_limit::TokenDigest,
+    upstream_window::Allowance,
+};
 use crate::sync::lock;
 
-/// A digest that identifies a token.
-pub type TokenDigest = [u8; 32];
-
-/// The rate, and the longest wait for a permit.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// Requests in any 60 s, at least 1.
-    pub share: u32,
-    /// How many of them may go out at once, `1..=share`.
-    pub burst: u32,
-    /// A request that would wait longer is refused.
-    pub max_wait: Duration,
-}
-
-/// The budget of what this process sends. Cloning it shares it.
+/// The budget of what this process sends. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    terms: Terms,
-    /// The limit that several processes share, of which each token has a sibling.
-    shared: Option<Shared>,
-    record: Arc<Mutex<Record>>,
-    pools: Pools,
+    quota: Quota,
+    /// The limiter in Redis; for a budget per token, the one that theirs are derived from.
+    shared: Option<SharedLimiter>,
+    history: Arc<Mutex<History>>,
+    dispatchers: Dispatchers,
 }
 
 /// A snapshot of a budget.
@@ -66,154 +65,145 @@ pub struct Snapshot {
     pub history: Vec<u32>,
     /// The least that the upstream said is left for a token, less what was sent since, until its reset.
     pub remaining: Option<u64>,
-    /// How it stands to Redis, where several processes share it.
-    pub redis: Option<redis::Standing>,
+    /// The mode of the limiter in Redis; of several, the most restricted.
+    pub redis: Option<redis::Mode>,
 }
 
 #[derive(Clone, Debug)]
-enum Pools {
+enum Dispatchers {
     /// One for everything.
-    One(Arc<Pool>),
-    /// One for each token that has a use for it: something waits, is in flight or holds a slot.
-    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Pool>>>>),
-}
-
-/// The request would go out too late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The earliest time from now at which, without further requests, one would be admitted.
-    pub retry_after: Duration,
-    /// What holds it back.
-    pub by: RefusedBy,
-}
-
-/// What a refused request would have to wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedBy {
-    /// Slots or pace: the budget is used up.
-    Budget,
-    /// The upstream's own limit.
-    Upstream,
-    /// Redis, or the state of the shared budget in it, is lost.
-    Redis,
+    One(Arc<Dispatcher>),
+    /// One for each token with a request that waits or is in flight, or with a slot in use.
+    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Dispatcher>>>>),
 }
 
 impl Budget {
     /// One budget for everything.
     #[must_use]
-    pub fn new(terms: Terms) -> Self {
-        let mut budget = Self::per_token(terms);
-        budget.pools = Pools::One(budget.new_pool(None));
+    pub fn new(quota: Quota) -> Self {
+        let mut budget = Self::per_token(quota);
+        budget.dispatchers = Dispatchers::One(budget.new_dispatcher(None));
         budget
     }
 
     /// A budget of its own for each token.
     #[must_use]
-    pub fn per_token(terms: Terms) -> Self {
+    pub fn per_token(quota: Quota) -> Self {
         Self {
-            terms,
+            quota,
             shared: None,
-            record: Arc::new(Mutex::new(Record::new(Instant::now()))),
-            pools: Pools::PerToken(Arc::default()),
+            history: Arc::new(Mutex::new(History::new(Instant::now()))),
+            dispatchers: Dispatchers::PerToken(Arc::default()),
         }
     }
 
-    /// The same, unused as yet, with a limit that several processes share. Of the terms then only
-    /// `max_wait` counts, and `share` as the pace at which waits are foretold.
+    /// Shares the limit with other processes. Call before the first use. Of the quota only `max_wait` is
+    /// used then, and `share` for forecasts of waits.
     #[must_use]
-    pub fn shared_through(mut self, shared: Shared) -> Self {
-        if let Pools::One(_) = self.pools {
-            self.pools = Pools::One(self.new_pool(Some(shared.clone())));
+    pub fn with_shared_limiter(mut self, shared: SharedLimiter) -> Self {
+        if let Dispatchers::One(_) = self.dispatchers {
+            let dispatcher = self.new_dispatcher(Some(shared.clone()));
+            self.dispatchers = Dispatchers::One(dispatcher);
         }
         self.shared = Some(shared);
         self
     }
 
-    /// Keeps in touch with Redis from now on where the limit is shared.
-    pub fn watch(&self) {
+    /// Starts to send heartbeats to Redis, if the limit is shared.
+    pub fn start_heartbeat(&self) {
         if let Some(shared) = &self.shared {
-            shared.watch();
+            shared.start_heartbeat();
         }
     }
 
     /// Acquires a permit for a call. Dropping the future cancels the wait at no cost.
     ///
     /// # Errors
-    /// [`Refused`], at once, if the wait is expected to be longer than the terms allow.
-    pub async fn permit(&self, token: TokenDigest) -> Result<Permit, Refused> {
-        let max_wait = self.terms.max_wait;
-        self.permit_within(token, Purpose::Call, max_wait).await
+    /// [`Refused`], at once, if the wait is expected to be longer than the quota's `max_wait`.
+    pub async fn acquire(&self, token: TokenDigest) -> Result<Permit, Refused> {
+        let max_wait = self.quota.max_wait;
+        self.acquire_within(token, Purpose::Call, max_wait).await
     }
 
-    /// As [`permit`](Self::permit), with another purpose or longest wait.
+    /// As [`acquire`](Self::acquire), with another purpose or longest wait.
     ///
     /// # Errors
-    /// As [`permit`](Self::permit).
-    pub async fn permit_within(
+    /// As [`acquire`](Self::acquire).
+    pub async fn acquire_within(
         &self,
         token: TokenDigest,
         purpose: Purpose,
         max_wait: Duration,
     ) -> Result<Permit, Refused> {
-        self.pool(token).permit(token, purpose, max_wait).await
+        let dispatcher = self.dispatcher(token);
+        dispatcher.acquire(token, purpose, max_wait).await
     }
 
-    /// How many budgets there are: one, or as many as tokens have a use for theirs.
+    /// How many budgets there are: one, or one for each token that uses its own.
     #[must_use]
     pub fn count(&self) -> usize {
-        match &self.pools {
-            Pools::One(_) => 1,
-            Pools::PerToken(pools) => lock(pools).len(),
+        match &self.dispatchers {
+            Dispatchers::One(_) => 1,
+            Dispatchers::PerToken(dispatchers) => lock(dispatchers).len(),
         }
     }
 
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
-        let pools: Vec<_> = match &self.pools {
-            Pools::One(pool) => vec![Arc::clone(pool)],
-            Pools::PerToken(pools) => lock(pools).values().cloned().collect(),
+        let limiters: Vec<_> = match &self.dispatchers {
+            Dispatchers::One(dispatcher) => vec![Arc::clone(dispatcher.limiter())],
+            Dispatchers::PerToken(dispatchers) => {
+                let dispatchers = lock(dispatchers);
+                let limiters = dispatchers.values().map(|it| Arc::clone(it.limiter()));
+                limiters.collect()
+            }
         };
-        let standings = pools.iter().filter_map(|pool| pool.shared.as_ref());
-        let standing = standings.map(Shared::standing).max();
-        let mut record = lock(&self.record);
+        let modes = limiters.iter().filter_map(|it| it.shared.as_ref());
+        let mode = modes.map(SharedLimiter::mode).max();
+        let remaining = limiters.iter().filter_map(|it| it.lock().remaining(now));
+        let mut history = lock(&self.history);
         Snapshot {
-            limit: self.shared.as_ref().map_or(self.terms.share, Shared::limit),
-            in_use: pools.iter().map(|pool| pool.in_use(now)).max().unwrap_or(0),
-            worst_window: record.worst(),
-            history: record.history(now),
-            remaining: pools.iter().filter_map(|pool| pool.remaining(now)).min(),
-            redis: standing.or(self.shared.as_ref().map(Shared::standing)),
+            limit: self
+                .shared
+                .as_ref()
+                .map_or(self.quota.share, SharedLimiter::limit),
+            in_use: limiters.iter().map(|it| it.in_use(now)).max().unwrap_or(0),
+            worst_window: history.worst_window(),
+            history: history.points(now),
+            remaining: remaining.min(),
+            redis: mode.or_else(|| self.shared.as_ref().map(SharedLimiter::mode)),
         }
     }
 
-    /// Keeps these tokens. Forgets the upstream limits of others once they are not in use.
-    pub fn serve(&self, tokens: impl Iterator<Item = TokenDigest>) {
+    /// Forgets the upstream limits of other tokens than these once they are not in use.
+    pub fn retain(&self, tokens: impl Iterator<Item = TokenDigest>) {
         let tokens: HashSet<_> = tokens.collect();
-        if let Pools::One(pool) = &self.pools {
-            pool.serve(&tokens);
+        if let Dispatchers::One(dispatcher) = &self.dispatchers {
+            dispatcher.retain(&tokens);
         }
     }
 
-    fn new_pool(&self, shared: Option<Shared>) -> Arc<Pool> {
-        Arc::new(Pool::new(self.terms, shared, Arc::clone(&self.record)))
+    fn new_dispatcher(&self, shared: Option<SharedLimiter>) -> Arc<Dispatcher> {
+        let limiter = Limiter::new(self.quota, shared, Arc::clone(&self.history));
+        Arc::new(Dispatcher::new(limiter))
     }
 
-    fn pool(&self, token: TokenDigest) -> Arc<Pool> {
-        match &self.pools {
-            Pools::One(pool) => Arc::clone(pool),
-            Pools::PerToken(pools) => {
-                let mut pools = lock(pools);
-                if !pools.contains_key(&token) {
-                    // Seldom enough to look at all of them: tokens are few.
-                    pools.retain(|_, pool| Arc::strong_count(pool) > 1 || !pool.is_idle());
+    fn dispatcher(&self, token: TokenDigest) -> Arc<Dispatcher> {
+        match &self.dispatchers {
+            Dispatchers::One(dispatcher) => Arc::clone(dispatcher),
+            Dispatchers::PerToken(dispatchers) => {
+                let mut dispatchers = lock(dispatchers);
+                if !dispatchers.contains_key(&token) {
+                    // A new token is rare, and tokens are few.
+                    dispatchers.retain(|_, it| Arc::strong_count(it) > 1 || !it.is_idle());
                 }
-                let pool = pools.entry(token).or_insert_with(|| {
-                    let sibling = |shared: &Shared| shared.sibling(&hexadecimal(&token));
-                    let shared = self.shared.as_ref().map(sibling);
-                    self.new_pool(shared)
+                let dispatcher = dispatchers.entry(token).or_insert_with(|| {
+                    let bucket = hexadecimal(&token);
+                    let shared = self.shared.as_ref().map(|it| it.sibling(&bucket));
+                    self.new_dispatcher(shared)
                 });
-                Arc::clone(pool)
+                Arc::clone(dispatcher)
             }
         }
     }

@@ -27,13 +27,13 @@ impl Clock for TokioClock {
 
 /// A rate limiter, and a copy of its state for forecasts.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Pacer {
     limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
     clock: TokioClock,
     forecast: Forecast,
 }
 
-impl Pace {
+impl Pacer {
     /// `per_minute` requests a minute, `burst` of them at once. A rate of 0 is taken for 1.
     pub(super) fn new(per_minute: u32, burst: u32) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
@@ -74,7 +74,7 @@ impl Pace {
 
     /// Keeps the turn of a permitted request that was not sent for the next one. At most one turn is kept,
     /// because saved turns would be a burst.
-    pub(super) fn give_back(&mut self) {
+    pub(super) fn return_turn(&mut self) {
         self.forecast.has_spare = true;
     }
 

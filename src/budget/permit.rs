@@ -4,13 +4,15 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Allowance, TokenDigest, limiter::Pool, redis::Lease};
+use super::{
+    limiter::Limiter, redis::Lease, upstream_limit::TokenDigest, upstream_window::Allowance,
+};
 
 /// The right to send one request. It holds a slot. Dropped unsent, it returns the slot and its turn of the
-/// pacer at once; dropped after [`sent`](Self::sent), the slot is released 61 s later. So it must live until
-/// the response is received or the connection is closed.
+/// pacer at once; dropped after [`mark_sent`](Self::mark_sent), the slot is released 61 s later. So it must
+/// live until the response is received or the connection is closed.
 pub struct Permit {
-    pool: Arc<Pool>,
+    limiter: Arc<Limiter>,
     token: TokenDigest,
     /// The request's number in the token's upstream limit.
     number: u64,
@@ -21,13 +23,13 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(
-        pool: &Arc<Pool>,
+        limiter: &Arc<Limiter>,
         token: TokenDigest,
         number: u64,
         lease: Option<Lease>,
     ) -> Self {
         Self {
-            pool: Arc::clone(pool),
+            limiter: Arc::clone(limiter),
             token,
             number,
             lease,
@@ -36,49 +38,49 @@ impl Permit {
     }
 
     /// Call before sending.
-    pub fn sent(&mut self) {
+    pub fn mark_sent(&mut self) {
         self.sent = true;
     }
 
     /// Call if not a byte of the request was sent.
-    pub fn not_sent(&mut self) {
+    pub fn mark_not_sent(&mut self) {
         self.sent = false;
     }
 
     /// Call with the response's rate limit headers, if it had them.
-    pub fn answered(&self, allowance: Option<Allowance>) {
-        let mut state = self.pool.lock();
+    pub fn record_response(&self, allowance: Option<Allowance>) {
+        let mut state = self.limiter.lock();
         let now = Instant::now();
-        if let Some(gate) = state.gates.get_mut(&self.token) {
-            gate.answered(self.number, allowance, now);
+        if let Some(limit) = state.upstream_limits.get_mut(&self.token) {
+            limit.record_response(self.number, allowance, now);
         }
-        self.pool.wake(&state);
+        self.limiter.changed.notify_waiters();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.pool.lock();
+        let mut state = self.limiter.lock();
         let now = Instant::now();
         if self.sent {
-            self.pool.note_sent(&mut state, now);
+            self.limiter.record_sent(&mut state, now);
         }
-        match (self.lease.take(), &self.pool.shared) {
-            (Some(lease), Some(shared)) if self.sent => shared.hold(lease),
-            (Some(lease), Some(shared)) => shared.give_back(lease),
-            _ if self.sent => state.slots.hold(now),
+        match (self.lease.take(), &self.limiter.shared) {
+            (Some(lease), Some(shared)) if self.sent => shared.release_later(lease),
+            (Some(lease), Some(shared)) => shared.release(lease),
+            _ if self.sent => state.slots.release_later(now),
             _ => {
-                state.slots.give_back();
-                state.pace.give_back();
+                state.slots.release();
+                state.pacer.return_turn();
             }
         }
-        if let Some(gate) = state.gates.get_mut(&self.token) {
-            gate.over();
+        if let Some(limit) = state.upstream_limits.get_mut(&self.token) {
+            limit.record_end();
             if !self.sent {
-                gate.not_sent(self.number);
+                limit.record_not_sent(self.number);
             }
         }
-        self.pool.wake(&state);
+        self.limiter.changed.notify_waiters();
     }
 }
 

@@ -1,27 +1,29 @@
-//! Slots keep the promise: at most `limit` requests arrive at the upstream in any 60 s.
+//! Slots keep the promise: at most `limit` requests arrive at the upstream in any [`WINDOW`].
 //!
-//! A request takes a slot before it is sent and gives it back [`HOLD`] after its answer is in or
-//! its connection is closed. So a request that arrived at time *a* holds its slot from before *a*
-//! until after *a* + 60 s, every request that arrived in the last 60 s holds one, and there are
-//! only `limit` of them. Pure: the time is an argument.
+//! A request takes a slot before it is sent and releases it [`RELEASE_DELAY`] after its response is
+//! received or its connection is closed. So a request that arrived at time *a* holds its slot from before
+//! *a* until after *a* + 60 s, every request that arrived in the last 60 s holds one, and there are only
+//! `limit` of them. Pure: the time is an argument.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// How long a slot is held after its request is over: the 60 s of the promise, and 1 s of guard
-/// for what the network may still deliver from a connection that was closed.
-pub(super) const HOLD: Duration = Duration::from_secs(61);
+/// The length of the promise.
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
+/// For what the network may still deliver from a connection that was closed.
+const GUARD: Duration = Duration::from_secs(1);
+/// The time from the end of a request to the release of its slot.
+pub(super) const RELEASE_DELAY: Duration = WINDOW.saturating_add(GUARD);
 
-/// Slots reserved for read-backs, if there are at least [`ENOUGH`] slots: the outcome of a sent update can
-/// be learned however many calls wait.
-const KEPT: u32 = 2;
-const ENOUGH: u32 = 10;
+/// Slots reserved for read-backs, so that the outcome of a sent update can be learned however many calls
+/// wait. None are reserved if the limit is below [`MIN_LIMIT_TO_RESERVE`].
+const RESERVED: u32 = 2;
+const MIN_LIMIT_TO_RESERVE: u32 = 10;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// A call.
     Call,
     /// A read-back, to learn the outcome of an update. It goes before all calls.
     ReadBack,
@@ -29,9 +31,9 @@ pub enum Purpose {
 
 impl Purpose {
     /// How many of `limit` slots are reserved for other purposes.
-    pub(super) fn leaves(self, limit: u32) -> u32 {
+    pub(super) fn reserved(self, limit: u32) -> u32 {
         match self {
-            Self::Call if limit >= ENOUGH => KEPT,
+            Self::Call if limit >= MIN_LIMIT_TO_RESERVE => RESERVED,
             Self::Call | Self::ReadBack => 0,
         }
     }
@@ -42,8 +44,8 @@ impl Purpose {
 pub(super) struct Slots {
     limit: u32,
     in_flight: usize,
-    /// When each held slot is free again, the earliest first. Never longer than `limit`.
-    held: VecDeque<Instant>,
+    /// When the slots of ended requests are released, the earliest first. Never longer than `limit`.
+    releases: VecDeque<Instant>,
 }
 
 impl Slots {
@@ -51,74 +53,78 @@ impl Slots {
         Self {
             limit,
             in_flight: 0,
-            held: VecDeque::new(),
+            releases: VecDeque::new(),
         }
     }
 
     /// Whether a slot is free at `now` for a request of this purpose.
     pub(super) fn is_free(&mut self, now: Instant, purpose: Purpose) -> bool {
-        self.taken(now) < self.open_to(purpose)
+        self.in_use(now) < self.available(purpose)
     }
 
-    /// How many slots are taken at `now`.
-    pub(super) fn taken(&mut self, now: Instant) -> usize {
-        while self.held.front().is_some_and(|release| *release <= now) {
-            self.held.pop_front();
+    /// How many slots are in use at `now`.
+    pub(super) fn in_use(&mut self, now: Instant) -> usize {
+        while self.releases.front().is_some_and(|time| *time <= now) {
+            self.releases.pop_front();
         }
-        self.in_flight + self.held.len()
+        self.in_flight + self.releases.len()
     }
 
-    /// How many may be taken when a request of this purpose has one.
-    fn open_to(&self, purpose: Purpose) -> usize {
-        (self.limit - purpose.leaves(self.limit)) as usize
+    /// How many slots may be in use by the requests of this purpose and others together.
+    fn available(&self, purpose: Purpose) -> usize {
+        (self.limit - purpose.reserved(self.limit)) as usize
     }
 
-    /// Takes a slot that [`is_free`](Self::is_free) has just seen.
+    /// Takes a slot. The caller has just checked [`is_free`](Self::is_free).
     pub(super) fn take(&mut self) {
-        debug_assert!(self.in_flight + self.held.len() < self.limit as usize);
+        debug_assert!(self.in_flight + self.releases.len() < self.limit as usize);
         self.in_flight += 1;
     }
 
-    /// Gives a slot back at once: nothing was sent.
-    pub(super) fn give_back(&mut self) {
+    /// Releases a slot at once: nothing was sent.
+    pub(super) fn release(&mut self) {
         self.in_flight -= 1;
     }
 
-    /// Holds a slot whose request was over at `now`, which must not go backwards from call to call.
-    pub(super) fn hold(&mut self, now: Instant) {
+    /// Releases the slot of a request that ended at `now` after [`RELEASE_DELAY`]. `now` must not go
+    /// backwards from call to call.
+    pub(super) fn release_later(&mut self, now: Instant) {
         self.in_flight -= 1;
-        self.held.push_back(now + HOLD);
+        self.releases.push_back(now + RELEASE_DELAY);
     }
 
-    /// When enough held slots are free for a request of this purpose, if those that are held are
-    /// enough. None [`is_free`](Self::is_free) now.
+    /// When enough slots are released for a request of this purpose, if none [`is_free`](Self::is_free)
+    /// now. `None` if that depends on a request in flight.
     pub(super) fn next_release(&self, purpose: Purpose) -> Option<Instant> {
-        let taken = self.in_flight + self.held.len();
-        let first = taken.saturating_sub(self.open_to(purpose));
-        self.held.get(first).copied()
+        let in_use = self.in_flight + self.releases.len();
+        let first = in_use.saturating_sub(self.available(purpose));
+        self.releases.get(first).copied()
     }
 
-    /// The earliest time at which a request of this purpose may take a slot, `granted` others having
-    /// taken theirs after `now`: `now` if enough are free already. A request that is in flight gives
-    /// its slot back after `now + HOLD` at the earliest, and is counted so.
+    /// The earliest time at which a request of this purpose may take a slot after `granted` other
+    /// requests took theirs: `now` if enough are free. A request in flight is assumed to end now.
     ///
     /// # Errors
-    /// It has to be one that one of those others gives back: the number of that one.
-    pub(super) fn release(
+    /// It depends on the slot of one of those other requests: the index of that request.
+    pub(super) fn expected_release(
         &self,
         now: Instant,
         granted: usize,
         purpose: Purpose,
     ) -> Result<Instant, usize> {
         let limit = self.limit as usize;
-        let number = granted + purpose.leaves(self.limit) as usize;
-        if let Some(again) = number.checked_sub(limit) {
-            return Err(again);
+        let needed = granted + purpose.reserved(self.limit) as usize;
+        if let Some(index) = needed.checked_sub(limit) {
+            return Err(index);
         }
-        let free = limit - self.in_flight - self.held.len();
-        Ok(match number.checked_sub(free) {
+        let free = limit - self.in_flight - self.releases.len();
+        Ok(match needed.checked_sub(free) {
             None => now,
-            Some(taken) => self.held.get(taken).copied().unwrap_or(now + HOLD),
+            Some(index) => self
+                .releases
+                .get(index)
+                .copied()
+                .unwrap_or(now + RELEASE_DELAY),
         })
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Command {
     Explain(Explain),
     /// Probe the running gateway on this machine; exit 0 if it is ready
     Healthcheck(Healthcheck),
+    /// List the calls that the running gateway on this machine has passed on to the fallback
+    Report(Report),
     /// Print the completion script for a shell
     Completions {
         /// The shell
@@ -85,6 +87,15 @@ pub(super) struct Healthcheck {
     /// Probe whether the process is alive, which includes a gateway that is shutting down
     #[arg(long)]
     pub(super) live: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Report {
+    #[command(flatten)]
+    pub(super) file: File,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args)]

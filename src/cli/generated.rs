@@ -18,7 +18,7 @@ Success.
 Invalid usage or configuration.
 .TP
 1
-Any other failure; for \fBhealthcheck\fR, any status but 200.
+Any other failure; for \fBhealthcheck\fR, any status but 200; for \fBreport\fR, a gateway that does not respond.
 .SH ENVIRONMENT
 .TP
 ZAPI_TO_RYZE_CONFIG

@@ -1,10 +1,12 @@
 //! The command line: runs a command, prints its result on stdout and errors on stderr, and sets the exit
 //! code. `arguments.rs` defines commands and flags.
 
+mod admin_client;
 mod arguments;
 mod check_live;
 mod generated;
 mod healthcheck;
+mod report;
 
 use std::{
     env,
@@ -61,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
         Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
+        Command::Report(command) => block_on(report::report(command)),
         Command::Completions { shell } => {
             generated::completions(shell).map(print).map_err(Into::into)
         }

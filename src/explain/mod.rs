@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{mask::MASK, stub::Stub};
 use crate::{
-    budget::{Budget, Terms},
+    budget::{self, Budget},
     config::{Config, Secret},
     gateway::{AnswerBody, ContactsDropped, Gateway},
     proxy::Proxy,
@@ -153,7 +153,7 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway, htt
     if let Some(fallback) = &mut config.fallback {
         fallback.idle_timeout = NO_LIMIT;
     }
-    let budget = Budget::new(Terms {
+    let budget = Budget::new(budget::Quota {
         share: 1,
         burst: 1,
         max_wait: Duration::ZERO,
@@ -189,7 +189,8 @@ async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Byte
         // A server that shuts down closes the connection after the first response.
         let stop = CancellationToken::new();
         stop.cancel();
-        let served = server::serve(server_end, observer, Admission::Granted, timeouts, &stop);
+        let admission = Admission::Granted(Arc::default());
+        let served = server::serve(server_end, observer, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

@@ -25,7 +25,11 @@ pub(crate) struct AccessLogEntry {
     pub(crate) trace: Arc<Trace>,
     method: Method,
     pub(crate) route: &'static str,
+    /// Whether it goes to the fallback.
+    pub(crate) is_forwarded: bool,
     pub(crate) target: Option<Arc<Target>>,
+    /// The target whose id is in the path, also if the credentials are wrong.
+    pub(crate) named: Option<Arc<Target>>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
     pub(crate) status: Option<StatusCode>,
@@ -44,7 +48,9 @@ impl AccessLogEntry {
             trace,
             method,
             route: "unknown",
+            is_forwarded: false,
             target: None,
+            named: None,
             operation: None,
             status: None,
             outcome: OutcomeLabel::CallerLeft,
@@ -85,7 +91,7 @@ impl Drop for AccessLogEntry {
             method = method(&self.method),
             route = self.route,
             instance = self.target.as_deref().map_or("", |target| target.name()),
-            zapi_instance = self.target.as_deref().map_or("", |target| target.entry()),
+            zapi_instance = self.named.as_deref().map_or("", |target| target.entry()),
             status = self.status.map_or(0, |status| status.as_u16()),
             outcome = self.outcome.as_str(),
             reason = self.reason.map(Reason::as_str),
@@ -100,6 +106,7 @@ impl Drop for AccessLogEntry {
         self.metrics.served(Served {
             method: &self.method,
             route: self.route,
+            is_forwarded: self.is_forwarded,
             status: self.status,
             error: self.reason.map(|_| self.outcome),
             duration: total,

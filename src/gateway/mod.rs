@@ -30,6 +30,7 @@ use crate::{
         response::{self, Answer},
         router::Destination,
         routes::Route,
+        templates,
     },
 };
 
@@ -227,6 +228,7 @@ impl Handler for Gateway {
                 answer.await
             }
             Ok(Destination::Fallback) => {
+                entry.is_forwarded = true;
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
@@ -268,10 +270,13 @@ fn route(
     let routed = rules.route(parts)?;
     match (routed.route, &routed.destination) {
         (Some(route), _) => entry.route = route.template,
-        (None, Ok(Destination::Fallback)) => entry.route = "fallback",
+        (None, Ok(Destination::Fallback)) => {
+            entry.route = templates::find(&parts.method, parts.uri.path());
+        }
         _ => (),
     }
-    let instance = routed.instance.map(|place| &rules.instances()[place]);
-    entry.target = instance.map(|instance| Arc::clone(instance.target()));
+    let target = |place: usize| Arc::clone(rules.instances()[place].target());
+    entry.target = routed.instance.map(target);
+    entry.named = routed.named.map(target);
     routed.destination
 }

@@ -21,7 +21,7 @@ use crate::{
         auth::{Accounts, CLIENT_TOKEN},
         rejection::{BadRequest, Rejection},
         request::Limits,
-        router::{Routed, Router},
+        router::{Destination, Routed, Router},
     },
 };
 
@@ -97,10 +97,15 @@ impl Rules {
         })
     }
 
-    /// The destination of a request, if its head is valid.
+    /// The destination of a request, if its head is valid. Only the fallback gets a target that is not
+    /// ASCII: some clients send UTF-8, and it is for the fallback to accept it.
     pub(super) fn route(&self, parts: &Parts) -> Result<Routed, Rejection> {
         validate::check(parts, &CLIENT_TOKEN).map_err(BadRequest::Head)?;
-        Ok(self.router.route(parts))
+        let routed = self.router.route(parts);
+        if !matches!(routed.destination, Ok(Destination::Fallback)) {
+            validate::check_ascii(&parts.uri).map_err(BadRequest::Head)?;
+        }
+        Ok(routed)
     }
 
     /// The proxy to the fallback, if one is configured.

@@ -21,7 +21,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connector::Abort;
+use super::{connector::Handle, headers};
 
 /// How long to wait for `100 Continue` before the body is sent without it. RFC 9110, 10.1.1, leaves
 /// the time to the sender; this is curl's.
@@ -135,7 +135,7 @@ impl Body for Upload {
         let frame = ready!(frame);
         set(&flags.broken, matches!(frame, Some(Err(_))));
         set(&flags.sent, frame.is_none() || this.body.is_end_stream());
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(to_be_forwarded))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -147,6 +147,14 @@ impl Body for Upload {
     }
 }
 
+/// A frame without hop-by-hop fields, if it is a trailer section.
+fn to_be_forwarded<E>(mut frame: Result<Frame<Bytes>, E>) -> Result<Frame<Bytes>, E> {
+    if let Some(trailers) = frame.as_mut().ok().and_then(Frame::trailers_mut) {
+        headers::remove_hop_by_hop(trailers);
+    }
+    frame
+}
+
 /// The upstream's body on its way to the client. Dropping it closes the upstream's connection, unless
 /// both bodies are complete.
 #[derive(Debug)]
@@ -156,7 +164,7 @@ pub struct Download {
     /// would remove it, because there is no body.
     has_length_alone: bool,
     exchange: Exchange,
-    abort: Abort,
+    connection: Option<Handle>,
 }
 
 impl Download {
@@ -165,7 +173,7 @@ impl Download {
         status: StatusCode,
         headers: &HeaderMap,
         exchange: Exchange,
-        abort: Abort,
+        connection: Option<Handle>,
     ) -> Self {
         let has_length_alone =
             status == StatusCode::NOT_MODIFIED && headers.contains_key(header::CONTENT_LENGTH);
@@ -173,7 +181,7 @@ impl Download {
             body,
             has_length_alone,
             exchange,
-            abort,
+            connection,
         }
     }
 }
@@ -181,8 +189,10 @@ impl Download {
 impl Drop for Download {
     fn drop(&mut self) {
         // hyper closes the connection itself if the response is not complete.
-        if !self.exchange.is_sent() {
-            self.abort.abort();
+        if !self.exchange.is_sent()
+            && let Some(connection) = &self.connection
+        {
+            connection.abort();
         }
     }
 }
@@ -196,7 +206,8 @@ impl Body for Download {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         self.has_length_alone = false;
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(frame.map(to_be_forwarded))
     }
 
     fn is_end_stream(&self) -> bool {

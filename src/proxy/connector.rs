@@ -4,9 +4,12 @@
 
 use std::{
     future::Future,
-    io,
+    io, mem,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -50,38 +53,50 @@ impl Service<Uri> for Connector {
             idle_timeout,
         } = self.clone();
         Box::pin(async move {
-            let abort = Abort::default();
+            let stream = connect.connect().await?;
+            let handle = Handle::new();
             Ok(TokioIo::new(TimeoutStream {
-                stream: connect.connect().await?,
+                stream,
                 idle_timeout,
                 last_moved: Instant::now(),
                 timer: Timer::default(),
-                opened: Opened(Instant::now()),
-                aborted: Box::pin(abort.0.clone().cancelled_owned()),
-                abort,
+                is_answered: false,
+                aborted: Box::pin(handle.aborted.clone().cancelled_owned()),
+                handle,
             }))
         })
     }
 }
 
-/// Aborts a connection that hyper would keep open as long as there is something to send. hyper-util
-/// adds it to the extensions of each response on the connection.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Abort(CancellationToken);
-
-impl Abort {
-    pub(super) fn abort(&self) {
-        self.0.cancel();
-    }
+/// A connection. hyper-util adds it to the extensions of each response on the connection.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    opened: Instant,
+    aborted: CancellationToken,
+    unanswered: Arc<AtomicBool>,
 }
 
-/// When a connection was opened; an extension of its responses, as [`Abort`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Opened(Instant);
+impl Handle {
+    fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            aborted: CancellationToken::new(),
+            unanswered: Arc::default(),
+        }
+    }
 
-impl Opened {
-    pub(super) fn is_too_old(self) -> bool {
-        self.0.elapsed() >= MAX_CONNECTION_AGE
+    /// Closes the connection, which hyper would keep open as long as there is something to send.
+    pub(super) fn abort(&self) {
+        self.aborted.cancel();
+    }
+
+    pub(super) fn is_too_old(&self) -> bool {
+        self.opened.elapsed() >= MAX_CONNECTION_AGE
+    }
+
+    /// Whether a request after the first has been sent, and no byte received since.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed)
     }
 }
 
@@ -92,12 +107,19 @@ pub(super) struct TimeoutStream {
     /// When the last bytes moved in either direction.
     last_moved: Instant,
     timer: Timer,
-    opened: Opened,
-    abort: Abort,
+    /// Bytes have been received since the last write.
+    is_answered: bool,
+    handle: Handle,
     aborted: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl TimeoutStream {
+    fn begin_write(&mut self) {
+        if mem::take(&mut self.is_answered) {
+            self.handle.unanswered.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Limits a read or a write, which restarts the idle timeout.
     fn limit_transfer<T>(
         &mut self,
@@ -132,9 +154,7 @@ impl TimeoutStream {
 
 impl Connection for TimeoutStream {
     fn connected(&self) -> Connected {
-        Connected::new()
-            .extra(self.abort.clone())
-            .extra(self.opened)
+        Connected::new().extra(self.handle.clone())
     }
 }
 
@@ -144,7 +164,12 @@ impl AsyncRead for TimeoutStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.is_answered = true;
+            self.handle.unanswered.store(false, Ordering::Relaxed);
+        }
         self.limit_transfer(result, context)
     }
 }
@@ -155,6 +180,7 @@ impl AsyncWrite for TimeoutStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.begin_write();
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.limit_transfer(result, context)
     }
@@ -164,6 +190,7 @@ impl AsyncWrite for TimeoutStream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.begin_write();
         let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.limit_transfer(result, context)
     }

@@ -13,8 +13,6 @@ pub enum Error {
         /// The value of `Allow`.
         allow: &'static str,
     },
-    /// The client asks for another protocol (RFC 9110, 7.8).
-    Upgrade,
     /// The target with the path of `fallback.base_url` is longer than a URL may be.
     TargetTooLong,
     /// The target is not valid in a URL.
@@ -56,7 +54,7 @@ impl Error {
     pub fn label(self) -> OutcomeLabel {
         match self {
             Self::Method { .. } => OutcomeLabel::WrongMethod,
-            Self::Upgrade | Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
+            Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
                 OutcomeLabel::BadRequest
             }
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
@@ -75,7 +73,6 @@ impl Error {
     pub fn reason(self) -> Reason {
         match self {
             Self::Method { .. } => Reason::Method,
-            Self::Upgrade => Reason::Upgrade,
             Self::TargetTooLong | Self::TargetInvalid => Reason::Target,
             Self::IncompleteBody => Reason::BodyIncomplete,
             Self::BodyTooSlow => Reason::BodyTimeout,

@@ -4,8 +4,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
     header::{
-        CONNECTION, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
     },
     request, response,
 };
@@ -13,7 +13,8 @@ use http::{
 use super::Error;
 
 /// Hop-by-hop fields, removed even if `Connection` does not name them. `Trailer` is not one of them:
-/// it describes the message.
+/// it describes the message. Without `Upgrade` a request goes on in HTTP/1.1 whatever protocol it offers
+/// (RFC 9110, 7.8): some clients offer one with every request.
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -41,12 +42,8 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
         return Err(Error::Method { allow: METHODS });
     }
     if parts.version == Version::HTTP_10 {
-        // RFC 9110, 7.8 and 10.1.1: both are ignored in HTTP/1.0 requests.
-        headers.remove(UPGRADE);
+        // RFC 9110, 10.1.1: it is ignored in HTTP/1.0 requests.
         headers.remove(EXPECT);
-    }
-    if wants_another_protocol(headers) {
-        return Err(Error::Upgrade);
     }
     if list(headers, &VIA)
         .filter(|hop| hop.ends_with(PSEUDONYM))
@@ -70,12 +67,10 @@ pub(super) fn to_upstream(parts: &mut request::Parts, host: &HeaderValue) -> Res
 /// Turns the head of the upstream's response into that of a response to the client.
 ///
 /// # Errors
-/// The body has a transfer coding other than chunked, or the status is informational.
+/// The body has transfer codings other than chunked alone, or the status is informational.
 pub(super) fn to_client(parts: &mut response::Parts) -> Result<(), Error> {
     let headers = &mut parts.headers;
-    let is_chunked_at_most =
-        list(headers, &TRANSFER_ENCODING).all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-    if !is_chunked_at_most || parts.status.is_informational() {
+    if !is_chunked_once_at_most(headers) || parts.status.is_informational() {
         return Err(Error::Unsolicited);
     }
     remove_hop_by_hop(headers);
@@ -93,13 +88,44 @@ fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
         .filter(|member| !member.is_empty())
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// Whether `Transfer-Encoding` is absent or chunked, applied once. hyper reads the body of any other
+/// list by its last coding alone, or until the connection is closed.
+fn is_chunked_once_at_most(headers: &HeaderMap) -> bool {
+    let mut codings = list(headers, &TRANSFER_ENCODING);
+    match codings.next() {
+        Some(coding) => coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none(),
+        None => !headers.contains_key(TRANSFER_ENCODING),
+    }
+}
+
+/// Removes hop-by-hop fields from a head or a trailer section, and fields that a recipient may take for
+/// one of them or for `Content-Length`.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<_> = list(headers, &CONNECTION)
         .filter_map(|option| HeaderName::try_from(option).ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    let disguised: Vec<_> = headers
+        .keys()
+        .filter(|name| is_disguised(name))
+        .cloned()
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP).chain(&disguised) {
         headers.remove(name);
     }
+}
+
+/// Whether a name is a hop-by-hop field or `Content-Length` with other characters for its hyphens. CGI and
+/// its descendants make one variable of `Content_Length` and `Content-Length`.
+fn is_disguised(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    let spells = |field: &HeaderName| {
+        let field = field.as_str().as_bytes();
+        let mut pairs = name.iter().zip(field);
+        name.len() == field.len()
+            && pairs.all(|(one, other)| one == other || *other == b'-' && !is_plain(one))
+    };
+    !name.iter().all(is_plain) && HOP_BY_HOP.iter().chain([&CONTENT_LENGTH]).any(spells)
 }
 
 /// Decrements `Max-Forwards` of an `OPTIONS` request (RFC 9110, 7.6.2). Returns `false` if it is 0:
@@ -116,13 +142,6 @@ fn may_go_on(method: &Method, headers: &mut HeaderMap) -> bool {
         headers.insert(MAX_FORWARDS, left.into());
     }
     left > 0
-}
-
-/// Whether the client requires an upgrade. `h2c` is ignored: many clients offer it with every request
-/// and work without it.
-fn wants_another_protocol(headers: &HeaderMap) -> bool {
-    list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
-        && list(headers, &UPGRADE).any(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Appends the gateway to `Via` (RFC 9110, 7.6.3).

@@ -204,7 +204,7 @@ impl Queues {
     /// limits of these. Suspensions for a denial end, because the operator may have fixed the cause.
     pub fn configure(&self, targets: &[Arc<Target>]) {
         let tokens = targets.iter().map(|target| target.token_digest());
-        self.budget.serve(tokens);
+        self.budget.retain(tokens);
         let mut state = self.lock();
         let state = &mut *state;
         state.directory = Directory::new(targets);

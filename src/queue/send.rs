@@ -30,8 +30,8 @@ impl Sender {
         let started = Instant::now();
         let token = target.token_digest();
         let permit = match max_wait {
-            None => budget.permit(token).await,
-            Some(max_wait) => budget.permit_within(token, purpose, max_wait).await,
+            None => budget.acquire(token).await,
+            Some(max_wait) => budget.acquire_within(token, purpose, max_wait).await,
         };
         let purpose = match purpose {
             Purpose::Call => WaitPurpose::Call,
@@ -55,9 +55,9 @@ impl Sender {
         let carrier = traces.first().map(|trace| &**trace);
         let started = Instant::now();
         for trace in traces {
-            trace.departs(carrier.unwrap_or(trace), started);
+            trace.request_started(carrier.unwrap_or(trace), started);
         }
-        permit.sent();
+        permit.mark_sent();
         let client = &self.queue.queues.client;
         let is_update = !update.is_empty();
         let mut reply = if is_update {
@@ -68,9 +68,9 @@ impl Sender {
             client.read(target, timeout, carrier).await
         };
         match reply.result {
-            Err(Error::Unreachable(_) | Error::Untrusted(_)) => permit.not_sent(),
+            Err(Error::Unreachable(_) | Error::Untrusted(_)) => permit.mark_not_sent(),
             Err(Error::Unknown(_)) => (),
-            Ok(_) | Err(Error::Answered { .. }) => permit.answered(allowance(&reply)),
+            Ok(_) | Err(Error::Answered { .. }) => permit.record_response(allowance(&reply)),
         }
         drop(permit);
         self.record(&reply, is_update, started, traces);
@@ -90,7 +90,7 @@ impl Sender {
         let now = Instant::now();
         let error = reply.result.as_ref().err();
         for trace in traces {
-            trace.returns(error.is_none_or(Error::was_sent), now);
+            trace.request_ended(error.is_none_or(Error::was_sent), now);
         }
         self.queue.queues.metrics.called(Called {
             upstream: Upstream::Ryze,

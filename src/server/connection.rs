@@ -12,6 +12,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     connection_state::ConnectionState,
     handler::Handler,
+    idle_connections::IdleConnections,
     limits::Timeouts,
     timeout_stream::TimeoutStream,
 };
@@ -21,9 +22,10 @@ use super::{
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Whether a connection is within the limit. One that is not gets [`Handler::overloaded`] and is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Admission {
-    Granted,
+    /// It is, and is listed here while it is idle.
+    Granted(Arc<IdleConnections>),
     Refused,
 }
 
@@ -39,23 +41,27 @@ pub(crate) async fn serve<S, H>(
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handler,
 {
-    let state = ConnectionState::new();
+    let (idle_connections, is_granted) = match admission {
+        Admission::Granted(idle_connections) => (idle_connections, true),
+        Admission::Refused => (Arc::default(), false),
+    };
+    let state = ConnectionState::new(idle_connections);
     let io = TokioIo::new(TimeoutStream::new(stream, state.clone(), timeouts));
     let shared_state = state.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let state = shared_state.clone();
+        // Outside of the future, because hyper reads on before it polls that.
+        let [request_guard, response_guard] = state.begin_request();
         async move {
-            let [request_guard, response_guard] = state.begin_request();
             let request = request.map(|body| RequestBody::new(body, request_guard));
-            let mut response = match admission {
-                Admission::Granted => handler.handle(request).await,
-                Admission::Refused => {
-                    drop(request);
-                    handler.overloaded()
-                }
+            let mut response = if is_granted {
+                handler.handle(request).await
+            } else {
+                drop(request);
+                handler.overloaded()
             };
-            let is_last = admission == Admission::Refused || stop.is_cancelled();
+            let is_last = !is_granted || stop.is_cancelled();
             if is_last || state.has_unread_body() {
                 // hyper closes the connection after this response.
                 let close = HeaderValue::from_static("close");
@@ -80,4 +86,210 @@ pub(crate) async fn serve<S, H>(
         () = stop.cancelled() => state.stop(),
     }
     let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::Response;
+    use http_body_util::{BodyExt as _, Full};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        task::yield_now,
+        time::{Instant, sleep},
+    };
+
+    use super::*;
+
+    const HEADER: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+    const GET: &str = "GET /at-once HTTP/1.1\r\n\r\n";
+
+    /// Responds at once, after a while, after the body, or with a large body, as the path says.
+    struct ByPath;
+
+    impl Handler for ByPath {
+        type Body = Full<Bytes>;
+
+        async fn handle(&self, request: Request<RequestBody>) -> Response<Self::Body> {
+            let (parts, body) = request.into_parts();
+            match parts.uri.path() {
+                "/later" => sleep(Duration::from_secs(3)).await,
+                "/after-header-timeout" => sleep(HEADER * 2).await,
+                "/body" => drop(body.collect().await),
+                "/large" => return Response::new(Full::from(vec![b'x'; 100_000])),
+                _ => (),
+            }
+            Response::new(Full::from("ok"))
+        }
+
+        fn overloaded(&self) -> Response<Self::Body> {
+            Response::new(Full::from("busy"))
+        }
+    }
+
+    fn connect() -> (DuplexStream, Arc<IdleConnections>) {
+        let idle_connections = Arc::default();
+        (connect_with(&idle_connections), idle_connections)
+    }
+
+    fn connect_with(idle_connections: &Arc<IdleConnections>) -> DuplexStream {
+        let (client, stream) = duplex(4096);
+        let admission = Admission::Granted(Arc::clone(idle_connections));
+        let timeouts = Timeouts {
+            header: HEADER,
+            idle: IDLE,
+        };
+        tokio::spawn(async move {
+            let stop = CancellationToken::new();
+            serve(stream, Arc::new(ByPath), admission, timeouts, &stop).await;
+        });
+        client
+    }
+
+    /// Sends a request, reads the response, and lets the server wait for the next request.
+    async fn become_idle(client: &mut DuplexStream) {
+        client.write_all(GET.as_bytes()).await.unwrap();
+        assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
+        yield_now().await;
+    }
+
+    /// Reads until the server closes the connection. Returns the time between the last byte and the close.
+    async fn closed_after(client: &mut DuplexStream) -> Duration {
+        let mut last = Instant::now();
+        let mut bytes = [0; 4096];
+        while client.read(&mut bytes).await.unwrap() > 0 {
+            last = Instant::now();
+        }
+        last.elapsed()
+    }
+
+    #[track_caller]
+    fn assert_about(actual: Duration, expected: Duration, case: &str) {
+        let is_about = actual >= expected && actual - expected < Duration::from_millis(10);
+        assert!(is_about, "{actual:?} for {expected:?}: {case:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_idle_timeout_begins_with_the_end_of_the_response_however_the_request_ended() {
+        for path in [
+            "/at-once",
+            "/later",
+            "/after-header-timeout",
+            "/body",
+            "/large",
+        ] {
+            let get = format!("GET {path} HTTP/1.1\r\n\r\n");
+            let mut cases = vec![
+                get.clone(),
+                get.repeat(2),
+                get.repeat(30),
+                get.replace("GET", "HEAD"),
+                format!("POST {path} HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+            ];
+            if path == "/body" {
+                let post = "POST /body HTTP/1.1\r\n";
+                cases.push(format!("{post}Content-Length: 3\r\n\r\nabc"));
+                cases.push(format!("{post}Content-Length: 3\r\n\r\nabc{get}"));
+                cases.push(format!(
+                    "{post}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+                ));
+            }
+            for case in cases {
+                let (mut client, _) = connect();
+                client.write_all(case.as_bytes()).await.unwrap();
+                assert_about(closed_after(&mut client).await, IDLE, &case);
+                // In pieces, as from a slow client.
+                let (mut client, _) = connect();
+                for piece in case.as_bytes().chunks(7) {
+                    client.write_all(piece).await.unwrap();
+                    yield_now().await;
+                }
+                assert_about(closed_after(&mut client).await, IDLE, &case);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_slowly_has_the_idle_timeout_after_its_last_byte() {
+        let (mut client, _) = connect();
+        let get = GET.replace("at-once", "large");
+        client.write_all(get.as_bytes()).await.unwrap();
+        let (mut read, mut bytes) = (0, [0; 4096]);
+        while read < 100_000 {
+            sleep(IDLE / 2).await;
+            let count = client.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "closed after {read} bytes");
+            read += count;
+        }
+        // The last bytes were written when those before them were read.
+        assert_about(closed_after(&mut client).await, IDLE / 2, "large");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_began_with_the_request_before_it_has_the_header_timeout() {
+        let post = "POST /body HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
+        for before in [GET, post] {
+            for pieces in [&[before, "G"][..], &[&format!("{before}GET / HT")]] {
+                let (mut client, idle_connections) = connect();
+                for piece in pieces {
+                    client.write_all(piece.as_bytes()).await.unwrap();
+                }
+                assert_eq!(client.read(&mut [0; 4096]).await.unwrap(), 77);
+                assert!(!idle_connections.close_longest());
+                assert_about(closed_after(&mut client).await, HEADER, before);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connection_that_is_idle_for_the_longest_time_is_closed() {
+        let idle_connections = Arc::default();
+        let [mut first, mut second, mut unused] = [(); 3].map(|()| connect_with(&idle_connections));
+        for client in [&mut first, &mut second] {
+            become_idle(client).await;
+        }
+        become_idle(&mut first).await;
+        for client in [&mut second, &mut first] {
+            assert!(idle_connections.close_longest());
+            assert_about(closed_after(client).await, Duration::ZERO, "idle");
+        }
+        // It waits for its first request.
+        assert!(!idle_connections.close_longest());
+        become_idle(&mut unused).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_arrives_before_the_close_is_served_and_the_next_connection_closed() {
+        let idle_connections = Arc::default();
+        let [mut first, mut second] = [(); 2].map(|()| connect_with(&idle_connections));
+        for client in [&mut first, &mut second] {
+            become_idle(client).await;
+        }
+        first.write_all(&GET.as_bytes()[..1]).await.unwrap();
+        assert!(idle_connections.close_longest());
+        assert_about(closed_after(&mut second).await, Duration::ZERO, "idle");
+        assert!(!idle_connections.close_longest());
+        first.write_all(&GET.as_bytes()[1..]).await.unwrap();
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_is_not_listed_any_more() {
+        for is_closed_by_client in [true, false] {
+            let (mut client, idle_connections) = connect();
+            become_idle(&mut client).await;
+            if is_closed_by_client {
+                drop(client);
+                sleep(Duration::from_secs(1)).await;
+            } else {
+                assert_about(closed_after(&mut client).await, IDLE, GET);
+            }
+            assert!(!idle_connections.close_longest());
+        }
+    }
 }

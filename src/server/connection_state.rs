@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::limits::Timeouts;
+use super::{idle_connections::IdleConnections, limits::Timeouts};
 use crate::sync::lock;
 
 /// How long after a stop an idle connection stays open for a request that is in transit, and how long
@@ -30,9 +30,13 @@ struct State {
     requests: u64,
     stopped_at: Option<Instant>,
     has_unread_body: bool,
-    /// The task that reads, while it has no deadline. hyper does not poll the stream again before bytes
-    /// arrive, so the task is woken when a deadline starts.
+    /// Whether hyper has used all bytes that arrived. If not, part of the next head arrived with the
+    /// request that is being handled.
+    is_drained: bool,
+    /// The task that reads. hyper does not poll the stream again before bytes arrive, so the task is woken
+    /// when a deadline starts and when the connection has to close.
     reader: Option<Waker>,
+    idle_connections: Arc<IdleConnections>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +47,20 @@ enum Phase {
     Handling { open_bodies: u8 },
     /// Both bodies are complete; the rest of the response may still be in hyper's buffer.
     Responded,
-    /// Waiting for another request.
-    Idle { since: Instant },
+    /// Waiting for another request; listed under `key`.
+    Idle { since: Instant, key: u64 },
+    /// Idle, and to be closed for a new connection.
+    Closing,
+}
+
+/// How long to wait for the next byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Until(Instant),
+    /// Until the task is woken.
+    Unlimited,
+    /// The connection has to close.
+    Over,
 }
 
 /// Held by a request or response body until it is complete.
@@ -72,15 +88,24 @@ impl Drop for BodyGuard {
                 2.. => Phase::Handling { open_bodies: 1 },
                 _ => Phase::Responded,
             };
-            if let (Phase::Responded, Some(reader)) = (state.phase, state.reader.take()) {
-                reader.wake();
+            if let Phase::Responded = state.phase {
+                state.wake_reader();
             }
         }
     }
 }
 
+impl State {
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
 impl ConnectionState {
-    pub(super) fn new() -> Self {
+    /// A new connection, which is listed while it is idle.
+    pub(super) fn new(idle_connections: Arc<IdleConnections>) -> Self {
         Self(Arc::new(Mutex::new(State {
             phase: Phase::ReadingHead {
                 since: Instant::now(),
@@ -88,7 +113,9 @@ impl ConnectionState {
             requests: 0,
             stopped_at: None,
             has_unread_body: false,
+            is_drained: false,
             reader: None,
+            idle_connections,
         })))
     }
 
@@ -115,39 +142,87 @@ impl ConnectionState {
         self.lock().has_unread_body
     }
 
-    /// Records that bytes arrived.
-    pub(super) fn received(&self) {
+    /// Records that bytes arrived, or that the client closed its side.
+    pub(super) fn received(&self, is_end: bool) {
         let mut state = self.lock();
-        if let Phase::Responded | Phase::Idle { .. } = state.phase {
-            state.phase = Phase::ReadingHead {
-                since: Instant::now(),
-            };
+        state.is_drained &= is_end;
+        match state.phase {
+            Phase::ReadingHead { .. } | Phase::Handling { .. } => return,
+            Phase::Responded | Phase::Closing => (),
+            Phase::Idle { key, .. } => state.idle_connections.remove(key),
+        }
+        let was_closing = matches!(state.phase, Phase::Closing);
+        state.phase = Phase::ReadingHead {
+            since: Instant::now(),
+        };
+        if was_closing && !is_end {
+            let idle_connections = Arc::clone(&state.idle_connections);
+            drop(state);
+            idle_connections.close_longest();
         }
     }
 
-    /// The deadline for the next byte. While a request is handled there is none, and the task is woken
-    /// when there is.
-    pub(super) fn read_deadline(
+    /// Closes the connection unless it is not idle any more.
+    pub(super) fn close_if_idle(&self) -> bool {
+        let mut state = self.lock();
+        let is_idle = matches!(state.phase, Phase::Idle { .. });
+        if is_idle {
+            state.phase = Phase::Closing;
+            state.wake_reader();
+        }
+        is_idle
+    }
+
+    /// Records that the client takes bytes again.
+    pub(super) fn write_resumed(&self) {
+        self.lock().wake_reader();
+    }
+
+    /// Records that the stream is gone.
+    pub(super) fn closed(&self) {
+        let state = self.lock();
+        if let Phase::Idle { key, .. } = state.phase {
+            state.idle_connections.remove(key);
+        }
+    }
+
+    /// How long to wait for the next byte, of which none is there. The wait for the next request begins
+    /// when the response is written, so not while the write is blocked.
+    pub(super) fn wait(
         &self,
         timeouts: &Timeouts,
+        is_write_blocked: bool,
         context: &Context<'_>,
-    ) -> Option<Instant> {
+    ) -> Wait {
         let mut state = self.lock();
-        if let Phase::Responded = state.phase {
-            state.phase = Phase::Idle {
-                since: Instant::now(),
+        match &mut state.reader {
+            Some(reader) => reader.clone_from(context.waker()),
+            None => state.reader = Some(context.waker().clone()),
+        }
+        if let Phase::Responded = state.phase
+            && !is_write_blocked
+        {
+            let since = Instant::now();
+            state.phase = if state.is_drained {
+                let key = state.idle_connections.add(self.clone());
+                Phase::Idle { since, key }
+            } else {
+                Phase::ReadingHead { since }
             };
         }
         let (since, timeout) = match state.phase {
             Phase::ReadingHead { since } => (since, timeouts.header),
-            Phase::Idle { since } => (since, timeouts.idle),
-            Phase::Handling { .. } | Phase::Responded => {
-                state.reader = Some(context.waker().clone());
-                return None;
+            Phase::Idle { since, .. } => (since, timeouts.idle),
+            Phase::Handling { .. } => {
+                // hyper reads on during a request only if its buffer is empty.
+                state.is_drained = true;
+                return Wait::Unlimited;
             }
+            Phase::Responded => return Wait::Unlimited,
+            Phase::Closing => return Wait::Over,
         };
         let deadline = since + timeout;
-        Some(match state.stopped_at {
+        Wait::Until(match state.stopped_at {
             Some(stopped_at) => deadline.min(stopped_at.max(since) + STOP_GRACE),
             None => deadline,
         })

@@ -11,13 +11,15 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    task::yield_now,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::{self, Admission},
     handler::Handler,
+    idle_connections::IdleConnections,
     limits::{Limits, Occupancy, Timeouts},
     socket::{Address, Socket},
     tls,
@@ -29,6 +31,9 @@ const OVERLOAD_TIMEOUTS: Timeouts = Timeouts {
     header: Duration::from_secs(1),
     idle: Duration::from_secs(1),
 };
+/// How long a new connection waits for an idle one to close. Longer than a moment only if a request arrived
+/// on that and no other is idle.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause after a failed accept, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,6 +49,7 @@ struct Connections<H> {
     tls: Option<ArcSwap<ServerConfig>>,
     limits: Limits,
     occupancy: Occupancy,
+    idle_connections: Arc<IdleConnections>,
     overload_permits: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -58,6 +64,7 @@ impl<H: Handler> Listener<H> {
             tls: None,
             limits,
             occupancy: Occupancy::new(limits.connections),
+            idle_connections: Arc::default(),
             overload_permits: Arc::new(Semaphore::new(limits.turned_away)),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -151,41 +158,82 @@ impl<H: Handler> Connections<H> {
 
     /// Serves a connection, or turns it away. Dropped if [`Self::wait_for_capacity`] was not awaited.
     fn admit(&self, stream: Box<dyn Stream>) {
-        if let Ok(permit) = Arc::clone(&self.occupancy.permits).try_acquire_owned() {
-            self.serve(stream, Admission::Granted, self.limits.timeouts, permit);
-        } else if let Ok(permit) = Arc::clone(&self.overload_permits).try_acquire_owned() {
-            tracing::warn!(
-                listener = self.limits.name,
-                "max_connections is reached; a connection is turned away"
-            );
-            self.occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
-            self.serve(stream, Admission::Refused, OVERLOAD_TIMEOUTS, permit);
+        let connection = Connection {
+            stream,
+            handler: Arc::clone(&self.handler),
+            tls: self.tls.as_ref().map(ArcSwap::load_full),
+            stop: self.stop.clone(),
+        };
+        let permits = &self.occupancy.permits;
+        let granted = Admission::Granted(Arc::clone(&self.idle_connections));
+        let limits = self.limits;
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            self.tasks
+                .spawn(connection.serve(granted, limits.timeouts, permit));
+        } else if let Ok(overload_permit) = Arc::clone(&self.overload_permits).try_acquire_owned() {
+            let idle_connections = Arc::clone(&self.idle_connections);
+            let occupancy = self.occupancy.clone();
+            self.tasks.spawn(async move {
+                let freed = free_permit(&idle_connections, &occupancy.permits).await;
+                if let Some(permit) = freed {
+                    drop(overload_permit);
+                    return connection.serve(granted, limits.timeouts, permit).await;
+                }
+                tracing::warn!(
+                    listener = limits.name,
+                    "max_connections is reached; a connection is turned away"
+                );
+                occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
+                let refused = Admission::Refused;
+                connection
+                    .serve(refused, OVERLOAD_TIMEOUTS, overload_permit)
+                    .await;
+            });
         }
     }
+}
 
-    fn serve(
-        &self,
-        stream: Box<dyn Stream>,
-        admission: Admission,
-        timeouts: Timeouts,
-        permit: OwnedSemaphorePermit,
-    ) {
-        let handler = Arc::clone(&self.handler);
-        let stop = self.stop.clone();
-        let config = self.tls.as_ref().map(ArcSwap::load_full);
-        self.tasks.spawn(async move {
-            let stream = match config {
-                // Boxed, so that connections without TLS do not have space for a handshake.
-                Some(config) => {
-                    Box::pin(tls::handshake(stream, config, timeouts.header, &stop)).await
-                }
-                None => Ok(stream),
-            };
-            match stream {
-                Ok(stream) => connection::serve(stream, handler, admission, timeouts, &stop).await,
-                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
-            }
-            drop(permit);
-        });
+/// Closes the connection that is idle for the longest time and returns its permit; `None` if none is idle.
+async fn free_permit(
+    idle_connections: &IdleConnections,
+    permits: &Arc<Semaphore>,
+) -> Option<OwnedSemaphorePermit> {
+    // The runtime reads the readiness of all sockets before it continues here, so a connection whose next
+    // request has arrived is not taken for idle.
+    yield_now().await;
+    if !idle_connections.close_longest() {
+        return Arc::clone(permits).try_acquire_owned().ok();
+    }
+    let freed = timeout(CLOSE_TIMEOUT, Arc::clone(permits).acquire_owned()).await;
+    // The semaphore is never closed.
+    freed.ok()?.ok()
+}
+
+/// An accepted connection and what it is served with.
+struct Connection<H> {
+    stream: Box<dyn Stream>,
+    handler: Arc<H>,
+    tls: Option<Arc<ServerConfig>>,
+    stop: CancellationToken,
+}
+
+impl<H: Handler> Connection<H> {
+    async fn serve(self, admission: Admission, timeouts: Timeouts, permit: OwnedSemaphorePermit) {
+        let Self {
+            stream,
+            handler,
+            tls,
+            stop,
+        } = self;
+        let stream = match tls {
+            // Boxed, so that connections without TLS do not have space for a handshake.
+            Some(config) => Box::pin(tls::handshake(stream, config, timeouts.header, &stop)).await,
+            None => Ok(stream),
+        };
+        match stream {
+            Ok(stream) => connection::serve(stream, handler, admission, timeouts, &stop).await,
+            Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+        }
+        drop(permit);
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod connection_state;
 mod handler;
+mod idle_connections;
 mod limits;
 mod listener;
 mod socket;

@@ -16,7 +16,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{connection_state::ConnectionState, limits::Timeouts};
+use super::{
+    connection_state::{ConnectionState, Wait},
+    limits::Timeouts,
+};
 use crate::timer::Timer;
 
 /// Reads of a lingering close before other tasks have their turn.
@@ -53,12 +56,20 @@ impl<S> TimeoutStream<S> {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.write_blocked_at = None;
+            if self.write_blocked_at.take().is_some() {
+                self.state.write_resumed();
+            }
             return result;
         }
         let blocked_at = *self.write_blocked_at.get_or_insert_with(Instant::now);
         ready!(self.timer.poll(blocked_at + self.timeouts.idle, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S> Drop for TimeoutStream<S> {
+    fn drop(&mut self) {
+        self.state.closed();
     }
 }
 
@@ -69,15 +80,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let filled = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
-            this.state.received();
+            this.state.received(buffer.filled().len() == filled);
             return Poll::Ready(result);
         }
-        let Some(deadline) = this.state.read_deadline(&this.timeouts, context) else {
-            return Poll::Pending;
-        };
+        let is_write_blocked = this.write_blocked_at.is_some();
         // A timeout reads as the end of the stream, so that hyper closes the connection in order.
-        this.timer.poll(deadline, context).map(Ok)
+        match this.state.wait(&this.timeouts, is_write_blocked, context) {
+            Wait::Until(deadline) => this.timer.poll(deadline, context).map(Ok),
+            Wait::Unlimited => Poll::Pending,
+            Wait::Over => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Validation of request heads, as far as hyper leaves it to its user: target, `Host` and
 //! `Transfer-Encoding` (RFC 9112, 3.2 and 6.1; RFC 9110, 7.2).
 
-use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts, uri::Authority};
+use http::{HeaderMap, HeaderName, Method, Uri, Version, header, request::Parts, uri::Authority};
 
 /// What is wrong with a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +25,16 @@ pub(crate) fn check(parts: &Parts, once: &HeaderName) -> Result<(), InvalidHead>
     if parts.method == Method::CONNECT || !parts.uri.path().starts_with('/') {
         return Err(InvalidHead::TargetForm);
     }
-    let query = parts.uri.query().unwrap_or_default();
-    if !parts.uri.path().is_ascii() || !query.is_ascii() {
-        return Err(InvalidHead::TargetNotAscii);
-    }
     check_headers(&parts.headers, once, parts.version)
+}
+
+/// Validates that a target is a URI, which is ASCII (RFC 3986, 2). hyper also accepts UTF-8.
+pub(crate) fn check_ascii(target: &Uri) -> Result<(), InvalidHead> {
+    if target.path().is_ascii() && target.query().is_none_or(str::is_ascii) {
+        Ok(())
+    } else {
+        Err(InvalidHead::TargetNotAscii)
+    }
 }
 
 /// One pass over the headers.

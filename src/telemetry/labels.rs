@@ -101,6 +101,32 @@ words! {
 }
 
 words! {
+    /// The class of the status of a response, as few labels as possible.
+    pub(crate) enum StatusClass {
+        Success = "2xx",
+        Redirect = "3xx",
+        ClientError = "4xx",
+        ServerError = "5xx",
+        Unusual = "other",
+        /// The client disconnected before the response.
+        NoResponse = "none",
+    }
+}
+
+impl From<Option<StatusCode>> for StatusClass {
+    fn from(status: Option<StatusCode>) -> Self {
+        match status.map(|status| status.as_u16() / 100) {
+            None => Self::NoResponse,
+            Some(2) => Self::Success,
+            Some(3) => Self::Redirect,
+            Some(4) => Self::ClientError,
+            Some(5) => Self::ServerError,
+            Some(_) => Self::Unusual,
+        }
+    }
+}
+
+words! {
     /// What a permit of the budget is for.
     pub(crate) enum WaitPurpose {
         Call = "call",

@@ -9,9 +9,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::labels::{
-    self, ChangeLabels, ClientLabels, CountedIn, OutcomeLabel, RefusedBy, Reloaded, ServerLabels,
-    Upstream, WaitPurpose, method, status,
+use super::{
+    forwarded::Forwarded,
+    labels::{
+        self, ChangeLabels, ClientLabels, CountedIn, OutcomeLabel, RefusedBy, Reloaded,
+        ServerLabels, Upstream, WaitPurpose, method, status,
+    },
 };
 use crate::privacy::Setting;
 
@@ -32,6 +35,7 @@ pub struct Metrics {
     served: Durations<ServerLabels>,
     active: Gauge,
     called: Durations<ClientLabels>,
+    forwarded: Forwarded,
     changes: Family<ChangeLabels, Counter>,
     reads: Counters<OutcomeLabel>,
     coalesced: Counter,
@@ -45,8 +49,10 @@ pub struct Metrics {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Served<'r> {
     pub(crate) method: &'r Method,
-    /// A route's template, `fallback` or `unknown`.
+    /// The template of its path, `other` or `unknown`.
     pub(crate) route: &'static str,
+    /// Whether it went to the fallback.
+    pub(crate) is_forwarded: bool,
     /// None if the caller left before the response.
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<OutcomeLabel>,
@@ -70,6 +76,7 @@ impl Default for Metrics {
             served: Family::new_with_constructor(histogram),
             active: Gauge::default(),
             called: Family::new_with_constructor(histogram),
+            forwarded: Forwarded::default(),
             changes: Family::default(),
             reads: Family::default(),
             coalesced: Counter::default(),
@@ -131,6 +138,15 @@ impl Metrics {
         };
         let durations = self.served.get_or_create(&labels);
         durations.observe(served.duration.as_secs_f64());
+        if served.is_forwarded {
+            let (method, class) = (labels.http_request_method, served.status.into());
+            self.forwarded.count(method, served.route, class);
+        }
+    }
+
+    /// The calls that went to the fallback so far.
+    pub(crate) fn forwarded(&self) -> &Forwarded {
+        &self.forwarded
     }
 
     /// A request to an upstream is over.
@@ -228,6 +244,7 @@ impl Metrics {
             "Calls for what Ryze cannot do",
             self.unsupported.clone(),
         );
+        own.register_collector(Box::new(self.forwarded.clone()));
         own.register_with_unit(
             "budget_wait",
             "How long requests waited for the budget before it let them out",

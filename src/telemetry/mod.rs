@@ -3,6 +3,7 @@
 //! Below everything else: it knows no vendor, no queue and no budget. What the operator sees of the
 //! running gateway is in `admin`, the log line of a request in `gateway/access_log.rs`.
 
+mod forwarded;
 mod json_line;
 mod labels;
 mod log;
@@ -13,6 +14,11 @@ mod request_id;
 mod trace;
 mod writer;
 
+pub(crate) use self::{
+    forwarded::ForwardedCall,
+    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
+    metrics::{Called, Served},
+};
 pub use self::{
     labels::OutcomeLabel,
     log::{LogLevel, start},
@@ -21,8 +27,4 @@ pub use self::{
     reason::Reason,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
     writer::{LogWriter, dropped_lines},
-};
-pub(crate) use self::{
-    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
-    metrics::{Called, Served},
 };

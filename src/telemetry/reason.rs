@@ -16,7 +16,6 @@ words! {
         // The request.
         Target = "target",
         Header = "header",
-        Upgrade = "upgrade",
         PathUnknown = "path_unknown",
         NoFallback = "no_fallback",
         Method = "method",

@@ -79,15 +79,15 @@ impl Trace {
         }
     }
 
-    /// A request for it was sent, under the id of `carrier`.
-    pub(crate) fn departs(&self, carrier: &Self, now: Instant) {
+    /// A request for it is in flight from now on, under the id of `carrier`.
+    pub(crate) fn request_started(&self, carrier: &Self, now: Instant) {
         let mut usage = lock(&self.usage);
         usage.since = Some(now);
         usage.sent_as = (carrier.id != self.id).then(|| carrier.id.clone());
     }
 
     /// That request ended. It counts if any of it was sent.
-    pub(crate) fn returns(&self, was_sent: bool, now: Instant) {
+    pub(crate) fn request_ended(&self, was_sent: bool, now: Instant) {
         let mut usage = lock(&self.usage);
         if let (Some(since), true) = (usage.since.take(), was_sent) {
             usage.requests += 1;
@@ -116,13 +116,13 @@ mod tests {
         let (trace, carrier) = (Trace::default(), Trace::default());
         let start = Instant::now();
         let second = Duration::from_secs(1);
-        trace.departs(&trace, start);
-        trace.returns(false, start + second);
+        trace.request_started(&trace, start);
+        trace.request_ended(false, start + second);
         assert_eq!(trace.usage(start + second).requests, 0);
-        trace.departs(&carrier, start + second);
+        trace.request_started(&carrier, start + second);
         assert_eq!(trace.usage(start + second * 3).upstream, second * 2);
-        trace.returns(true, start + second * 4);
-        trace.departs(&carrier, start + second * 5);
+        trace.request_ended(true, start + second * 4);
+        trace.request_started(&carrier, start + second * 5);
         let usage = trace.usage(start + second * 6);
         assert_eq!((usage.requests, usage.upstream), (2, second * 4));
         assert_eq!(usage.sent_as.as_ref(), Some(carrier.id()));

@@ -8,4 +8,5 @@ pub mod request;
 pub mod response;
 pub mod router;
 pub mod routes;
+pub mod templates;
 mod values;

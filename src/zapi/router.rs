@@ -37,8 +37,10 @@ pub enum Destination {
 pub struct Routed {
     /// The route that matches its path.
     pub route: Option<&'static Route>,
-    /// Index of the instance with the id in its path, whether or not the credentials are right.
+    /// Index of its instance: if the credentials are right, or if the fallback is to check them.
     pub instance: Option<usize>,
+    /// Index of the instance with the id in its path, whether or not the credentials are right.
+    pub named: Option<usize>,
     /// Where it goes, or why it is rejected.
     pub destination: Result<Destination, Rejection>,
 }
@@ -73,15 +75,11 @@ impl Router {
             Err(_) if self.has_fallback && !self.keeps(path) => Ok(Destination::Fallback),
             decided => decided,
         };
-        let instance = match &destination {
-            Ok(Destination::Ryze { instance, .. }) => Some(*instance),
-            Ok(Destination::Fallback) | Err(_) => {
-                routes::id(path).and_then(|id| self.accounts.find(id))
-            }
-        };
+        let named = routes::id(path).and_then(|id| self.accounts.find(id));
         Routed {
             route,
-            instance,
+            instance: named.filter(|_| destination.is_ok()),
+            named,
             destination,
         }
     }

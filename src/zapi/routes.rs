@@ -169,12 +169,12 @@ impl<'path> Matched<'path> {
 }
 
 /// The non-empty segments of a path.
-fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
 /// Splits a path of Z-API's form into id, token and the segments below.
-fn split(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
+pub(super) fn split(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
     let mut segments = segments(path);
     let (instances, id) = (segments.next()?, segments.next()?);
     let (token_word, token) = (segments.next()?, segments.next()?);

@@ -17,7 +17,7 @@ const TOKEN: [u8; 32] = [0; 32];
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn ask(budget: &Budget, purpose: Purpose, longest: Duration) -> Result<Permit, Refused> {
-    budget.permit_within(TOKEN, purpose, longest).await
+    budget.acquire_within(TOKEN, purpose, longest).await
 }
 
 /// Takes what there is at once, and tells how many that were.
@@ -25,8 +25,8 @@ async fn use_up(budget: &Budget, purpose: Purpose) -> u32 {
     for taken in 0.. {
         match ask(budget, purpose, Duration::ZERO).await {
             Ok(mut permit) => {
-                permit.sent();
-                permit.answered(None);
+                permit.mark_sent();
+                permit.record_response(None);
             }
             Err(_) => return taken,
         }
@@ -54,7 +54,7 @@ async fn slots_that_read_backs_have_taken_count_for_calls() {
         ask(&budget, Purpose::ReadBack, Duration::ZERO)
             .await
             .unwrap()
-            .sent();
+            .mark_sent();
     }
     assert_eq!(use_up(&budget, Purpose::Call).await, 6);
     assert_eq!(use_up(&budget, Purpose::ReadBack).await, 2);
@@ -67,7 +67,7 @@ async fn the_time_of_a_refusal_is_that_of_the_slots_that_are_open_to_it() {
         let mut permit = ask(&budget, Purpose::ReadBack, Duration::ZERO)
             .await
             .unwrap();
-        permit.sent();
+        permit.mark_sent();
         drop(permit);
         sleep(SECOND).await;
     }
@@ -91,7 +91,10 @@ async fn the_time_of_a_refusal_is_that_of_the_slots_that_are_open_to_it() {
 async fn a_read_back_goes_before_all_calls_and_behind_other_read_backs() {
     let budget = self::budget(60, 1, MINUTE);
     let start = Instant::now();
-    ask(&budget, Purpose::Call, MINUTE).await.unwrap().sent();
+    ask(&budget, Purpose::Call, MINUTE)
+        .await
+        .unwrap()
+        .mark_sent();
     let mut served = JoinSet::new();
     for (name, purpose) in [
         ("first call", Purpose::Call),
@@ -101,7 +104,7 @@ async fn a_read_back_goes_before_all_calls_and_behind_other_read_backs() {
     ] {
         let budget = budget.clone();
         served.spawn(async move {
-            ask(&budget, purpose, MINUTE).await.unwrap().sent();
+            ask(&budget, purpose, MINUTE).await.unwrap().mark_sent();
             (start.elapsed().as_secs(), name)
         });
         yield_now().await;
@@ -131,7 +134,7 @@ async fn a_read_back_is_granted_at_once_while_calls_wait_for_slots() {
         ask(&budget, Purpose::ReadBack, Duration::ZERO)
             .await
             .unwrap()
-            .sent();
+            .mark_sent();
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert!(!call.is_finished());
@@ -144,8 +147,8 @@ async fn a_read_back_is_granted_at_once_while_calls_wait_for_slots() {
 async fn a_read_back_goes_first_through_the_gate_too() {
     let budget = self::budget(60, 1, MINUTE * 2);
     let mut permit = ask(&budget, Purpose::Call, MINUTE).await.unwrap();
-    permit.sent();
-    permit.answered(Some(Allowance {
+    permit.mark_sent();
+    permit.record_response(Some(Allowance {
         remaining: 2,
         reset: SECOND * 50,
     }));
@@ -157,7 +160,7 @@ async fn a_read_back_goes_first_through_the_gate_too() {
     }
     let start = Instant::now();
     let look = ask(&budget, Purpose::ReadBack, SECOND * 5).await;
-    look.expect("one of the two that are left").sent();
+    look.expect("one of the two that are left").mark_sent();
     assert!(start.elapsed() <= SECOND * 2);
 }
 
@@ -207,11 +210,11 @@ proptest! {
                 requests.spawn(async move {
                     let mut permit = ask(&budget, asker.purpose, asker.longest).await.ok()?;
                     let (transit, work) = asker.times?;
-                    permit.sent();
+                    permit.mark_sent();
                     sleep(transit).await;
                     let arrival = start.elapsed();
                     sleep(work).await;
-                    permit.answered(None);
+                    permit.record_response(None);
                     Some((asker.purpose, arrival))
                 });
             }
@@ -244,7 +247,7 @@ proptest! {
                 let waiting = budget.clone();
                 queue.spawn(async move {
                     if let Ok(mut permit) = ask(&waiting, purpose, max_wait).await {
-                        permit.sent();
+                        permit.mark_sent();
                     }
                 });
                 yield_now().await;

@@ -20,7 +20,7 @@ use self::{
     text::{code, grouped, labels, named, queries, rows},
 };
 use crate::{
-    harness::{Setup, Step, Upstream, answer, answers, photo, soon},
+    harness::{Setup, Step, Upstream, answer, answers, photo, post, soon},
     process::{Process, file, program, send},
 };
 
@@ -54,19 +54,27 @@ async fn metrics(admin: SocketAddr) -> String {
     reply.message.body
 }
 
-/// What gateways show: one after a change that Ryze confirmed, and one that has a certificate.
+/// What gateways show: one after a change that Ryze confirmed and a call that went to the fallback, and one
+/// that has a certificate.
 async fn shown() -> Shown {
     let ryze = Upstream::start(Step::Send(answer(200, RATE, CONFIRMED))).await;
-    let configuration = Setup::default().toml(&ryze.base_url);
+    let fallback = Upstream::start(answers(200, "{}")).await;
+    let setup = Setup {
+        fallback: format!("base_url = \"{}\"", fallback.base_url),
+        ..Setup::default()
+    };
+    let configuration = setup.toml(&ryze.base_url);
     let (mut gateway, admin) = serve(&configuration).await;
     let address = gateway.address().await;
     assert!(send(address, photo("CONTACTS")).await.is_success());
+    let message = post("/instances/I1/token/T1/send-text", "{}");
+    assert_eq!(send(address, message).await.status, 200);
     let mut shown = Shown::default();
     // The caller may have its answer before it is counted.
     let counted = async {
         loop {
             let text = metrics(admin).await;
-            if text.contains("http_server_request_duration_seconds_count{") {
+            if text.contains("zapi_to_ryze_forwarded_calls_total{") {
                 return text;
             }
         }

@@ -270,7 +270,7 @@ async fn log_and_status_name_an_instance_by_its_zapi_id_too() {
             lines.map(|it| [&it["instance"], &it["zapi_instance"]].map(|it| it.as_str().unwrap()));
         named.collect::<Vec<_>>()
     };
-    assert_eq!(named("request"), [["main", "I1"], ["main", "I1"], ["", ""]]);
+    assert_eq!(named("request"), [["main", "I1"], ["", "I1"], ["", ""]]);
     assert_eq!(named("instance suspended"), [["main", "I1"]]);
     let suspended = lines
         .iter()

@@ -33,6 +33,7 @@ async fn the_status_tells_of_each_part() {
             "history": { "seconds_per_point": 5, "sent_in_last_minute": [0] },
         },
         "ryze": { "up": true, "seconds_since_answer": null, "last_failure": null },
+        "forwarded": { "base_url": null, "calls": [] },
         "certificate": null,
         "instances": [{
             "name": "main", "zapi_instance": "I1", "outcome": null, "seconds_ago": null, "waiting": 0, "held": null,

@@ -112,6 +112,7 @@ async fn hop_by_hop_fields_are_removed() {
         "Connection: Upgrade\nUpgrade: h2,h2c\n",
         "Proxy-Authenticate: Basic\nProxy-Connection: close\n",
         "Connection: Content-Length\n",
+        "Transfer_Encoding: chunked\nContent_Length: 9\nKeep_Alive: a\n",
     ];
     let untouched = format!("HTTP/1.1 200 OK\n{DATE}Content-Length: 2\n\nhi");
     for headers in rows {

@@ -77,6 +77,32 @@ async fn hop_by_hop_fields_are_removed() {
 }
 
 #[tokio::test]
+async fn a_field_that_spells_a_hop_or_framing_field_in_other_characters_is_removed() {
+    check(&[
+        (
+            "Transfer_Encoding: chunked\nContent_Length: 9\nKeep_Alive: a\n",
+            "",
+        ),
+        ("TRANSFER_ENCODING: chunked\ncontent.length: 9\n", ""),
+        (
+            "Proxy_Connection: a\nProxy_Authorization: a\nProxy+Authenticate: a\n",
+            "",
+        ),
+        (
+            "Content_Length: 9\nContent-Length: 0\n",
+            "Content-Length: 0\n",
+        ),
+    ])
+    .await;
+    let untouched = [
+        "Client_Token: a\nX_Request_Id: b\nUser_Agent: c\n",
+        "Content_Lengths: 9\nX_Content_Length: 9\nTransferEncoding: a\n",
+        "_: a\nT_E: b\nUp_grade: c\nContent_Type: d\nKeep-_Alive: e\n",
+    ];
+    check(&untouched.map(|headers| (headers, headers))).await;
+}
+
+#[tokio::test]
 async fn te_trailers_is_forwarded() {
     let taken = "TE: trailers\nConnection: te\n";
     check(&[
@@ -117,10 +143,6 @@ async fn the_gateway_appends_itself_to_via() {
         seen.contains(&scene.fallback.authority),
         "without a host: {seen}"
     );
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-    scene
-        .passed_on(&format!("GET /x HTTP/1.0\r\n{upgrade}\r\n"))
-        .await;
 }
 
 #[tokio::test]
@@ -159,16 +181,9 @@ async fn requests_that_are_not_forwarded() {
         ),
         (line("CONNECT api.z-api.io:443"), 400, bad),
         (line("OPTIONS *"), 400, bad),
-        (line("GET /\u{c3}\u{a7}"), 400, bad),
         (get("Host: g\n"), 400, bad),
         (get("Client-Token: a\nClient-Token: a\n"), 400, bad),
         ("GET /x HTTP/1.1\r\n\r\n".into(), 400, bad),
-        (get("Connection: Upgrade\nUpgrade: websocket\n"), 400, bad),
-        (
-            get("Connection: keep-alive, upgrade\nUpgrade: h2c, websocket\n"),
-            400,
-            bad,
-        ),
         (
             get(
                 "Via: 1.1 zapi-to-ryze, 1.1 zapi-to-ryze\nVia: 1.1 a, 1.0 zapi-to-ryze\nVia: 1.1 zapi-to-ryze\n",

@@ -17,7 +17,8 @@ async fn a_request_is_logged_by_its_route_template() {
         "HTTP/1.1 299 {PLANTED}\r\nX-Echo: {PLANTED}\r\nContent-Length: 20\r\n\r\n{PLANTED}"
     );
     let rows = [
-        ("/send-text", "fallback"),
+        ("/send-text", "/instances/{id}/token/{token}/send-text"),
+        ("/send-text/5544990001111", "other"),
         (
             "/privacy/photo",
             "/instances/{id}/token/{token}/privacy/photo",

@@ -1,9 +1,10 @@
 //! The proxy to the fallback, byte for byte over sockets.
 //!
 //! `routing`: calls that are forwarded. `refusals`: calls that must not be. `heads`, `targets`: request
-//! heads. `answers`: responses. `connections`: connections on either side. `log`: log entries. `bodies`:
-//! bodies, time limits and aborts. This file has a fallback that records requests, and messages that are
-//! compared by RFC 9110's rules.
+//! heads. `upgrades`: offers of another protocol. `answers`: responses. `connections`: connections on either
+//! side. `repeats`: safe requests that are sent again. `log`: log entries. `bodies`: bodies, time limits and
+//! aborts. This file has a fallback that records requests, and messages that are compared by RFC 9110's
+//! rules.
 
 mod answers;
 mod bodies;
@@ -11,8 +12,10 @@ mod connections;
 mod heads;
 mod log;
 mod refusals;
+mod repeats;
 mod routing;
 mod targets;
+mod upgrades;
 
 use std::sync::{
     Arc, Mutex,

@@ -83,8 +83,8 @@ impl Bench {
 
     /// Ends the slow start of a token, as its first response does.
     async fn warm_up(self) -> Self {
-        let permit = self.budget.permit(target("any").token_digest()).await;
-        permit.unwrap().answered(None);
+        let permit = self.budget.acquire(target("any").token_digest()).await;
+        permit.unwrap().record_response(None);
         self
     }
 
@@ -305,7 +305,7 @@ async fn an_unsent_request_costs_no_slot_and_the_worker_continues_after_every_fa
     assert!(matches!(outcome, Err(Failure::Upstream(_))), "{outcome:?}");
     bench.queues.idle().await;
     assert!(
-        budget.permit([0; 32]).await.is_ok(),
+        budget.acquire([0; 32]).await.is_ok(),
         "the slot was released"
     );
 

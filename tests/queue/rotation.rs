@@ -238,13 +238,13 @@ async fn a_permit_for_the_old_token_is_not_used_for_the_new_one() {
         let budget = budget.clone();
         async move {
             let token = target.token_digest();
-            let permit = budget.permit_within(token, Purpose::Call, Duration::ZERO);
+            let permit = budget.acquire_within(token, Purpose::Call, Duration::ZERO);
             permit.await.unwrap()
         }
     };
     let mut limited = permit(new()).await;
-    limited.sent();
-    limited.answered(Some(Allowance {
+    limited.mark_sent();
+    limited.record_response(Some(Allowance {
         remaining: 0,
         reset: SECOND * 10,
     }));

@@ -19,48 +19,48 @@ use rustls::RootCertStore;
 use tokio::time::{Instant, sleep, sleep_until};
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Lease, Shared, Standing, Taken, Terms},
+    redis::{Decision, Lease, Mode, SharedLimiter, SharedQuota},
 };
 
 /// How long slots are held in these tests.
-const HOLD: Duration = Duration::from_secs(2);
+const RELEASE_DELAY: Duration = Duration::from_secs(2);
 
 /// The longest request in these tests.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// `limit` slots, and a pace that never limits.
-fn slots(limit: u32) -> Terms {
-    Terms {
-        hold: HOLD,
+fn slots(limit: u32) -> SharedQuota {
+    SharedQuota {
+        release_delay: RELEASE_DELAY,
         margin: Duration::from_millis(500),
         grace: Duration::ZERO,
         interval: Duration::from_millis(1),
-        ..Terms::new(limit, limit, 1, LONGEST)
+        ..SharedQuota::new(limit, limit, 1, LONGEST)
     }
 }
 
 /// A process that shares a budget.
-fn process(url: &str, terms: Terms) -> Shared {
-    Shared::new(url, "test", terms, RootCertStore::empty()).unwrap()
+fn process(url: &str, quota: SharedQuota) -> SharedLimiter {
+    SharedLimiter::new(url, "test", quota, RootCertStore::empty()).unwrap()
 }
 
 /// Processes that share the limit exactly: one of them has watched its state for a whole window.
-async fn sharing<const N: usize>(redis: &Redis, terms: Terms) -> [Shared; N] {
-    let processes = [(); N].map(|()| process(&redis.url(), terms));
+async fn sharing<const N: usize>(redis: &Redis, quota: SharedQuota) -> [SharedLimiter; N] {
+    let processes = [(); N].map(|()| process(&redis.url(), quota));
     for process in &processes {
-        process.watch();
+        process.start_heartbeat();
     }
-    sleep(terms.hold).await;
+    sleep(quota.release_delay).await;
     for process in &processes {
-        until(process, Standing::Shared).await;
+        until(process, Mode::Shared).await;
     }
     processes
 }
 
-async fn until(process: &Shared, standing: Standing) {
+async fn until(process: &SharedLimiter, mode: Mode) {
     let step = Duration::from_millis(5);
     soon(async {
-        while process.standing() != standing {
+        while process.mode() != mode {
             sleep(step).await
         }
     })
@@ -69,37 +69,39 @@ async fn until(process: &Shared, standing: Standing) {
 
 /// Takes a slot that must be there.
 #[track_caller]
-fn lease(taken: Taken) -> Lease {
+fn lease(taken: Decision) -> Lease {
     match taken {
-        Taken::Lease(lease) => lease,
+        Decision::Granted(lease) => lease,
         other => panic!("no slot: {other:?}"),
     }
 }
 
 /// The time to wait for a slot that must not be there yet.
 #[track_caller]
-fn wait(taken: Taken) -> Duration {
+fn wait(taken: Decision) -> Duration {
     match taken {
-        Taken::NotBefore(time) => time.saturating_duration_since(Instant::now()),
+        Decision::NotBefore(time) => time.saturating_duration_since(Instant::now()),
         other => panic!("not to be waited for: {other:?}"),
     }
 }
 
 /// The time for which Redis must be lost.
 #[track_caller]
-fn silence(taken: Taken) -> Duration {
+fn silence(taken: Decision) -> Duration {
     match taken {
-        Taken::Unavailable { until } => until.saturating_duration_since(Instant::now()),
+        Decision::Unavailable { until } => until.saturating_duration_since(Instant::now()),
         other => panic!("not lost: {other:?}"),
     }
 }
 
 /// Takes the next slot, however long that takes.
-async fn next(process: &Shared) -> Lease {
+async fn next(process: &SharedLimiter) -> Lease {
     loop {
-        match process.take(Purpose::Call).await {
-            Taken::Lease(lease) => return lease,
-            Taken::NotBefore(time) | Taken::Unavailable { until: time } => sleep_until(time).await,
+        match process.acquire(Purpose::Call).await {
+            Decision::Granted(lease) => return lease,
+            Decision::NotBefore(time) | Decision::Unavailable { until: time } => {
+                sleep_until(time).await
+            }
         }
     }
 }

@@ -10,46 +10,57 @@ use tokio::{
 };
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Standing, Taken, Terms},
+    redis::{Decision, Mode, SharedQuota},
 };
 
-use super::{HOLD, is_about, lease, process, redis::Redis, sharing, silence, slots, until, wait};
+use super::{
+    RELEASE_DELAY, is_about, lease, process, redis::Redis, sharing, silence, slots, until, wait,
+};
 use crate::harness::soon;
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
 async fn without_redis_it_is_silent_then_keeps_to_its_share_and_comes_back() {
     let mut redis = Redis::start().await;
-    let terms = Terms {
+    let quota = SharedQuota {
         static_share: 2,
         ..slots(10)
     };
-    let [one] = sharing(&redis, terms).await;
-    let in_flight = lease(one.take(Purpose::Call).await);
+    let [one] = sharing(&redis, quota).await;
+    let in_flight = lease(one.acquire(Purpose::Call).await);
     redis.stop();
     // It is noticed without a request.
-    until(&one, Standing::Silent).await;
-    assert!(is_about(silence(one.take(Purpose::Call).await), HOLD));
-    until(&one, Standing::Alone).await;
+    until(&one, Mode::Silent).await;
+    assert!(is_about(
+        silence(one.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
+    until(&one, Mode::StaticShare).await;
     // What was in flight counts.
-    let local = lease(one.take(Purpose::Call).await);
-    assert!(is_about(wait(one.take(Purpose::Call).await), HOLD));
-    one.hold(in_flight);
-    assert!(is_about(wait(one.take(Purpose::Call).await), HOLD));
-    sleep(HOLD).await;
-    let second = lease(one.take(Purpose::Call).await);
-    one.give_back(second);
-    let _ = lease(one.take(Purpose::Call).await);
+    let local = lease(one.acquire(Purpose::Call).await);
+    assert!(is_about(
+        wait(one.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
+    one.release_later(in_flight);
+    assert!(is_about(
+        wait(one.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
+    sleep(RELEASE_DELAY).await;
+    let second = lease(one.acquire(Purpose::Call).await);
+    one.release(second);
+    let _ = lease(one.acquire(Purpose::Call).await);
 
     redis.start_again().await;
     let back = Instant::now();
     soon(async { while taken_in(&redis).await != 2 {} }).await;
-    assert_eq!(one.standing(), Standing::Alone, "others may be late");
-    one.hold(local);
-    until(&one, Standing::Shared).await;
-    assert!(back.elapsed() >= HOLD + terms.margin);
+    assert_eq!(one.mode(), Mode::StaticShare, "others may be late");
+    one.release_later(local);
+    until(&one, Mode::Shared).await;
+    assert!(back.elapsed() >= RELEASE_DELAY + quota.margin);
     for _ in 0..3 {
-        let _ = lease(one.take(Purpose::Call).await);
+        let _ = lease(one.acquire(Purpose::Call).await);
     }
 }
 
@@ -63,20 +74,23 @@ async fn taken_in(redis: &Redis) -> u32 {
 #[ignore = "needs redis-server"]
 async fn a_redis_that_paused_is_lost_in_a_second_and_shared_again_at_once() {
     let redis = Redis::start().await;
-    let terms = Terms {
-        hold: Duration::from_secs(4),
+    let quota = SharedQuota {
+        release_delay: Duration::from_secs(4),
         ..slots(4)
     };
-    let [one] = sharing(&redis, terms).await;
-    let _ = lease(one.take(Purpose::Call).await);
+    let [one] = sharing(&redis, quota).await;
+    let _ = lease(one.acquire(Purpose::Call).await);
     redis.signal("STOP");
     let asked = Instant::now();
-    assert!(is_about(silence(one.take(Purpose::Call).await), terms.hold));
+    assert!(is_about(
+        silence(one.acquire(Purpose::Call).await),
+        quota.release_delay
+    ));
     assert!(asked.elapsed() < Duration::from_millis(2_300), "{asked:?}");
     redis.signal("CONT");
-    until(&one, Standing::Shared).await;
-    assert!(asked.elapsed() < terms.hold - terms.margin);
-    let _ = lease(one.take(Purpose::Call).await);
+    until(&one, Mode::Shared).await;
+    assert!(asked.elapsed() < quota.release_delay - quota.margin);
+    let _ = lease(one.acquire(Purpose::Call).await);
     assert!(taken_in(&redis).await >= 2, "the state is the same one");
 }
 
@@ -86,11 +100,11 @@ async fn a_connection_that_was_cut_costs_nothing() {
     let redis = Redis::start().await;
     let [one] = sharing(&redis, slots(9)).await;
     for _ in 0..5 {
-        let taken = lease(one.take(Purpose::Call).await);
+        let taken = lease(one.acquire(Purpose::Call).await);
         redis.tell("CLIENT KILL TYPE normal").await;
-        one.hold(taken);
+        one.release_later(taken);
         redis.tell("CLIENT KILL TYPE normal").await;
-        assert_eq!(one.standing(), Standing::Shared);
+        assert_eq!(one.mode(), Mode::Shared);
     }
     assert_eq!(taken_in(&redis).await, 5);
 }
@@ -100,23 +114,26 @@ async fn a_connection_that_was_cut_costs_nothing() {
 async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
     let mut redis = Redis::start().await;
     let [one] = sharing(&redis, slots(4)).await;
-    let in_flight = lease(one.take(Purpose::Call).await);
-    let other = lease(one.take(Purpose::Call).await);
-    one.hold(other);
+    let in_flight = lease(one.acquire(Purpose::Call).await);
+    let other = lease(one.acquire(Purpose::Call).await);
+    one.release_later(other);
     redis.stop();
     redis.start_again().await;
-    let started = Terms {
+    let started = SharedQuota {
         grace: Duration::from_secs(2),
         ..slots(4)
     };
     let fresh = process(&redis.url(), started);
     // Processes that knew the former state have time to contest the new one.
-    assert!(wait(fresh.take(Purpose::Call).await) > Duration::from_millis(1_500));
+    assert!(wait(fresh.acquire(Purpose::Call).await) > Duration::from_millis(1_500));
     soon(async { while taken_in(&redis).await != 2 {} }).await;
     let other = process(&redis.url(), slots(4));
-    assert!(is_about(silence(other.take(Purpose::Call).await), HOLD));
-    until(&one, Standing::Shared).await;
-    one.hold(in_flight);
+    assert!(is_about(
+        silence(other.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
+    until(&one, Mode::Shared).await;
+    one.release_later(in_flight);
 }
 
 #[tokio::test]
@@ -124,12 +141,12 @@ async fn a_redis_that_restarted_empty_is_closed_to_those_who_do_not_know() {
 async fn a_redis_that_restarted_with_an_old_state_is_not_trusted() {
     let mut redis = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
     let [one] = sharing(&redis, slots(9)).await;
-    let _ = lease(one.take(Purpose::Call).await);
+    let _ = lease(one.acquire(Purpose::Call).await);
     redis.stop();
     redis.start_again().await;
     assert_eq!(taken_in(&redis).await, 1, "the state was kept");
-    until(&one, Standing::Silent).await;
-    until(&one, Standing::Shared).await;
+    until(&one, Mode::Silent).await;
+    until(&one, Mode::Shared).await;
 }
 
 #[tokio::test]
@@ -140,10 +157,10 @@ async fn without_slots_a_lost_state_costs_only_the_static_share() {
     redis.stop();
     redis.start_again().await;
     soon(async { while taken_in(&redis).await != 0 {} }).await;
-    until(&one, Standing::Alone).await;
-    let _ = lease(one.take(Purpose::Call).await);
-    let _ = wait(one.take(Purpose::Call).await);
-    until(&one, Standing::Shared).await;
+    until(&one, Mode::StaticShare).await;
+    let _ = lease(one.acquire(Purpose::Call).await);
+    let _ = wait(one.acquire(Purpose::Call).await);
+    until(&one, Mode::Shared).await;
 }
 
 #[tokio::test]
@@ -151,12 +168,18 @@ async fn without_slots_a_lost_state_costs_only_the_static_share() {
 async fn a_state_that_is_gone_is_noticed_by_all_at_once() {
     let redis = Redis::start().await;
     let [taking, idle] = sharing(&redis, slots(4)).await;
-    let _ = lease(taking.take(Purpose::Call).await);
+    let _ = lease(taking.acquire(Purpose::Call).await);
     redis.tell("FLUSHALL").await;
-    until(&taking, Standing::Silent).await;
+    until(&taking, Mode::Silent).await;
     // It has no slots, and may not take what the other one used.
-    assert!(is_about(silence(idle.take(Purpose::Call).await), HOLD));
-    assert!(is_about(silence(taking.take(Purpose::Call).await), HOLD));
+    assert!(is_about(
+        silence(idle.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
+    assert!(is_about(
+        silence(taking.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
 }
 
 #[tokio::test]
@@ -171,15 +194,15 @@ async fn a_redis_that_takes_nothing_is_lost() {
     ] {
         let redis = Redis::start().await;
         let [one] = sharing(&redis, slots(9)).await;
-        let _ = lease(one.take(Purpose::Call).await);
+        let _ = lease(one.acquire(Purpose::Call).await);
         assert_eq!(redis.tell(off).await, "+OK");
         assert!(
-            is_about(silence(one.take(Purpose::Call).await), HOLD),
+            is_about(silence(one.acquire(Purpose::Call).await), RELEASE_DELAY),
             "{off}"
         );
-        until(&one, Standing::Alone).await;
+        until(&one, Mode::StaticShare).await;
         assert_eq!(redis.tell(on).await, "+OK");
-        until(&one, Standing::Shared).await;
+        until(&one, Mode::Shared).await;
     }
 }
 
@@ -231,7 +254,7 @@ async fn nonsense_is_no_slot() {
         let one = process(&format!("redis://{address}"), slots(1));
         let asked = Instant::now();
         assert!(
-            is_about(silence(one.take(Purpose::Call).await), HOLD),
+            is_about(silence(one.acquire(Purpose::Call).await), RELEASE_DELAY),
             "{bytes:?}"
         );
         assert!(asked.elapsed() < Duration::from_millis(1_500), "{bytes:?}");
@@ -245,7 +268,7 @@ async fn nonsense_is_no_slot() {
 async fn the_limit_holds_whatever_happens() {
     const LIMIT: u32 = 8;
     let mut redis = Redis::start().await;
-    let terms = Terms {
+    let quota = SharedQuota {
         static_share: LIMIT / 4,
         grace: Duration::from_secs(3),
         ..slots(LIMIT)
@@ -253,18 +276,18 @@ async fn the_limit_holds_whatever_happens() {
     let (arrivals, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     let begin = |url: String| {
         let arrivals = arrivals.clone();
-        let shared = process(&url, terms);
+        let shared = process(&url, quota);
         tokio::spawn(async move {
             for request in 0_u64.. {
                 let asked = Instant::now();
-                match shared.take(Purpose::Call).await {
-                    Taken::Lease(lease) => {
+                match shared.acquire(Purpose::Call).await {
+                    Decision::Granted(lease) => {
                         sleep(Duration::from_millis(request * 37 % 60)).await;
                         arrivals.send(Instant::now()).unwrap();
                         sleep(Duration::from_millis(request * 61 % 300)).await;
-                        shared.hold(lease);
+                        shared.release_later(lease);
                     }
-                    Taken::NotBefore(_) | Taken::Unavailable { .. } => {
+                    Decision::NotBefore(_) | Decision::Unavailable { .. } => {
                         sleep(Duration::from_millis(20)).await;
                     }
                 }
@@ -306,7 +329,7 @@ async fn the_limit_holds_whatever_happens() {
         .iter()
         .enumerate()
         .map(|(index, first)| {
-            let window = *first + HOLD;
+            let window = *first + RELEASE_DELAY;
             times[index..].iter().filter(|time| **time < window).count()
         })
         .max();

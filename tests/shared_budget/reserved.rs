@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::{task::yield_now, time::Instant};
 use zapi_to_ryze::budget::{
     Budget, Purpose, RefusedBy,
-    redis::{Standing, Terms},
+    redis::{Mode, SharedQuota},
 };
 
-use super::{HOLD, is_about, lease, process, redis::Redis, sharing, slots, until, wait};
+use super::{RELEASE_DELAY, is_about, lease, process, redis::Redis, sharing, slots, until, wait};
 use crate::harness::soon;
 
 #[tokio::test]
@@ -18,20 +18,29 @@ async fn two_slots_of_all_processes_are_kept_where_there_are_ten() {
     let [one, other] = sharing(&redis, slots(10)).await;
     for _ in 0..4 {
         for process in [&one, &other] {
-            let _ = lease(process.take(Purpose::Call).await);
+            let _ = lease(process.acquire(Purpose::Call).await);
         }
     }
     for process in [&one, &other] {
-        assert!(is_about(wait(process.take(Purpose::Call).await), HOLD));
+        assert!(is_about(
+            wait(process.acquire(Purpose::Call).await),
+            RELEASE_DELAY
+        ));
     }
-    let look = lease(one.take(Purpose::ReadBack).await);
-    let _ = lease(other.take(Purpose::ReadBack).await);
-    assert!(is_about(wait(one.take(Purpose::ReadBack).await), HOLD));
-    one.give_back(look);
+    let look = lease(one.acquire(Purpose::ReadBack).await);
+    let _ = lease(other.acquire(Purpose::ReadBack).await);
+    assert!(is_about(
+        wait(one.acquire(Purpose::ReadBack).await),
+        RELEASE_DELAY
+    ));
+    one.release(look);
     soon(async { while redis.tell("ZCOUNT zapi-to-ryze:test 0 +inf").await != ":9" {} }).await;
     // What came back is one of those that are kept.
-    assert!(is_about(wait(other.take(Purpose::Call).await), HOLD));
-    let _ = lease(other.take(Purpose::ReadBack).await);
+    assert!(is_about(
+        wait(other.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
+    let _ = lease(other.acquire(Purpose::ReadBack).await);
 }
 
 #[tokio::test]
@@ -40,34 +49,43 @@ async fn none_is_kept_below_ten() {
     let redis = Redis::start().await;
     let [one] = sharing(&redis, slots(9)).await;
     for _ in 0..9 {
-        let _ = lease(one.take(Purpose::Call).await);
+        let _ = lease(one.acquire(Purpose::Call).await);
     }
-    assert!(is_about(wait(one.take(Purpose::ReadBack).await), HOLD));
+    assert!(is_about(
+        wait(one.acquire(Purpose::ReadBack).await),
+        RELEASE_DELAY
+    ));
 }
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
 async fn two_slots_of_the_static_share_are_kept() {
     let mut redis = Redis::start().await;
-    let terms = Terms {
+    let quota = SharedQuota {
         static_share: 10,
         burst: 10,
         ..slots(20)
     };
-    let one = process(&redis.url(), terms);
-    let in_flight = lease(one.take(Purpose::Call).await);
+    let one = process(&redis.url(), quota);
+    let in_flight = lease(one.acquire(Purpose::Call).await);
     redis.stop();
-    until(&one, Standing::Silent).await;
-    until(&one, Standing::Alone).await;
+    until(&one, Mode::Silent).await;
+    until(&one, Mode::StaticShare).await;
     for _ in 0..7 {
-        let _ = lease(one.take(Purpose::Call).await);
+        let _ = lease(one.acquire(Purpose::Call).await);
     }
-    assert!(is_about(wait(one.take(Purpose::Call).await), HOLD));
+    assert!(is_about(
+        wait(one.acquire(Purpose::Call).await),
+        RELEASE_DELAY
+    ));
     for _ in 0..2 {
-        let _ = lease(one.take(Purpose::ReadBack).await);
+        let _ = lease(one.acquire(Purpose::ReadBack).await);
     }
-    assert!(is_about(wait(one.take(Purpose::ReadBack).await), HOLD));
-    one.hold(in_flight);
+    assert!(is_about(
+        wait(one.acquire(Purpose::ReadBack).await),
+        RELEASE_DELAY
+    ));
+    one.release_later(in_flight);
 }
 
 /// A process whose calls wait for slots, and one that comes with a read-back.
@@ -78,30 +96,30 @@ async fn a_read_back_goes_before_the_calls_that_wait() {
     let redis = Redis::start().await;
     let [shared] = sharing(&redis, slots(10)).await;
     // The slot, and the turn of a read-back before it.
-    let longest = HOLD + Duration::from_secs(60) / 10 + Duration::from_secs(2);
-    let terms = zapi_to_ryze::budget::Terms {
+    let longest = RELEASE_DELAY + Duration::from_secs(60) / 10 + Duration::from_secs(2);
+    let quota = zapi_to_ryze::budget::Quota {
         share: 10,
         burst: 10,
         max_wait: longest,
     };
-    let budget = Budget::new(terms).shared_through(shared);
+    let budget = Budget::new(quota).with_shared_limiter(shared);
     for _ in 0..8 {
-        let mut permit = budget.permit(TOKEN).await.unwrap();
-        permit.sent();
-        permit.answered(None);
+        let mut permit = budget.acquire(TOKEN).await.unwrap();
+        permit.mark_sent();
+        permit.record_response(None);
     }
     let waiting = budget.clone();
-    let call = tokio::spawn(async move { waiting.permit(TOKEN).await.map(drop) });
+    let call = tokio::spawn(async move { waiting.acquire(TOKEN).await.map(drop) });
     yield_now().await;
     let start = Instant::now();
     for _ in 0..2 {
-        let look = budget.permit_within(TOKEN, Purpose::ReadBack, Duration::from_secs(1));
+        let look = budget.acquire_within(TOKEN, Purpose::ReadBack, Duration::from_secs(1));
         let mut look = soon(look).await.unwrap();
-        look.sent();
+        look.mark_sent();
     }
-    assert!(start.elapsed() < HOLD / 2, "{:?}", start.elapsed());
-    let late = budget.permit_within(TOKEN, Purpose::ReadBack, Duration::from_millis(100));
+    assert!(start.elapsed() < RELEASE_DELAY / 2, "{:?}", start.elapsed());
+    let late = budget.acquire_within(TOKEN, Purpose::ReadBack, Duration::from_millis(100));
     let refused = soon(late).await.unwrap_err();
-    assert!(refused.retry_after < HOLD && refused.by == RefusedBy::Budget);
+    assert!(refused.retry_after < RELEASE_DELAY && refused.by == RefusedBy::Budget);
     soon(call).await.unwrap().unwrap();
 }

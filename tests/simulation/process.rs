@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    budget::{Budget, Terms},
+    budget::{Budget, Quota},
     privacy::Outcome,
     queue::Queues,
     ryze::{Client, Target},
@@ -35,7 +35,7 @@ pub struct Process {
 impl Process {
     pub fn new(number: usize, schedule: &Schedule, sandbox: &Sandbox, history: &Shared) -> Self {
         let link = Link::new(number, sandbox, history, schedule.longest_transit);
-        let budget = Budget::new(Terms {
+        let budget = Budget::new(Quota {
             share: schedule.share,
             burst: schedule.burst,
             max_wait: schedule.max_wait,

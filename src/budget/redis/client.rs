@@ -13,11 +13,13 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    super::lock,
-    SharedError,
+    ConfigError,
     step::{Reason, Reply, Replying, SCRIPT, Store},
 };
-use crate::net::{Resolver, tls};
+use crate::{
+    net::{Resolver, tls},
+    sync::lock,
+};
 
 /// One Redis.
 pub(super) struct Client {
@@ -42,17 +44,17 @@ struct Link {
 }
 
 impl Client {
-    pub(super) fn new(url: &str, roots: RootCertStore) -> Result<Self, SharedError> {
-        let mut url = parse_redis_url(url).ok_or(SharedError::Url)?;
+    pub(super) fn new(url: &str, roots: RootCertStore) -> Result<Self, ConfigError> {
+        let mut url = parse_redis_url(url).ok_or(ConfigError::Url)?;
         let is_secure = url.scheme() == "rediss";
         // TLS is made here and not by the driver, which would bring a second set of roots.
-        url.set_scheme("redis").map_err(|()| SharedError::Url)?;
-        let info = url.into_connection_info().map_err(|_| SharedError::Url)?;
+        url.set_scheme("redis").map_err(|()| ConfigError::Url)?;
+        let info = url.into_connection_info().map_err(|_| ConfigError::Url)?;
         let ConnectionAddr::Tcp(host, port) = info.addr().clone() else {
-            return Err(SharedError::Url);
+            return Err(ConfigError::Url);
         };
         let tls = if is_secure {
-            let name = ServerName::try_from(host.clone()).map_err(|_| SharedError::Url)?;
+            let name = ServerName::try_from(host.clone()).map_err(|_| ConfigError::Url)?;
             Some((name, TlsConnector::from(tls::client(roots)?)))
         } else {
             None

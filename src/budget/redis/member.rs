@@ -12,8 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    super::{pacer::Pace, slots::Purpose},
-    Lease, Standing, Taken, Terms,
+    super::{pacer::Pacer, slots::Purpose},
+    Decision, Lease, Mode, SharedQuota,
     server_clock::ServerClock,
     step::{Access, Action, Answer, Epoch, Outcome, Step},
 };
@@ -21,7 +21,7 @@ use super::{
 /// How a process stands to the shared limit.
 #[derive(Debug)]
 pub(super) struct Member {
-    terms: Terms,
+    quota: SharedQuota,
     /// The epoch that it knows, and since when.
     known: Option<(Epoch, Instant)>,
     /// Since when Redis does not answer.
@@ -46,7 +46,7 @@ pub(super) struct Member {
     version: u64,
     taken_so_far: u64,
     /// The pace of the static share while Redis is away.
-    pace: Pace,
+    pacer: Pacer,
     clock: ServerClock,
 }
 
@@ -56,13 +56,13 @@ pub(super) enum Plan {
     /// By this step. If it was not granted, plan again.
     Ask(Step),
     /// This is known without asking.
-    Known(Taken),
+    Known(Decision),
 }
 
 impl Member {
-    pub(super) fn new(terms: Terms, now: Instant) -> Self {
+    pub(super) fn new(quota: SharedQuota, now: Instant) -> Self {
         Self {
-            terms,
+            quota,
             known: None,
             away: None,
             silent_until: now,
@@ -76,26 +76,26 @@ impl Member {
             returned: Vec::new(),
             version: 0,
             taken_so_far: 0,
-            pace: Pace::new(terms.static_share, terms.burst.min(terms.static_share)),
-            clock: ServerClock::new(now, terms.hold),
+            pacer: Pacer::new(quota.static_share, quota.burst.min(quota.static_share)),
+            clock: ServerClock::new(now, quota.release_delay),
         }
     }
 
-    pub(super) fn plan_take(&mut self, now: Instant, purpose: Purpose) -> Plan {
-        self.release(now);
+    pub(super) fn plan_acquire(&mut self, now: Instant, purpose: Purpose) -> Plan {
+        self.forget_released(now);
         if self.away.is_none() && self.needs_sync() {
             return Plan::Ask(self.plan_sync(now));
         }
         if let Some(until) = self.unavailable_until(now) {
-            return Plan::Known(Taken::Unavailable { until });
+            return Plan::Known(Decision::Unavailable { until });
         }
         if now < self.grace_until {
-            return Plan::Known(Taken::NotBefore(self.grace_until));
+            return Plan::Known(Decision::NotBefore(self.grace_until));
         }
         if (self.away.is_some() || now < self.capped_until)
             && let Some(release) = self.static_share_release(now, purpose)
         {
-            return Plan::Known(Taken::NotBefore(release));
+            return Plan::Known(Decision::NotBefore(release));
         }
         if self.away.is_some() {
             return Plan::Known(self.take_alone());
@@ -108,10 +108,10 @@ impl Member {
 
     /// A step that tells Redis of the slots that it does not have, and shows that it is there.
     pub(super) fn plan_sync(&mut self, now: Instant) -> Step {
-        self.release(now);
+        self.forget_released(now);
         let remaining = |&(id, release): &(u64, Instant)| (id, release - now);
         let slots = if self.needs_join || self.away.is_some() || self.distrusts {
-            let lease = self.terms.lease();
+            let lease = self.quota.lease();
             let in_flight = self.in_flight.iter().map(|id| (*id, lease));
             in_flight.chain(self.held.iter().map(remaining)).collect()
         } else {
@@ -121,7 +121,7 @@ impl Member {
         self.changed.clear();
         let is_static = self
             .away
-            .is_some_and(|since| now >= since + self.terms.hold);
+            .is_some_and(|since| now >= since + self.quota.release_delay);
         let was_exact = !is_static && now >= self.capped_until;
         let has_slots = !self.in_flight.is_empty() || !self.held.is_empty();
         Step {
@@ -147,7 +147,7 @@ impl Member {
         answer: &Answer,
         asked: Instant,
         now: Instant,
-    ) -> Option<Taken> {
+    ) -> Option<Decision> {
         let is_known = step.known == Some(answer.epoch);
         if !is_known {
             self.clock.reset();
@@ -178,19 +178,19 @@ impl Member {
         match (answer.result, step.action) {
             (Outcome::Taken, Action::Take { id, .. }) => {
                 self.in_flight.insert(id);
-                Some(Taken::Lease(Lease {
+                Some(Decision::Granted(Lease {
                     id,
                     is_of_static_share: false,
                 }))
             }
             (Outcome::Wait(wait), _) => {
                 // Counted from the question on, the next one arrives when the turn has come.
-                let due = asked + wait.min(self.terms.hold) + Duration::from_millis(1);
-                Some(Taken::NotBefore(due.max(now)))
+                let due = asked + wait.min(self.quota.release_delay) + Duration::from_millis(1);
+                Some(Decision::NotBefore(due.max(now)))
             }
             (Outcome::Closed, _) => {
                 if let Some((_, since)) = self.known {
-                    self.silent_until = self.silent_until.max(since + self.terms.hold);
+                    self.silent_until = self.silent_until.max(since + self.quota.release_delay);
                 }
                 None
             }
@@ -213,19 +213,19 @@ impl Member {
         self.away = Some(now);
         tracing::warn!(
             reason,
-            silent_seconds = self.terms.hold.as_secs(),
-            static_share = self.terms.static_share,
+            silent_seconds = self.quota.release_delay.as_secs(),
+            static_share = self.quota.static_share,
             "Redis is lost: nothing is sent for a while, then no more than the static share"
         );
     }
 
     /// Redis answers again, in the epoch that was known when it was lost at `since`.
     fn come_back(&mut self, since: Instant, now: Instant) {
-        let end_of_silence = since + self.terms.hold;
+        let end_of_silence = since + self.quota.release_delay;
         // Others lost it a little earlier or later, and may have begun to use their static share.
-        if now + self.terms.margin >= end_of_silence {
+        if now + self.quota.margin >= end_of_silence {
             self.silent_until = self.silent_until.max(end_of_silence);
-            self.cap_until(now + self.terms.hold + self.terms.margin);
+            self.cap_until(now + self.quota.release_delay + self.quota.margin);
         }
         self.log_return(now);
     }
@@ -235,21 +235,21 @@ impl Member {
         self.known = Some((answer.epoch, now));
         self.distrusts = false;
         if step.contests {
-            self.silent_until = now + self.terms.hold;
+            self.silent_until = now + self.quota.release_delay;
             tracing::warn!(
-                silent_seconds = self.terms.hold.as_secs(),
+                silent_seconds = self.quota.release_delay.as_secs(),
                 "Redis lost the state of the shared budget: nothing is sent for a while"
             );
             return;
         }
-        self.grace_until = now + self.terms.grace;
+        self.grace_until = now + self.quota.grace;
         let has_slots = !self.in_flight.is_empty() || !self.held.is_empty();
         if has_slots {
-            self.cap_until(now + self.terms.hold + self.terms.margin);
+            self.cap_until(now + self.quota.release_delay + self.quota.margin);
         } else if answer.is_open && answer.is_vouched {
             self.capped_until = now;
         } else {
-            self.cap_until(now + self.terms.hold);
+            self.cap_until(now + self.quota.release_delay);
         }
         if away.is_some() {
             self.log_return(now);
@@ -269,11 +269,11 @@ impl Member {
     }
 
     /// Nothing was sent.
-    pub(super) fn give_back(&mut self, lease: &Lease) {
+    pub(super) fn release(&mut self, lease: &Lease) {
         self.in_flight.remove(&lease.id);
         self.version += 1;
         if lease.is_of_static_share {
-            self.pace.give_back();
+            self.pacer.return_turn();
             if self.away.is_some() {
                 // Redis does not have it, and there may be many before it is back.
                 return;
@@ -283,10 +283,10 @@ impl Member {
     }
 
     /// The request is over.
-    pub(super) fn hold(&mut self, lease: &Lease, now: Instant) {
+    pub(super) fn release_later(&mut self, lease: &Lease, now: Instant) {
         self.in_flight.remove(&lease.id);
         self.version += 1;
-        let release = now + self.terms.hold;
+        let release = now + self.quota.release_delay;
         self.held.push_back((lease.id, release));
         if self.away.is_none() {
             self.changed.push((lease.id, release));
@@ -314,23 +314,23 @@ impl Member {
 
     /// How many slots this process has.
     pub(super) fn in_use(&mut self, now: Instant) -> usize {
-        self.release(now);
+        self.forget_released(now);
         self.in_flight.len() + self.held.len()
     }
 
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    pub(super) fn mode(&self, now: Instant) -> Mode {
         if self.unavailable_until(now).is_some() {
-            Standing::Silent
+            Mode::Silent
         } else if self.away.is_some() || now < self.capped_until {
-            Standing::Alone
+            Mode::StaticShare
         } else {
-            Standing::Shared
+            Mode::Shared
         }
     }
 
     /// Until when nothing is sent.
     pub(super) fn unavailable_until(&self, now: Instant) -> Option<Instant> {
-        let end_of_silence = self.away.map(|since| since + self.terms.hold);
+        let end_of_silence = self.away.map(|since| since + self.quota.release_delay);
         let until = self.silent_until.max(end_of_silence.unwrap_or(now));
         (now < until).then_some(until)
     }
@@ -347,22 +347,22 @@ impl Member {
 
     /// Where the static share has no slot left for this purpose, when one is free again.
     fn static_share_release(&self, now: Instant, purpose: Purpose) -> Option<Instant> {
-        let share = self.terms.static_share;
-        let open = (share - purpose.leaves(share)) as usize;
+        let share = self.quota.static_share;
+        let open = (share - purpose.reserved(share)) as usize;
         let taken = self.in_flight.len() + self.held.len();
         let first = taken.checked_sub(open)?;
         let release = self.held.get(first).map(|(_, release)| *release);
-        Some(release.unwrap_or(now + self.terms.hold))
+        Some(release.unwrap_or(now + self.quota.release_delay))
     }
 
-    fn take_alone(&mut self) -> Taken {
-        if let Err(next) = self.pace.check() {
-            return Taken::NotBefore(next);
+    fn take_alone(&mut self) -> Decision {
+        if let Err(next) = self.pacer.check() {
+            return Decision::NotBefore(next);
         }
         let id = self.next_id();
         self.in_flight.insert(id);
         self.version += 1;
-        Taken::Lease(Lease {
+        Decision::Granted(Lease {
             id,
             is_of_static_share: true,
         })
@@ -374,7 +374,7 @@ impl Member {
     }
 
     /// Forgets the slots that are free again.
-    fn release(&mut self, now: Instant) {
+    fn forget_released(&mut self, now: Instant) {
         while self
             .held
             .front()

@@ -31,34 +31,32 @@ use self::{
     member::{Member, Plan},
     step::{Answer, Step},
 };
-use super::{
-    lock,
-    slots::{HOLD, Purpose},
-};
+use super::slots::{Purpose, RELEASE_DELAY};
+use crate::sync::lock;
 
 pub use self::step::{Reason, Reply, Replying, SCRIPT, Store};
 
 /// Redis is lost when it takes longer for one answer, connecting included.
-const PATIENCE: Duration = Duration::from_secs(1);
+const STEP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often a process shows that it is there, and looks whether Redis is.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A process that does not know the state needs four steps at most: it meets another epoch, tells its
 /// slots, notices a stepped clock, and takes.
-const MOST_STEPS: usize = 4;
+const MAX_STEPS: usize = 4;
 
 /// For how long an unused budget of a token is remembered, because what is known of its epoch saves the
 /// first request the time in which others may contest it.
-const MEMORY: Duration = Duration::from_secs(3600);
+const IDLE_BUDGET_TTL: Duration = Duration::from_secs(3600);
 
 /// A limit that several processes share. Cloning it shares it within this one.
 #[derive(Clone)]
-pub struct Shared(Arc<Inner>);
+pub struct SharedLimiter(Arc<Inner>);
 
 /// What is shared, and the times that make it exact.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct SharedQuota {
     /// Requests of all processes in any 60 s, at least 1.
     pub limit: u32,
     /// How many may go out at once before pacing sets in, `1..=limit`.
@@ -71,7 +69,7 @@ pub struct Terms {
     /// was killed comes back by itself this long and `hold` after it was taken.
     pub longest_request: Duration,
     /// How long a slot is not free after its request is over, and a process silent after a loss.
-    pub hold: Duration,
+    pub release_delay: Duration,
     /// Within this time all processes have noticed that Redis is lost, or back.
     pub margin: Duration,
     /// How long a process takes nothing from an epoch that it has just met: within this time all
@@ -79,7 +77,7 @@ pub struct Terms {
     pub grace: Duration,
 }
 
-/// One slot. It stays taken until it is handed back to [`Shared`].
+/// One slot. It stays taken until it is handed back to [`SharedLimiter`].
 #[must_use = "a slot that is not handed back stays taken"]
 #[derive(Debug)]
 pub struct Lease {
@@ -89,9 +87,9 @@ pub struct Lease {
 
 /// What a process that asks for a slot gets.
 #[derive(Debug)]
-pub enum Taken {
+pub enum Decision {
     /// A slot: it may send.
-    Lease(Lease),
+    Granted(Lease),
     /// Nothing before this time; sooner only if one of its own leases is handed back.
     NotBefore(Instant),
     /// Redis or its state is lost, and nothing may be sent until this time, unless Redis is back sooner.
@@ -103,18 +101,18 @@ pub enum Taken {
 
 /// How a process stands to Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum Mode {
     /// It shares the limit exactly.
     Shared,
     /// It keeps to its static share.
-    Alone,
+    StaticShare,
     /// It lost Redis or the shared state, and sends nothing.
     Silent,
 }
 
 /// There is no way to Redis. It says nothing of the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
-pub enum SharedError {
+pub enum ConfigError {
     /// It has to be one of `redis` or `rediss` with a host.
     #[error("the URL of Redis cannot be used")]
     Url,
@@ -128,7 +126,7 @@ struct Inner {
     key: String,
     /// Tells this process's slots from those of others.
     process: u64,
-    terms: Terms,
+    quota: SharedQuota,
     member: Mutex<Member>,
     /// A permit for each step in flight: one.
     steps: Semaphore,
@@ -140,7 +138,7 @@ struct Inner {
     last_used: Mutex<Instant>,
 }
 
-impl Terms {
+impl SharedQuota {
     /// `limit` requests of all processes in any 60 s, `burst` of them at once, and `static_share` of
     /// this one while Redis is away.
     #[must_use]
@@ -151,7 +149,7 @@ impl Terms {
             static_share,
             interval: Duration::from_secs(60) / limit,
             longest_request,
-            hold: HOLD,
+            release_delay: RELEASE_DELAY,
             margin: Duration::from_secs(5),
             grace: Duration::from_secs(3),
         }
@@ -159,46 +157,46 @@ impl Terms {
 
     /// How long the slot of a request in flight is taken.
     fn lease(&self) -> Duration {
-        self.longest_request + self.hold
+        self.longest_request + self.release_delay
     }
 }
 
-impl Shared {
+impl SharedLimiter {
     /// The limit of the budget `bucket`, in the Redis at `url`, where the certificates in `roots`
     /// are trusted. Opens no connection yet.
     ///
     /// # Errors
-    /// [`SharedError`].
+    /// [`ConfigError`].
     pub fn new(
         url: &str,
         bucket: &str,
-        terms: Terms,
+        quota: SharedQuota,
         roots: RootCertStore,
-    ) -> Result<Self, SharedError> {
+    ) -> Result<Self, ConfigError> {
         let client = Client::new(url, roots)?;
-        Ok(Self::with_store(Arc::new(client), bucket, terms))
+        Ok(Self::with_store(Arc::new(client), bucket, quota))
     }
 
     /// As [`new`](Self::new), where something else than a Redis runs [`SCRIPT`].
     #[must_use]
-    pub fn with_store(store: Arc<dyn Store>, bucket: &str, terms: Terms) -> Self {
-        Self::of(store, bucket, terms, true)
+    pub fn with_store(store: Arc<dyn Store>, bucket: &str, quota: SharedQuota) -> Self {
+        Self::of(store, bucket, quota, true)
     }
 
-    /// Another limit on the same terms in the same Redis.
+    /// Another limit with the same configuration in the same Redis.
     #[must_use]
     pub fn sibling(&self, bucket: &str) -> Self {
-        Self::of(Arc::clone(&self.0.store), bucket, self.0.terms, false)
+        Self::of(Arc::clone(&self.0.store), bucket, self.0.quota, false)
     }
 
-    fn of(store: Arc<dyn Store>, bucket: &str, terms: Terms, is_watch: bool) -> Self {
+    fn of(store: Arc<dyn Store>, bucket: &str, quota: SharedQuota, is_watch: bool) -> Self {
         let now = Instant::now();
         Self(Arc::new(Inner {
             store,
             key: format!("zapi-to-ryze:{bucket}"),
             process: fastrand::u64(..),
-            terms,
-            member: Mutex::new(Member::new(terms, now)),
+            quota,
+            member: Mutex::new(Member::new(quota, now)),
             steps: Semaphore::new(1),
             news: Arc::default(),
             is_watch,
@@ -207,8 +205,8 @@ impl Shared {
         }))
     }
 
-    /// Keeps in touch with Redis from now on, in a task. The first [`take`](Self::take) does it too.
-    pub fn watch(&self) {
+    /// Keeps in touch with Redis from now on, in a task. The first [`acquire`](Self::acquire) does it too.
+    pub fn start_heartbeat(&self) {
         if !self.0.is_watching.swap(true, Ordering::Relaxed) {
             tokio::spawn(watch(Arc::downgrade(&self.0)));
         }
@@ -216,7 +214,7 @@ impl Shared {
 
     /// Whether nothing would be lost with it: no slot is in flight or held, and it was not used of late.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_use() == 0 && lock(&self.0.last_used).elapsed() > MEMORY
+        self.in_use() == 0 && lock(&self.0.last_used).elapsed() > IDLE_BUDGET_TTL
     }
 
     /// How many slots this process has.
@@ -226,7 +224,7 @@ impl Shared {
 
     /// Requests of all processes in any 60 s.
     pub(super) fn limit(&self) -> u32 {
-        self.0.terms.limit
+        self.0.quota.limit
     }
 
     /// Until when nothing is sent, as far as is known.
@@ -236,19 +234,19 @@ impl Shared {
 
     /// Asks for a slot and a turn of the pace: at most a few round trips of a second each, one as a rule.
     /// Dropping the future may leave a slot taken until its lease runs out.
-    pub async fn take(&self, purpose: Purpose) -> Taken {
+    pub async fn acquire(&self, purpose: Purpose) -> Decision {
         let inner = &self.0;
-        self.watch();
+        self.start_heartbeat();
         *lock(&inner.last_used) = Instant::now();
         if inner.lock().is_away()
-            && let Plan::Known(taken) = inner.lock().plan_take(Instant::now(), purpose)
+            && let Plan::Known(taken) = inner.lock().plan_acquire(Instant::now(), purpose)
         {
             // The step that looks for Redis need not be waited for.
             return taken;
         }
         let _step = inner.steps.acquire().await;
-        for _ in 0..MOST_STEPS {
-            let plan = inner.lock().plan_take(Instant::now(), purpose);
+        for _ in 0..MAX_STEPS {
+            let plan = inner.lock().plan_acquire(Instant::now(), purpose);
             let taken = match plan {
                 Plan::Known(taken) => Some(taken),
                 Plan::Ask(step) => inner.make(step).await,
@@ -257,33 +255,33 @@ impl Shared {
                 return taken;
             }
         }
-        Taken::NotBefore(Instant::now() + HEARTBEAT)
+        Decision::NotBefore(Instant::now() + HEARTBEAT)
     }
 
     /// Nothing was sent: the slot is free at once, and so is the turn of the pace.
-    pub fn give_back(&self, lease: Lease) {
-        self.0.lock().give_back(&lease);
+    pub fn release(&self, lease: Lease) {
+        self.0.lock().release(&lease);
         self.0.news.notify_one();
     }
 
     /// The request is over now: the slot is free 61 s later.
-    pub fn hold(&self, lease: Lease) {
-        self.0.lock().hold(&lease, Instant::now());
+    pub fn release_later(&self, lease: Lease) {
+        self.0.lock().release_later(&lease, Instant::now());
         self.0.news.notify_one();
     }
 
     /// How this process stands to Redis.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        self.0.lock().standing(Instant::now())
+    pub fn mode(&self) -> Mode {
+        self.0.lock().mode(Instant::now())
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedLimiter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_tuple("Shared")
-            .field(&self.standing())
+            .debug_tuple("SharedLimiter")
+            .field(&self.mode())
             .finish()
     }
 }
@@ -294,10 +292,10 @@ impl Inner {
     }
 
     /// Makes one step. The caller holds the permit for it.
-    async fn make(&self, step: Step) -> Option<Taken> {
+    async fn make(&self, step: Step) -> Option<Decision> {
         let asked = Instant::now();
-        let arguments = step.arguments(self.process, &self.terms);
-        let reply = timeout(PATIENCE, self.store.eval(&self.key, arguments)).await;
+        let arguments = step.arguments(self.process, &self.quota);
+        let reply = timeout(STEP_TIMEOUT, self.store.eval(&self.key, arguments)).await;
         let answer = match reply {
             Ok(Ok(reply)) => Answer::read(&reply).ok_or_else(|| "not an answer".to_owned()),
             Ok(Err(reason)) => Err(reason),
@@ -317,7 +315,7 @@ impl Inner {
     /// Tells Redis what it does not know, and sees whether it is there.
     async fn sync(&self) {
         let _step = self.steps.acquire().await;
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             let step = self.lock().plan_sync(Instant::now());
             let version = step.version;
             let _ = self.make(step).await;

@@ -3,13 +3,13 @@
 
 use std::{pin::Pin, time::Duration};
 
-use super::{super::slots::Purpose, Terms, server_clock::SLACK};
+use super::{super::slots::Purpose, SharedQuota, server_clock::SLACK};
 
 /// The script that every step runs.
 pub const SCRIPT: &str = include_str!("script.lua");
 
 /// How long a refused process has its turn to itself once it is due.
-const TURN: Duration = Duration::from_millis(500);
+const TICKET_TTL: Duration = Duration::from_millis(500);
 
 /// What the script answers: a word, the epoch, the server's time in microseconds, a wait in
 /// microseconds, whether the epoch is open, and whether a process vouches for it.
@@ -94,16 +94,16 @@ pub(super) enum Outcome {
 
 impl Step {
     /// The arguments of the script.
-    pub(super) fn arguments(&self, process: u64, terms: &Terms) -> Vec<String> {
+    pub(super) fn arguments(&self, process: u64, quota: &SharedQuota) -> Vec<String> {
         let name = |id: &u64| format!("{process:016x}-{id}");
         let (action, limit, jumps_queue) = match self.action {
             Action::Take { purpose, .. } => (
                 "take",
-                terms.limit - purpose.leaves(terms.limit),
+                quota.limit - purpose.reserved(quota.limit),
                 purpose == Purpose::ReadBack,
             ),
-            Action::Keep => ("keep", terms.limit, false),
-            Action::Distrust => ("distrust", terms.limit, false),
+            Action::Keep => ("keep", quota.limit, false),
+            Action::Distrust => ("distrust", quota.limit, false),
         };
         let access = match self.access {
             Access::Exact => "exact",
@@ -121,18 +121,18 @@ impl Step {
             flag(self.contests),
             flag(jumps_queue),
             limit.to_string(),
-            microseconds(terms.interval),
-            microseconds(terms.interval * (terms.burst - 1)),
-            microseconds(terms.lease() + SLACK),
-            microseconds(terms.hold + SLACK),
-            microseconds(TURN),
-            microseconds(terms.grace),
+            microseconds(quota.interval),
+            microseconds(quota.interval * (quota.burst - 1)),
+            microseconds(quota.lease() + SLACK),
+            microseconds(quota.release_delay + SLACK),
+            microseconds(TICKET_TTL),
+            microseconds(quota.grace),
             microseconds(SLACK),
             self.returned.len().to_string(),
         ];
         arguments.extend(self.returned.iter().map(name));
         if let Action::Take { id, .. } = self.action {
-            arguments.extend([name(&id), microseconds(terms.lease() + SLACK)]);
+            arguments.extend([name(&id), microseconds(quota.lease() + SLACK)]);
         }
         for (id, time) in &self.slots {
             arguments.extend([name(id), microseconds(*time + SLACK)]);

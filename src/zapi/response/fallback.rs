@@ -9,9 +9,6 @@ use crate::proxy::Error;
 pub(super) fn fallback_error(error: Error) -> Answer {
     match error {
         Error::Method { allow } => method_not_allowed(allow),
-        Error::Upgrade => {
-            bad_request("the gateway does not switch protocols; send the request without Upgrade")
-        }
         Error::TargetTooLong => bad_request("the request target is too long"),
         Error::TargetInvalid => bad_request("the request target cannot be passed on"),
         Error::IncompleteBody => bad_request(INCOMPLETE_BODY),

@@ -46,3 +46,22 @@ async fn of_an_answer() {
         assert!(fallback.head().await.first_line().starts_with("GET "));
     }
 }
+
+/// hyper forwards each of them if `Trailer` names it.
+#[tokio::test]
+async fn hop_by_hop_fields_are_removed() {
+    let names = "Trailer: X-Digest, Connection, Keep-Alive, Content_Length\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n";
+    let hops = "Connection: close\r\nKeep-Alive: a\r\nContent_Length: 9\r\n\r\n";
+    let sent = TRAILING.replace("abc\r\n\r\n", &format!("abc\r\n{hops}"));
+    let proxy = Proxy::start().await;
+    let request = format!("POST /media HTTP/1.1\r\nHost: gateway\r\nTE: trailers\r\n{names}");
+    let (mut client, mut fallback, _) = proxy.asked(&request).await;
+    client.send(&sent).await;
+    fallback.receives(TRAILING).await;
+    fallback
+        .send(format!("HTTP/1.1 200 OK\r\n{names}{sent}"))
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    client.receives(TRAILING).await;
+}

@@ -5,27 +5,27 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Shared, Taken, Terms},
+    redis::{Decision, SharedLimiter, SharedQuota},
 };
 
 use super::server::{Link, Server};
 
 /// How many turns a process that always wants one gets in ten minutes.
-async fn turns(shared: &Shared, latency: Duration) -> u32 {
+async fn turns(shared: &SharedLimiter, latency: Duration) -> u32 {
     let mut turns = 0;
     let _ = timeout(Duration::from_secs(600), async {
         loop {
-            match shared.take(Purpose::Call).await {
-                Taken::Lease(lease) => {
+            match shared.acquire(Purpose::Call).await {
+                Decision::Granted(lease) => {
                     turns += 1;
                     let shared = shared.clone();
                     tokio::spawn(async move {
                         sleep(latency).await;
-                        shared.hold(lease);
+                        shared.release_later(lease);
                     });
                 }
-                Taken::NotBefore(time) => sleep_until(time).await,
-                Taken::Unavailable { until } => panic!("until {until:?}"),
+                Decision::NotBefore(time) => sleep_until(time).await,
+                Decision::Unavailable { until } => panic!("until {until:?}"),
             }
         }
     })
@@ -35,9 +35,10 @@ async fn turns(shared: &Shared, latency: Duration) -> u32 {
 
 async fn compete(limit: u32, burst: u32, far: Duration) -> (u32, u32) {
     let server = Server::new();
-    let terms = Terms::new(limit, burst, limit / 2, Duration::from_secs(15));
-    let process =
-        |distance| Shared::with_store(Link::new(&server, distance, Duration::ZERO), "test", terms);
+    let quota = SharedQuota::new(limit, burst, limit / 2, Duration::from_secs(15));
+    let process = |distance| {
+        SharedLimiter::with_store(Link::new(&server, distance, Duration::ZERO), "test", quota)
+    };
     let (near, far) = (process(Duration::ZERO), process(far));
     let latency = Duration::from_millis(500);
     tokio::join!(turns(&near, latency), turns(&far, latency))

@@ -11,7 +11,7 @@ use tokio::{
 };
 use zapi_to_ryze::budget::{
     Purpose,
-    redis::{Shared, Taken, Terms},
+    redis::{Decision, SharedLimiter, SharedQuota},
 };
 
 use super::{
@@ -95,7 +95,7 @@ pub async fn play(schedule: &Schedule, is_shown: bool) -> Arc<History> {
         history: Arc::default(),
         server: Server::new(),
     };
-    let terms = Terms::new(
+    let quota = SharedQuota::new(
         schedule.limit,
         schedule.burst,
         schedule.static_share(),
@@ -111,7 +111,7 @@ pub async fn play(schedule: &Schedule, is_shown: bool) -> Arc<History> {
         running.push(world.begin(
             index,
             &links[index],
-            terms,
+            quota,
             member.start,
             busy,
             schedule.quiet,
@@ -141,7 +141,7 @@ pub async fn play(schedule: &Schedule, is_shown: bool) -> Arc<History> {
                     .max(schedule.processes[process].start);
                 let busy = schedule.processes[process].busy.clone();
                 running[process] =
-                    world.begin(process, &links[process], terms, start, busy, schedule.quiet);
+                    world.begin(process, &links[process], quota, start, busy, schedule.quiet);
             }
         }
     }
@@ -162,7 +162,7 @@ impl World {
         &self,
         index: usize,
         link: &Arc<Link>,
-        terms: Terms,
+        quota: SharedQuota,
         start: Duration,
         busy: Vec<(Duration, Duration)>,
         quiet: Duration,
@@ -171,8 +171,8 @@ impl World {
         let mut process = JoinSet::new();
         process.spawn(async move {
             sleep_until(origin + start).await;
-            let shared = Shared::with_store(link, "test", terms);
-            shared.watch();
+            let shared = SharedLimiter::with_store(link, "test", quota);
+            shared.start_heartbeat();
             let mut requests = JoinSet::new();
             loop {
                 let now = origin.elapsed();
@@ -187,14 +187,14 @@ impl World {
                 } else {
                     Purpose::Call
                 };
-                let (until, look) = match shared.take(purpose).await {
-                    Taken::Lease(lease) => {
+                let (until, look) = match shared.acquire(purpose).await {
+                    Decision::Granted(lease) => {
                         let (shared, history) = (shared.clone(), Arc::clone(&history));
                         requests.spawn(async move {
                             let way = Duration::from_secs_f32(fastrand::f32() * LONGEST_WAY);
                             sleep(way).await;
                             if fastrand::u8(0..12) == 0 {
-                                return shared.give_back(lease);
+                                return shared.release(lease);
                             }
                             history
                                 .arrivals
@@ -207,12 +207,12 @@ impl World {
                                 way
                             };
                             sleep(rest.mul_f32(fastrand::f32())).await;
-                            shared.hold(lease);
+                            shared.release_later(lease);
                         });
                         continue;
                     }
-                    Taken::NotBefore(until) => (until, until),
-                    Taken::Unavailable { until } => {
+                    Decision::NotBefore(until) => (until, until),
+                    Decision::Unavailable { until } => {
                         (until, until.min(Instant::now() + Duration::from_secs(1)))
                     }
                 };
