@@ -1,12 +1,16 @@
 //! Strict JSON objects.
 //!
 //! A text is one object and nothing else, and no requested key occurs twice: two readers of a doubled
-//! key may use different values. Unknown keys are ignored.
+//! key may use different values. Unknown keys are ignored, and so is a byte order mark before the text,
+//! which .NET's writers send (RFC 8259, 8.1).
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The raw values of `keys` in the object `text`; `None` for keys that it does not have.
 ///
@@ -16,6 +20,7 @@ pub(crate) fn object<'text, const N: usize>(
     text: &'text [u8],
     keys: [&str; N],
 ) -> serde_json::Result<[Option<&'text RawValue>; N]> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     // serde's error for another type quotes the value.
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(serde_json::Error::custom("an object is expected"));
@@ -86,5 +91,28 @@ impl Visitor<'_> for Index<'_> {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         Ok(self.0.iter().position(|known| *known == key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_order_mark_before_the_text_is_skipped() {
+        let value = |text: &str| {
+            let object = object(text.as_bytes(), ["a"]).ok()?;
+            object[0].map(|value| value.get().to_owned())
+        };
+        for (text, expected) in [
+            ("\u{feff}{\"a\":1}", Some("1")),
+            ("\u{feff} {\"a\":\"\u{feff}\"}", Some("\"\u{feff}\"")),
+            ("\u{feff}\u{feff}{\"a\":1}", None),
+            (" \u{feff}{\"a\":1}", None),
+            ("{\"a\":1}\u{feff}", None),
+            ("\u{feff}", None),
+        ] {
+            assert_eq!(value(text).as_deref(), expected, "{text:?}");
+        }
     }
 }

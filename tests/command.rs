@@ -136,6 +136,28 @@ async fn what_check_prints_is_a_configuration() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_is_not_used_is_warned_of() {
+    let sound = file(&sound(ANY, ANY, ANY));
+    for (name, value, is_warned_of) in [
+        ("HTTPS_PROXY", "http://user:planted@proxy:3128", true),
+        ("https_proxy", "http://proxy:3128", true),
+        ("ALL_PROXY", "socks5://proxy", true),
+        ("all_proxy", "socks5://proxy", true),
+        ("HTTPS_PROXY", "", false),
+        ("NO_PROXY", "*", false),
+    ] {
+        let mut check = program(["check", "--config"]);
+        let ended = Process::start(check.arg(sound.path()).env(name, value))
+            .ended()
+            .await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let warning = format!("{name} is set, and the gateway uses no proxy");
+        assert_eq!(ended.stderr.contains(&warning), is_warned_of, "{ended:?}");
+        assert!(!ended.stderr.contains("planted"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_variable_names_the_file_where_no_flag_does() {
     const VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
     let sound = file(&sound(ANY, ANY, ANY));

@@ -119,6 +119,8 @@ struct Table {
 
 const FALLBACK: &str = "[fallback]\nbase_url = \"https://api.z-api.io\"";
 const MODE_ONLY: &str = "[policy]\ncontacts_blacklist = \"mode_only\"";
+const LIST_TO_FALLBACK: &str = "[policy]\ncontacts_blacklist = \"fallback\"\n\
+     [fallback]\nbase_url = \"https://api.z-api.io\"";
 const CLIENT_TOKEN: &str = "[zapi]\nclient_token = \"C1\"";
 const CLIENT_TOKEN_AND_FALLBACK: &str =
     "[zapi]\nclient_token = \"C1\"\n[fallback]\nbase_url = \"https://api.z-api.io\"";
@@ -141,8 +143,8 @@ fn tables() -> Vec<Table> {
         },
         Table {
             name: "contactsBlacklist",
-            head: &["Call", "Input", "`refuse`", "`mode_only`"],
-            configurations: &["", MODE_ONLY],
+            head: &["Call", "Input", "`refuse`", "`mode_only`", "`fallback`"],
+            configurations: &["", MODE_ONLY, LIST_TO_FALLBACK],
             rows: contacts_blacklist(),
         },
         Table {
@@ -210,6 +212,8 @@ fn contacts_blacklist() -> Vec<Row> {
     for value in ["CONTACT_BLACKLIST", "ALL"] {
         add(&CALLS[0], value, r#","contactsBlacklist":["554411111111"]"#);
     }
+    let number = r#","contactsBlacklist":[{"action":"add","phone":554411111111}]"#;
+    add(&CALLS[0], "CONTACT_BLACKLIST", number);
     rows
 }
 
@@ -267,6 +271,10 @@ fn content_types() -> Vec<Row> {
             "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
             "`Content-Encoding: gzip`",
         ),
+        (
+            "Content-Type: application/json\r\nContent-Encoding: identity\r\n",
+            "`Content-Encoding: identity`",
+        ),
     ];
     let with_body = types.map(|(headers, shown)| {
         let header = format!("`{}`", headers.trim_end());
@@ -309,6 +317,7 @@ fn methods_and_paths() -> Vec<Row> {
         ("GET", "privacy/photo"),
         ("PUT", "privacy/photo"),
         ("OPTIONS", "privacy/photo"),
+        ("HEAD", "privacy"),
         ("GET", "privacy/read-receipts?value=enable"),
         ("GET", "privacy/messages-duration?value=days7"),
         ("POST", "privacy/disallowed-contacts?type=photo"),
@@ -380,6 +389,9 @@ async fn result(row: &Row, config: &Config, shows_success: bool) -> String {
             } else {
                 translated
             }
+        }
+        Explanation::Fallback { in_turn: true, .. } => {
+            "passed to the fallback, in its order".to_owned()
         }
         Explanation::Fallback { .. } => "passed to the fallback".to_owned(),
         Explanation::Refused { answer } => {

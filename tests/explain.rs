@@ -133,6 +133,37 @@ fn a_list_of_contacts_that_is_dropped_is_told_of() {
 }
 
 #[test]
+fn a_list_of_contacts_for_the_fallback_is_told_of_with_its_order() {
+    let text = configuration("https://ryze.test", "https://zapi.test");
+    let fallback = file(&format!("policy.contacts_blacklist = \"fallback\"\n{text}"));
+    let body = r#"{"visualizationType":"CONTACT_BLACKLIST","contactsBlacklist":[{"action":"add","phone":"5544"}]}"#;
+    let mut arguments = vec!["POST", PHOTO, body];
+    arguments.extend(CLIENT_TOKEN);
+    let ended = run(&mut command(fallback.path(), &arguments), b"");
+    let told = ended.stdout;
+    assert!(!told.contains("planted"), "{told}");
+    for part in [
+        "The fallback answers it. It gets this request:\n\n  \
+         POST https://zapi.test/instances/I1/token/********/privacy/photo\n",
+        "\n  client-token: ********\n",
+        "\n  accept-encoding: identity\n",
+        body,
+        "those that wait before it are over before it is sent",
+        "Cost: none of Ryze's budget",
+        "becomes a 502 that says what came",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    let other = ["GET", "/instances/I1/token/planted-zapi/status"];
+    let told = run(&mut command(fallback.path(), &other), b"").stdout;
+    assert!(told.starts_with("The fallback answers it"), "{told}");
+    assert!(
+        !told.contains("takes its place") && !told.contains("becomes a 502"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_read_shows_an_example() {
     let told = explained(&with_client_token(&["GET", PRIVACY]), b"");
     for part in [
@@ -214,6 +245,15 @@ fn the_fallback_gets_the_request_and_credentials_are_masked() {
             body.len()
         )
     );
+}
+
+#[test]
+fn a_head_of_many_fields_is_explained() {
+    let fields = "X-Header: 0123456789abcdef\r\n".repeat(1000);
+    let raw = format!("GET /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let told = explained(&[], raw.as_bytes());
+    assert!(told.starts_with("The fallback answers it."), "{told}");
+    assert_eq!(told.matches("x-header: ").count(), 1000);
 }
 
 #[test]

@@ -46,6 +46,12 @@ impl Handler for Always200 {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response
     }
+
+    fn tls_required(&self, _: Request<RequestBody>) -> Response<Self::Body> {
+        let mut response = Response::new(Full::from("use https\n"));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response
+    }
 }
 
 /// A listener with these lines in its `[server]` table.
@@ -240,6 +246,8 @@ async fn open_connections_and_those_turned_away_are_counted() {
         let reply = Reply::read(&mut caller).await;
         let is_last = reply.header("connection") == Some("close");
         assert_eq!(is_last, reply.status == 503);
+        // Not idle.
+        caller.write_all(&LIVE[..1]).await.unwrap();
         (caller, reply.status)
     };
     let (first, second) = (call().await, call().await);

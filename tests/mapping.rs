@@ -134,6 +134,20 @@ async fn a_body_is_taken_in_every_form() {
             ),
         ),
         (
+            "a byte order mark",
+            post(
+                "/instances/I1/token/T1/privacy/photo",
+                "\u{feff}{\"visualizationType\":\"ALL\"}",
+            ),
+        ),
+        (
+            "encodings that encode nothing",
+            photo("ALL").replace(
+                "Host: gateway\r\n",
+                "Host: gateway\r\nContent-Encoding: Identity, UTF-8\r\nContent-Encoding:\r\n",
+            ),
+        ),
+        (
             "a list that has no effect",
             post(
                 "/instances/I1/token/T1/privacy/photo",
@@ -179,7 +193,7 @@ async fn a_body_is_taken_in_every_form() {
 
 #[tokio::test]
 async fn a_bare_contact_blacklist_switches_the_mode_and_the_policy_drops_a_list() {
-    let list = r#","contactsBlacklist":[{"action":"remove","phone":"+5544"},{"action":"add","phone":"12@lid"}]"#;
+    let list = r#","contactsBlacklist":[{"action":"remove","phone":"+5544"},{"action":"add","phone":"12@lid"},{"action":"add","phone":5511999999999}]"#;
     let cases = [
         ("", ""),
         (r#","contactsBlacklist":null"#, ""),

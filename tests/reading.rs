@@ -179,13 +179,49 @@ async fn each_path_takes_its_own_method_alone() {
         assert_eq!(reply.header("allow"), Some(allowed), "{method} {path}");
     }
     let mut caller = TcpStream::connect(gateway.address).await.unwrap();
-    let head = format!("HEAD {PATH} HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+    let head = format!("HEAD {PATH}/photo HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
     caller.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     caller.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(answer.contains("\r\nallow: GET\r\n") && answer.ends_with("\r\n\r\n"));
+    assert!(answer.contains("\r\nallow: POST\r\n") && answer.ends_with("\r\n\r\n"));
     assert_eq!(upstream.seen(), []);
+}
+
+#[tokio::test]
+async fn head_is_answered_with_the_head_of_get() {
+    let upstream = Upstream::start(confirms("{}")).await;
+    let gateway = Setup::default().start(&upstream.base_url).await;
+    for path in [PATH, &format!("{PATH}/disallowed-contacts?type=photo")] {
+        let heads = ["GET", "HEAD"].map(async |method| {
+            let mut caller = TcpStream::connect(gateway.address).await.unwrap();
+            let request = call(method, path).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+            caller.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            caller.read_to_string(&mut answer).await.unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let is_stable = |line: &&str| {
+                !["date:", "x-request-id:"]
+                    .iter()
+                    .any(|it| line.starts_with(it))
+            };
+            let lines: Vec<_> = head.lines().filter(is_stable).map(str::to_owned).collect();
+            (lines, body.len())
+        });
+        let [get, head] = heads;
+        let (get, head) = (get.await, head.await);
+        assert_eq!((head.0, head.1), (get.0.clone(), 0));
+        assert!(
+            get.0.contains(&format!("content-length: {}", get.1)),
+            "{get:?}"
+        );
+    }
+    let seen: Vec<_> = upstream
+        .seen()
+        .iter()
+        .map(|it| it.first_line().to_owned())
+        .collect();
+    assert_eq!(seen, ["GET /api/profile/getPrivacy/main HTTP/1.1"; 2]);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-lr/PCaOxd3OpwYPZcSva/J1jByuisJGaJXvKBQStNNY='; \
-    script-src 'sha256-2/+4wHF4QKcwwfIYoJ12anemsLfZWTqkDves386RrDc='; \
+    script-src 'sha256-TOmqSBkIpC3p2JD6eVyZeQbNPuNBr+JE5MeIZasnNbk='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -108,6 +108,13 @@ impl Handler for Admin {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
+        answer
+    }
+
+    /// Not used: the listener has no TLS.
+    fn tls_required(&self, _: Request<RequestBody>) -> Response<Self::Body> {
+        let mut answer = Response::new(Full::from("use https\n"));
+        *answer.status_mut() = StatusCode::BAD_REQUEST;
         answer
     }
 

@@ -108,8 +108,24 @@ pub(super) struct Explain {
     /// Add a header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(super) headers: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
     /// METHOD, TARGET (a path or a URL) and optionally BODY (JSON unless a header says otherwise);
-    /// without them, a raw HTTP request is read from stdin
+    /// without them, a raw HTTP request or a curl command line is read from stdin
     #[arg(value_name = "METHOD TARGET [BODY]")]
     pub(super) request: Vec<String>,
+    #[command(subcommand)]
+    pub(super) pasted: Option<Pasted>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Pasted {
+    /// A curl command line, pasted after the other options
+    #[command(disable_help_flag = true)]
+    Curl {
+        /// The rest of the line
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }

@@ -4,6 +4,7 @@
 mod admin_client;
 mod arguments;
 mod check_live;
+mod explain;
 mod generated;
 mod healthcheck;
 mod report;
@@ -20,17 +21,12 @@ use std::{
 };
 
 use clap::Parser as _;
-use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
+use self::arguments::{Check, Cli, Command, File, SandboxArgs, Serve};
 use crate::{
     app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
-    explain::{
-        self,
-        request::{self, InvalidRequest},
-    },
     sandbox::{self, Sandbox, Window},
     server::{self, Address},
     telemetry,
@@ -59,7 +55,7 @@ pub fn run() -> ExitCode {
     };
     let result = match command {
         Command::Check(check) => block_on(self::check(check)),
-        Command::Explain(explain) => block_on(self::explain(explain)),
+        Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
         Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
@@ -114,31 +110,6 @@ async fn check(check: Check) -> Result<(), Exit> {
     if check.live && !check_live::check(&config, print).await? {
         return Err(Exit::Reported(FAILURE));
     }
-    Ok(())
-}
-
-async fn explain(command: Explain) -> Result<(), Exit> {
-    let request = request::read(&command.request, &command.headers, io::stdin().lock());
-    let request = request.map_err(|error| match error {
-        InvalidRequest::Usage(_) => {
-            print_error(format_args!("error: {error}"));
-            Exit::Reported(USAGE)
-        }
-        InvalidRequest::Stdin(_) => error.into(),
-    })?;
-    if let Some(warning) = request.warning {
-        print_error(format_args!("warning: {warning}"));
-    }
-    let config = if command.sandbox {
-        let mut config = config::sandbox(SANDBOX_LISTEN, (Ipv4Addr::LOCALHOST, 80).into());
-        // Nothing is sent; Ryze's real address is more informative than that of a sandbox not running.
-        config.ryze.base_url = Uri::from_static("https://ryzeapi.cloud");
-        config
-    } else {
-        command.file.load()?
-    };
-    let explanation = explain::explain(&config, &request.bytes).await?;
-    print(explanation.to_string().trim_end());
     Ok(())
 }
 

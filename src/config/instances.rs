@@ -26,11 +26,13 @@ pub(super) fn complete(
             instance.client_token = client_token.cloned();
         }
         let name_key = key("ryze_instance");
-        if matches!(&*instance.ryze_instance, "." | "..") {
-            report.problem(
-                &name_key,
-                "means another path; write the name of the instance",
-            );
+        for (key, id) in [
+            (&id_key, &instance.zapi_instance),
+            (&name_key, &instance.ryze_instance),
+        ] {
+            if matches!(&**id, "." | "..") {
+                report.problem(key, "means another path; write the name of the instance");
+            }
         }
         let token_key = key("ryze_token");
         if !report.is_written(&token_key) {

@@ -8,6 +8,13 @@ use toml::de::DeValue;
 /// The value of an environment variable.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
+/// What values are read with, and what is found while one is read.
+pub(super) struct Context<'e> {
+    pub(super) environment: Environment<'e>,
+    /// What is allowed and probably not intended. It quotes no value.
+    pub(super) warnings: Vec<String>,
+}
+
 /// How a value is written in the file.
 pub(super) trait Format: Sync {
     type Value: Clone;
@@ -16,11 +23,7 @@ pub(super) trait Format: Sync {
     fn must_be(&self) -> String;
 
     /// Reads a value.
-    fn read(
-        &self,
-        value: &DeValue<'_>,
-        environment: Environment<'_>,
-    ) -> Result<Self::Value, Invalid>;
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Self::Value, Invalid>;
 
     /// The value as TOML, with secrets masked; `None` if there is nothing to write.
     fn show(&self, value: &Self::Value) -> Option<String>;
@@ -107,7 +110,7 @@ pub(super) trait Row<O>: Sync {
         &self,
         owner: &mut O,
         value: &DeValue<'_>,
-        environment: Environment<'_>,
+        context: &mut Context<'_>,
     ) -> Result<(), String>;
 
     /// The value as TOML, with secrets masked; `None` if there is nothing to write.
@@ -155,11 +158,11 @@ impl<O, F: Format> Row<O> for Key<O, F> {
         &self,
         owner: &mut O,
         value: &DeValue<'_>,
-        environment: Environment<'_>,
+        context: &mut Context<'_>,
     ) -> Result<(), String> {
         let value = self
             .format
-            .read(value, environment)
+            .read(value, context)
             .map_err(|invalid| match invalid {
                 Invalid::Form => format!("must be {}", self.must_be()),
                 Invalid::Because(message) => message,

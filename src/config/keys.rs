@@ -21,8 +21,8 @@ use super::{
         Row,
     },
     readers::{
-        Address, BaseUrl, Certificates, Count, FilePath, Flag, ListenAddress, Maybe, RedisUrl,
-        SecretText, SocketMode, Text, Time, Words,
+        Address, BaseUrl, Certificates, Count, FilePath, Flag, Id, ListenAddress, Maybe, RedisUrl,
+        SecretText, SocketMode, Time, Words,
     },
 };
 
@@ -90,6 +90,7 @@ const LEVELS: Words<LevelFilter> = Words(&[
 const CONTACTS_BLACKLIST: Words<ContactsBlacklist> = Words(&[
     ("refuse", ContactsBlacklist::Refuse),
     ("mode_only", ContactsBlacklist::ModeOnly),
+    ("fallback", ContactsBlacklist::Fallback),
 ]);
 
 impl Owner for Draft {
@@ -185,13 +186,13 @@ impl Owner for Instance {
     #[rustfmt::skip]
     const ROWS: &'static [&'static dyn Row<Self>] = &[
         // The id is one segment of the path of a Z-API call.
-        &Key::new("instances[].zapi_instance", Text(&['/']), Required, TakenOver,
+        &Key::new("instances[].zapi_instance", Id(&['/']), Required, TakenOver,
             |it: &mut Self| Some(&mut it.zapi_instance)),
-        &Key::new("instances[].zapi_token", SecretText::ANY, Required, TakenOver,
+        &Key::new("instances[].zapi_token", SecretText::SEGMENT, Required, TakenOver,
             |it: &mut Self| Some(&mut it.zapi_token)),
         &Key::new("instances[].client_token", Maybe(SecretText::HEADER_VALUE), Or(|| None), TakenOver,
             |it: &mut Self| Some(&mut it.client_token)),
-        &Key::new("instances[].ryze_instance", Text(&[]), Required, TakenOver,
+        &Key::new("instances[].ryze_instance", Id(&[]), Required, TakenOver,
             |it: &mut Self| Some(&mut it.ryze_instance)),
         &Key::new("instances[].ryze_token", SecretText::HEADER_VALUE,
             Inherited("write one here, or `token` in `[ryze]` for all instances"), TakenOver,

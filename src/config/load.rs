@@ -6,8 +6,8 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, instances, keys::Draft, report::Report, rules, source, table::Reader,
-    tls,
+    Config, Listen, Problem, instances, key::Context, keys::Draft, report::Report, rules, source,
+    table::Reader, tls,
 };
 
 const INSTANCES: &str = "instances";
@@ -26,7 +26,11 @@ pub struct Loaded {
 /// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let text = read(path).map_err(|problem| vec![problem])?;
-    parse(&text, &|name| env::var(name).ok())
+    // What is not UTF-8 is reported as such where it is used.
+    let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+    let mut loaded = parse(&text, &environment)?;
+    loaded.warnings.extend(rules::proxies(&environment));
+    Ok(loaded)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
@@ -52,7 +56,10 @@ pub fn parse(
     }
     let mut reader = Reader {
         report,
-        environment,
+        context: Context {
+            environment,
+            warnings: Vec::new(),
+        },
     };
     let mut entries = tree.into_inner();
     let array = entries.remove_entry(INSTANCES);
@@ -95,7 +102,10 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     let admin = tree.into_inner().remove_entry("admin");
     let mut reader = Reader {
         report: Report::new(""),
-        environment: &|_| None,
+        context: Context {
+            environment: &|_| None,
+            warnings: Vec::new(),
+        },
     };
     let mut draft = Draft::default();
     reader.root(admin.into_iter().collect(), &[], &mut draft);

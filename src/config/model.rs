@@ -170,7 +170,7 @@ pub struct Policy {
     pub contacts_blacklist: ContactsBlacklist,
 }
 
-/// How to handle a list of contacts, which the upstream does not support.
+/// How to handle a list of contacts, which Ryze does not support.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContactsBlacklist {
     /// Reject the call and change nothing.
@@ -178,6 +178,8 @@ pub enum ContactsBlacklist {
     Refuse,
     /// Set the mode and drop the list.
     ModeOnly,
+    /// Send the whole call to the fallback, in its order among the instance's calls.
+    Fallback,
 }
 
 /// `[fallback]`: where calls go that are not translated, usually Z-API.

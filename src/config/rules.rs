@@ -1,10 +1,12 @@
-//! Rules between the keys of `[server]`, `[admin]`, `[budget]` and `[fallback]`.
+//! Rules between the keys of `[server]`, `[admin]`, `[budget]`, `[policy]` and `[fallback]`.
 
 use std::net::IpAddr;
 
 use http::{Uri, uri::Scheme};
 
-use super::{Budget, Config, Fallback, Listen, report::Report};
+use super::{
+    Budget, Config, ContactsBlacklist, Fallback, Listen, Problem, key::Environment, report::Report,
+};
 
 /// Checks the rules, and completes the values that depend on other keys.
 pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
@@ -19,6 +21,16 @@ pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
             "is above three quarters of server.deadline, after which nothing is sent; write less",
         );
     }
+    vendors(config, report);
+    if config.policy.contacts_blacklist == ContactsBlacklist::Fallback && config.fallback.is_none()
+    {
+        report.conflict(
+            "policy.contacts_blacklist",
+            &["fallback"],
+            "is \"fallback\", and there is none; add [fallback] with the URL of Z-API, or write \
+             \"refuse\" or \"mode_only\"",
+        );
+    }
     if let Some(fallback) = &config.fallback
         && leads_to(fallback, &config.server.listen)
     {
@@ -28,6 +40,69 @@ pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
             "is server.listen, so it leads back here; write the URL of Z-API",
         );
     }
+}
+
+/// Base URLs with a part of the path of a call, or with the host of the other vendor.
+fn vendors(config: &Config, report: &mut Report) {
+    let ryze = &config.ryze.base_url;
+    if ryze.path().ends_with("/api") || ryze.path().ends_with("/api/profile") {
+        report.warn(
+            "ryze.base_url",
+            "remove the path at its end: the gateway adds /api/profile/… to it",
+        );
+    }
+    let fallback = config.fallback.as_ref().map(|it| &it.base_url);
+    if fallback.is_some_and(|url| url.path().ends_with("/instances")) {
+        report.warn(
+            "fallback.base_url",
+            "remove /instances at its end: the gateway adds the whole path of a call to it",
+        );
+    }
+    let urls = [
+        (
+            "ryze.base_url",
+            Some(ryze),
+            "z-api.io",
+            "Z-API's; write Ryze's, https://ryzeapi.cloud",
+        ),
+        (
+            "fallback.base_url",
+            fallback,
+            "ryzeapi.cloud",
+            "Ryze's; write Z-API's, https://api.z-api.io",
+        ),
+    ];
+    for (key, url, other, whose) in urls {
+        let Some(url) = url else { continue };
+        if ["/instances/", "/token/"]
+            .iter()
+            .any(|it| url.path().contains(it))
+        {
+            report.warn(key, "remove the path: it is that of one instance's calls");
+        }
+        let host = url.host().unwrap_or_default().to_ascii_lowercase();
+        if host
+            .strip_suffix(other)
+            .is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
+        {
+            report.warn(key, format!("the host is {whose}"));
+        }
+    }
+}
+
+/// Warns of variables that name a proxy, which other programs connect through.
+pub(super) fn proxies(environment: Environment<'_>) -> Option<Problem> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let is_set = |name: &&str| environment(name).is_some_and(|value| !value.is_empty());
+    let name = names.into_iter().find(is_set)?;
+    Some(Problem {
+        line: None,
+        key: String::new(),
+        message: format!(
+            "allow direct connections to Ryze and the fallback: {name} is set, and the gateway uses \
+             no proxy"
+        ),
+    })
 }
 
 fn server(listen: &Listen, has_tls: bool, report: &mut Report) {

@@ -1,6 +1,7 @@
 //! Reads the configuration file and the files that it names.
 //!
-//! Only regular files of a limited size are read, so that reading ends whatever is at a path.
+//! Only regular files of a limited size are read, so that reading ends whatever is at a path. Any of
+//! them may hold a secret, by mistake too: no error that leaves this module quotes what was read.
 
 use std::{
     fs::{Metadata, OpenOptions},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use rustls::pki_types::{
-    CertificateDer,
+    CertificateDer, PrivateKeyDer,
     pem::{self, PemObject as _},
 };
 use zeroize::Zeroizing;
@@ -31,14 +32,25 @@ pub(super) fn secret(path: &Path) -> io::Result<Zeroizing<String>> {
 }
 
 /// The certificates in a PEM file, possibly none.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
-    let (bytes, _) = pem(path).map_err(pem::Error::Io)?;
-    CertificateDer::pem_slice_iter(&bytes).collect()
+pub(super) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let (bytes, _) = read(path, MAX_FILE)?;
+    let certificates = CertificateDer::pem_slice_iter(&bytes);
+    certificates.collect::<Result<_, _>>().map_err(not_pem)
 }
 
-/// The bytes of a PEM file and its permissions.
-pub(super) fn pem(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Metadata)> {
-    read(path, MAX_FILE)
+/// The first private key in a PEM file, if there is any, and the file's permissions.
+pub(super) fn private_key(path: &Path) -> io::Result<(Option<PrivateKeyDer<'static>>, Metadata)> {
+    let (bytes, metadata) = read(path, MAX_FILE)?;
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(key) => Ok((Some(key), metadata)),
+        Err(pem::Error::NoItemsFound) => Ok((None, metadata)),
+        Err(error) => Err(not_pem(error)),
+    }
+}
+
+/// Drops the parser's error, which quotes a line of the file.
+fn not_pem(_: pem::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is not PEM")
 }
 
 fn text(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    key::{Environment, Row},
+    key::{Context, Row},
     keys::Owner,
     report::{Place, Report},
 };
@@ -16,7 +16,7 @@ use super::{
 /// Reads tables and reports their problems.
 pub(super) struct Reader<'f> {
     pub(super) report: Report,
-    pub(super) environment: Environment<'f>,
+    pub(super) context: Context<'f>,
 }
 
 /// The table that is being read.
@@ -134,8 +134,11 @@ impl Reader<'_> {
         row.reset(owner);
         match value {
             Some(value) => {
-                if let Err(message) = row.read(owner, &value, self.environment) {
+                if let Err(message) = row.read(owner, &value, &mut self.context) {
                     self.report.problem(path, message);
+                }
+                for warning in self.context.warnings.drain(..) {
+                    self.report.warn(path, warning);
                 }
             }
             None if row.is_required(owner) => self.report.problem(path, "missing; write it"),

@@ -3,7 +3,7 @@
 //! The files are read once, so that what was validated is what is used. No error quotes the key.
 
 use std::{
-    fmt,
+    fmt, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,10 +12,7 @@ use std::{
 use rustls::{
     Error, ServerConfig,
     crypto::ring,
-    pki_types::{
-        CertificateDer, PrivateKeyDer, UnixTime,
-        pem::{self, PemObject as _},
-    },
+    pki_types::{CertificateDer, UnixTime},
     sign::{CertifiedKey, SigningKey, SingleCertAndKey},
 };
 use x509_cert::{Certificate, der::Decode as _};
@@ -68,10 +65,10 @@ pub(super) fn read(cert_file: PathBuf, key_file: PathBuf, report: &mut Report) -
             ));
             return None;
         }
-        Err(error) => {
+        Err(_) => {
             report.problem(
                 CERT,
-                format!("the first certificate cannot be used ({error}); make it an X.509 v3 one"),
+                "the first certificate cannot be used; make it an X.509 v3 one",
             );
             return None;
         }
@@ -118,10 +115,11 @@ fn chain(path: &Path, report: &mut Report) -> Option<(Vec<CertificateDer<'static
                 let not_after = certificate.tbs_certificate().validity().not_after;
                 expiries.push((not_after.to_unix_duration().as_secs(), number));
             }
-            Err(error) => {
-                report.problem(CERT, format!(
-                    "certificate {number} of the file is none ({error}); write the chain as X.509 in PEM"
-                ));
+            Err(_) => {
+                let message = format!(
+                    "certificate {number} of the file is none; write the chain as X.509 in PEM"
+                );
+                report.problem(CERT, message);
                 return None;
             }
         }
@@ -147,8 +145,15 @@ fn signer(path: &Path, report: &mut Report) -> Option<Arc<dyn SigningKey>> {
     if !report.is_valid(KEY) {
         return None;
     }
-    let (text, metadata) = match source::pem(path) {
+    let (key, metadata) = match source::private_key(path) {
         Ok(read) => read,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            report.problem(
+                KEY,
+                "the file is broken; name a PEM file with the private key",
+            );
+            return None;
+        }
         Err(error) => {
             report.problem(
                 KEY,
@@ -157,22 +162,12 @@ fn signer(path: &Path, report: &mut Report) -> Option<Arc<dyn SigningKey>> {
             return None;
         }
     };
-    let mut der = match PrivateKeyDer::from_pem_slice(&text) {
-        Ok(der) => der,
-        Err(pem::Error::NoItemsFound) => {
-            report.problem(
-                KEY,
-                "the file holds no private key; name a PEM file that does, without a passphrase",
-            );
-            return None;
-        }
-        Err(_) => {
-            report.problem(
-                KEY,
-                "the file is broken; name a PEM file with the private key",
-            );
-            return None;
-        }
+    let Some(mut der) = key else {
+        report.problem(
+            KEY,
+            "the file holds no private key; name a PEM file that does, without a passphrase",
+        );
+        return None;
     };
     let signer = ring::sign::any_supported_type(&der);
     der.zeroize();

@@ -4,17 +4,16 @@
 //! of Ryze and the fallback record what they receive (`stub.rs`). So no rule of the gateway is repeated
 //! here. `request.rs` builds the request, `mask.rs` masks credentials, and `print.rs` writes the result.
 
+mod json;
 mod mask;
 mod print;
 pub mod request;
 mod stub;
+mod why;
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -29,15 +28,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::why::{Explained, Verdict, explain_why};
 use self::{mask::MASK, stub::Stub};
 use crate::{
     budget::{self, Budget},
     config::{Config, Secret},
-    gateway::{AnswerBody, ContactsDropped, Gateway},
+    gateway::{AnswerBody, ContactsList, Gateway},
     proxy::Proxy,
     queue::Queues,
     ryze::Client,
     server::{self, Admission, Handler, RequestBody, Timeouts},
+    sync::lock,
     telemetry::{Metrics, X_REQUEST_ID},
 };
 
@@ -65,6 +66,8 @@ pub enum Explanation {
     Fallback {
         /// The request to the fallback, with its whole URL.
         request: Request<Bytes>,
+        /// Whether it is sent in its order among the calls of its instance to Ryze.
+        in_turn: bool,
     },
     /// The gateway rejects the request and sends nothing.
     Refused {
@@ -81,7 +84,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     let (ryze, fallback) = (Stub::ryze(), Stub::fallback());
     let observer = Arc::new(Observer {
         gateway: gateway(config, &ryze, &fallback)?,
-        drops_contacts: AtomicBool::new(false),
+        contacts: Mutex::default(),
     });
     let mut answer = answer(Arc::clone(&observer), bytes).await;
     if let Some(answer) = &mut answer {
@@ -97,7 +100,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
                 Some(_) => budget.requests_per_minute,
                 None => budget.share(),
             },
-            drops_contacts: observer.drops_contacts.load(Ordering::Relaxed),
+            drops_contacts: observer.saw(ContactsList::Dropped),
         });
     }
     if let (Some(mut request), Some(fallback)) = (fallback.received(), &config.fallback) {
@@ -105,6 +108,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
         mask::mask_headers(request.headers_mut());
         return Ok(Explanation::Fallback {
             request: with_whole_url(request, &fallback.base_url)?,
+            in_turn: observer.saw(ContactsList::Forwarded),
         });
     }
     Ok(Explanation::Refused { answer })
@@ -119,10 +123,16 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     }
 }
 
-/// The gateway, which also records whether it drops a list of contacts.
+/// The gateway, which also records what it does with a list of contacts.
 struct Observer {
     gateway: Gateway,
-    drops_contacts: AtomicBool,
+    contacts: Mutex<Option<ContactsList>>,
+}
+
+impl Observer {
+    fn saw(&self, contacts: ContactsList) -> bool {
+        *lock(&self.contacts) == Some(contacts)
+    }
 }
 
 impl Handler for Observer {
@@ -130,14 +140,18 @@ impl Handler for Observer {
 
     async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let response = self.gateway.handle(request).await;
-        if response.extensions().get::<ContactsDropped>().is_some() {
-            self.drops_contacts.store(true, Ordering::Relaxed);
+        if let Some(contacts) = response.extensions().get() {
+            *lock(&self.contacts) = Some(*contacts);
         }
         response
     }
 
     fn overloaded(&self) -> Response<AnswerBody> {
         self.gateway.overloaded()
+    }
+
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        self.gateway.tls_required(request)
     }
 }
 
@@ -173,8 +187,8 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway, htt
     Gateway::new(&config, queues, proxy.transpose()?, metrics, abort)
 }
 
-/// The response to a client that sends these bytes.
-async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Bytes>> {
+/// The response of a handler to a client that sends these bytes.
+async fn answer<H: Handler>(handler: Arc<H>, request: &[u8]) -> Option<Response<Bytes>> {
     // Holds the whole request; a larger response is read while it is written.
     let (client, server_end) = duplex(request.len().max(1024));
     let (mut reader, mut writer) = split(client);
@@ -190,7 +204,7 @@ async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Byte
         let stop = CancellationToken::new();
         stop.cancel();
         let admission = Admission::Granted(Arc::default());
-        let served = server::serve(server_end, observer, admission, timeouts, &stop);
+        let served = server::serve(server_end, handler, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

@@ -5,62 +5,80 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Request, Response,
-    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE},
+    header::{CONNECTION, CONTENT_LENGTH, DATE},
 };
 
-use super::Explanation;
+use super::{Explained, Explanation};
 
 /// Headers of a response that are about the connection and not the call.
-const CONNECTION_HEADERS: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, DATE];
+pub(super) const CONNECTION_HEADERS: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, DATE];
 
-impl Display for Explanation {
+const IN_TURN: &str = "
+It has a list of contacts, which Ryze cannot change (policy.contacts_blacklist = \"fallback\"), and takes
+its place among the calls of its instance: those that wait before it are over before it is sent, and those
+that come later wait for its answer. It is sent alone, and once.
+";
+const SUCCESS_IN_BODY: &str = "
+It is a success if the fallback says so: an answer with a status of success and without \"success\":true
+becomes a 502 that says what came.
+";
+
+impl Display for Explained {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ryze {
-                request,
-                answer,
-                requests_per_minute,
-                drops_contacts,
-            } => {
-                let is_read = request.body().is_empty();
-                out.write_str("Ryze answers it. It gets this request:\n\n")?;
-                write_request(out, request)?;
-                if *drops_contacts {
-                    out.write_str(
-                        "\nIts list of contacts is dropped (policy.contacts_blacklist = \
+        write(out, &self.explanation, &format!("\nWhy: {}.\n", self.why))
+    }
+}
+
+/// Writes an explanation, with a paragraph before its cost.
+fn write(out: &mut Formatter<'_>, explanation: &Explanation, why: &str) -> fmt::Result {
+    match explanation {
+        Explanation::Ryze {
+            request,
+            answer,
+            requests_per_minute,
+            drops_contacts,
+        } => {
+            let is_read = request.body().is_empty();
+            out.write_str("Ryze answers it. It gets this request:\n\n")?;
+            write_request(out, request)?;
+            if *drops_contacts {
+                out.write_str(
+                    "\nIts list of contacts is dropped (policy.contacts_blacklist = \
                          \"mode_only\"): no contact is added to the list or removed from it.\n",
-                    )?;
-                }
-                writeln!(
-                    out,
-                    "\nCost: 1 of {requests_per_minute} requests a minute; {} of one instance that \
-                     wait are coalesced into one.\n",
-                    if is_read { "reads" } else { "changes" },
                 )?;
-                out.write_str(if is_read {
+            }
+            out.write_str(why)?;
+            writeln!(
+                out,
+                "\nCost: 1 of {requests_per_minute} requests a minute; {} of one instance that \
+                     wait are coalesced into one.\n",
+                if is_read { "reads" } else { "changes" },
+            )?;
+            out.write_str(if is_read {
                     "Then the caller gets, with the settings as Ryze has them (these are an example):\n\n"
                 } else {
                     "Once Ryze has confirmed it, the caller gets:\n\n"
                 })?;
-                write_answer(out, answer.as_ref())
+            write_answer(out, answer.as_ref())
+        }
+        Explanation::Fallback { request, in_turn } => {
+            out.write_str("The fallback answers it. It gets this request:\n\n")?;
+            write_request(out, request)?;
+            if *in_turn {
+                out.write_str(IN_TURN)?;
             }
-            Self::Fallback { request } => {
-                out.write_str("The fallback answers it. It gets this request:\n\n")?;
-                write_request(out, request)?;
-                out.write_str(
-                    "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
+            out.write_str(why)?;
+            out.write_str(
+                "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
                      status, headers and body.\n",
-                )
-            }
-            Self::Refused { answer } => {
-                out.write_str("The gateway refuses it. The caller gets:\n\n")?;
-                write_answer(out, answer.as_ref())?;
-                let is_ours = |answer: &Response<_>| answer.headers().contains_key(CONTENT_TYPE);
-                if answer.as_ref().is_some_and(|answer| !is_ours(answer)) {
-                    out.write_str("\nThe head is not one of HTTP/1.1, or it is too long.\n")?;
-                }
-                out.write_str("\nCost: none.\n")
-            }
+            )?;
+            out.write_str(if *in_turn { SUCCESS_IN_BODY } else { "" })
+        }
+        Explanation::Refused { answer } => {
+            out.write_str("The gateway refuses it. The caller gets:\n\n")?;
+            write_answer(out, answer.as_ref())?;
+            out.write_str(why)?;
+            out.write_str("\nCost: none.\n")
         }
     }
 }

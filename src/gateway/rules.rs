@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http::request::Parts;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::Config,
+    net::LOOKUP_TIMEOUT,
     proxy::Proxy,
     redact::SecretIndex,
     ryze::Target,
@@ -31,6 +33,8 @@ pub struct Rules {
     /// In the order of the configuration, as in [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
+    /// How long a change of a list of contacts may be in flight to the fallback.
+    pub(super) contacts_timeout: Duration,
     /// Those of all instances, to be hidden in reasons.
     pub(super) secrets: Arc<SecretIndex>,
 }
@@ -89,6 +93,9 @@ impl Rules {
             secrets: Arc::new(SecretIndex::of(&config.instances)),
             router: Router::new(Accounts::new(&config.instances), proxy.is_some()),
             proxy,
+            contacts_timeout: config.fallback.as_ref().map_or(Duration::ZERO, |fallback| {
+                LOOKUP_TIMEOUT + fallback.connect_timeout + fallback.idle_timeout
+            }),
             limits: Limits {
                 max_body: config.server.max_body,
                 body_timeout: config.server.body_timeout,

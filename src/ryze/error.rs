@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, header, response::Parts};
+use http::{StatusCode, response::Parts};
 
 use super::{rate_limit, reason, wire};
 use crate::{
     config::Secret,
+    content_encoding,
     net::ConnectFault,
     privacy::{
         Denied, Failure, Fault, Limiter, Malformed, NoAnswer, Refused, Report, Setting, Settings,
@@ -164,7 +165,7 @@ pub(super) fn read(
     secrets: [&SecretIndex; 2],
 ) -> Result<Settings, Error> {
     if parts.status == StatusCode::OK {
-        if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        if content_encoding::is_encoded(&parts.headers) {
             return Err(Error::malformed(Malformed::Encoded));
         }
         return wire::settings(body).ok_or_else(|| Error::malformed(Malformed::NoSettings));
@@ -172,7 +173,7 @@ pub(super) fn read(
     let message = wire::message(body).unwrap_or_default();
     let report = Report {
         status: parts.status.as_u16(),
-        message: reason::sanitize(&message, token, secrets),
+        message: reason::sanitize(&message, token.expose().as_bytes(), &secrets),
     };
     Err(classify(parts, &message, report))
 }

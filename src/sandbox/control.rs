@@ -91,6 +91,8 @@ pub(super) fn answer(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    // A byte order mark (RFC 8259, 8.1). Ryze's own API is not known to skip one.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).map_err(|error| format!("send a JSON object: {error}"))
 }
 

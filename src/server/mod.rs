@@ -6,6 +6,7 @@
 mod body;
 mod connection;
 mod connection_state;
+mod first_byte;
 mod handler;
 mod idle_connections;
 mod limits;

@@ -72,6 +72,7 @@ words! {
         BodyTooSlow = "body_too_slow",
         NoCounterpart = "no_counterpart",
         ContactsList = "contacts_list",
+        TlsRequired = "tls_required",
         Unavailable = "unavailable",
         FallbackFailed = "fallback_failed",
         FallbackTimeout = "fallback_timeout",
@@ -177,11 +178,13 @@ impl OutcomeLabel {
             | Self::NotSent
             | Self::QueueFull
             | Self::Unknown => CountedIn::ChangesAndReads,
-            Self::Confirmed => CountedIn::Changes,
+            // The last three are of changes that the fallback carries out.
+            Self::Confirmed | Self::Forwarded | Self::FallbackFailed | Self::FallbackTimeout => {
+                CountedIn::Changes
+            }
             Self::Read => CountedIn::Reads,
             Self::UnknownPath | Self::NoCounterpart | Self::ContactsList => CountedIn::Unsupported,
-            Self::Forwarded
-            | Self::CutShort
+            Self::CutShort
             | Self::BadRequest
             | Self::WrongMethod
             | Self::UnknownInstance
@@ -190,9 +193,8 @@ impl OutcomeLabel {
             | Self::UnsupportedMediaType
             | Self::BodyTooLarge
             | Self::BodyTooSlow
+            | Self::TlsRequired
             | Self::Unavailable
-            | Self::FallbackFailed
-            | Self::FallbackTimeout
             | Self::Unreachable
             | Self::Untrusted
             | Self::NoAnswer => CountedIn::Requests,

@@ -16,6 +16,7 @@ words! {
         // The request.
         Target = "target",
         Header = "header",
+        TlsRequired = "tls_required",
         PathUnknown = "path_unknown",
         NoFallback = "no_fallback",
         Method = "method",

@@ -4,6 +4,7 @@
 
 use super::{field::Field, values::Values};
 use crate::{
+    privacy::Report,
     proxy,
     server::InvalidHead,
     telemetry::{OutcomeLabel, Reason},
@@ -45,10 +46,14 @@ pub enum Rejection {
     NoCounterpart(&'static str),
     /// A valid change of a list of contacts, which Ryze cannot make.
     ContactsList,
+    /// The call came without TLS to a port that has it.
+    TlsRequired,
     /// The gateway has no capacity for the call.
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
     Fallback(proxy::Error),
+    /// The fallback's response to a change has the status of a success, and does not say that it is one.
+    Unconfirmed(Report),
 }
 
 /// Why id and token are not a configured pair. The client is not told.
@@ -140,6 +145,16 @@ impl From<Unavailable> for Rejection {
 }
 
 impl Rejection {
+    /// Whether the fallback is the cause.
+    #[must_use]
+    pub fn is_of_fallback(&self) -> bool {
+        match self {
+            Self::Fallback(error) => error.is_of_fallback(),
+            Self::Unconfirmed(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -164,8 +179,10 @@ impl Rejection {
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::NoCounterpart(_) => OutcomeLabel::NoCounterpart,
             Self::ContactsList => OutcomeLabel::ContactsList,
+            Self::TlsRequired => OutcomeLabel::TlsRequired,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
+            Self::Unconfirmed(_) => OutcomeLabel::FallbackFailed,
         }
     }
 
@@ -191,9 +208,11 @@ impl Rejection {
             Self::BodyTooSlow => Reason::BodyTimeout,
             Self::NoCounterpart(_) => Reason::NoCounterpart,
             Self::ContactsList => Reason::ContactsList,
+            Self::TlsRequired => Reason::TlsRequired,
             Self::Unavailable(Unavailable::Stopping) => Reason::Stopping,
             Self::Unavailable(Unavailable::TooManyConnections) => Reason::Overloaded,
             Self::Fallback(error) => error.reason(),
+            Self::Unconfirmed(_) => Reason::NotConfirmed,
         }
     }
 }

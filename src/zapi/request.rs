@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::ContactsBlacklist,
-    json,
+    content_encoding, json,
     privacy::{Audience, Change, Operation},
 };
 
@@ -33,17 +33,25 @@ pub struct Limits {
 }
 
 /// A call that was read.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadCall {
-    /// What to do on Ryze.
-    pub operation: Operation,
-    /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
-    pub drops_contacts: bool,
+#[derive(Clone, Debug)]
+pub enum ReadCall {
+    /// For Ryze.
+    Operation {
+        operation: Operation,
+        /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
+        drops_contacts: bool,
+    },
+    /// For the fallback: the change of a mode, with contacts in its list.
+    Contacts {
+        change: Change,
+        /// As the client sent it.
+        body: Bytes,
+    },
 }
 
 impl From<Operation> for ReadCall {
     fn from(operation: Operation) -> Self {
-        Self {
+        Self::Operation {
             operation,
             drops_contacts: false,
         }
@@ -75,12 +83,18 @@ where
         } => {
             check_content_type(&parts.headers)?;
             let body = read_body(body, limits, deadline).await?;
-            let (audience, drops_contacts) =
-                read_object(&body, field, values, limits.contacts_blacklist)?;
-            Ok(ReadCall {
-                operation: Operation::Change(Change { setting, audience }),
+            let (audience, has_contacts) = read_object(&body, field, values)?;
+            let change = Change { setting, audience };
+            let with = |drops_contacts| ReadCall::Operation {
+                operation: Operation::Change(change),
                 drops_contacts,
-            })
+            };
+            match limits.contacts_blacklist {
+                _ if !has_contacts => Ok(with(false)),
+                ContactsBlacklist::Refuse => Err(Rejection::ContactsList),
+                ContactsBlacklist::ModeOnly => Ok(with(true)),
+                ContactsBlacklist::Fallback => Ok(ReadCall::Contacts { change, body }),
+            }
         }
         Call::Change {
             setting,
@@ -115,7 +129,7 @@ where
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
-    if headers.contains_key(header::CONTENT_ENCODING) {
+    if content_encoding::is_encoded(headers) {
         return Err(Rejection::UnsupportedMediaType(
             UnsupportedMediaType::Encoded,
         ));
@@ -156,13 +170,8 @@ where
     }
 }
 
-/// The value of `field`, and whether a list of contacts is dropped.
-fn read_object(
-    body: &[u8],
-    field: Field,
-    values: Values,
-    policy: ContactsBlacklist,
-) -> Result<(Audience, bool), Rejection> {
+/// The value of `field`, and whether there are contacts to change with it.
+fn read_object(body: &[u8], field: Field, values: Values) -> Result<(Audience, bool), Rejection> {
     let [value, contacts] = json::object(body, [field.name(), "contactsBlacklist"])
         .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
     let expected = |sent_instead| BadRequest::Value {
@@ -183,9 +192,6 @@ fn read_object(
         Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
         _ => false,
     };
-    if has_contacts && policy == ContactsBlacklist::Refuse {
-        return Err(Rejection::ContactsList);
-    }
     Ok((audience, has_contacts))
 }
 
@@ -220,10 +226,14 @@ fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
     let contacts = contacts.unwrap_or_default();
     for contact in &contacts {
         let fields = json::object(contact.get().as_bytes(), ["action", "phone"]);
-        let [action, phone] = fields
-            .map_err(|_| BadRequest::ContactsList)?
-            .map(|value| value.and_then(json::string).unwrap_or_default());
-        if !matches!(&*action, "add" | "remove") || !is_phone(&phone) {
+        let [action, phone] = fields.map_err(|_| BadRequest::ContactsList)?;
+        let action = action.and_then(json::string).unwrap_or_default();
+        let is_phone = phone.is_some_and(|phone| match json::string(phone) {
+            Some(text) => is_phone(&text),
+            // A number, as clients without types send it.
+            None => is_digits(phone.get()),
+        });
+        if !matches!(&*action, "add" | "remove") || !is_phone {
             return Err(BadRequest::ContactsList);
         }
     }
@@ -234,8 +244,11 @@ fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
 /// id.
 fn is_phone(phone: &str) -> bool {
     let digits = phone.strip_prefix('+').unwrap_or(phone);
-    let digits = digits.strip_suffix("@lid").unwrap_or(digits);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    is_digits(digits.strip_suffix("@lid").unwrap_or(digits))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -45,6 +45,19 @@ pub struct Routed {
     pub destination: Result<Destination, Rejection>,
 }
 
+/// What the head of a call says, for `explain`. [`Router::route`] decides.
+#[derive(Debug)]
+pub struct Facts {
+    /// The route that matches its path.
+    pub route: Option<&'static Route>,
+    /// Index of the instance with the id of its path.
+    pub instance: Option<usize>,
+    /// Whether the token of its path is the id of an instance, and its id is not.
+    pub looks_swapped: bool,
+    /// Why Ryze cannot get it.
+    pub rejection: Option<Rejection>,
+}
+
 impl Router {
     /// Routes the calls of these accounts to Ryze and all others to the fallback, if there is one.
     #[must_use]
@@ -81,6 +94,28 @@ impl Router {
             instance: named.filter(|_| destination.is_ok()),
             named,
             destination,
+        }
+    }
+
+    /// What the head of a call says.
+    #[must_use]
+    pub fn facts(&self, parts: &Parts) -> Facts {
+        let path = parts.uri.path();
+        let found = Matched::find(path);
+        let find = |id| self.accounts.find(id);
+        let instance = routes::id(path).and_then(find);
+        let token = routes::credentials(path).and_then(|[_, token]| find(token));
+        Facts {
+            route: found.as_ref().ok().map(|call| call.route),
+            instance,
+            looks_swapped: instance.is_none() && token.is_some(),
+            rejection: match found {
+                Ok(call) => match self.admit(&call, parts) {
+                    Ok(_) => call.route.no_counterpart(),
+                    Err(rejection) => Some(rejection),
+                },
+                Err(unknown) => Some(unknown),
+            },
         }
     }
 

@@ -49,6 +49,16 @@ pub(super) enum Input {
     Query(Field),
 }
 
+impl Route {
+    /// The rejection of a call that Ryze has no counterpart for.
+    pub(super) fn no_counterpart(&self) -> Option<Rejection> {
+        match self.call {
+            Call::Untranslatable { what } => Some(Rejection::NoCounterpart(what)),
+            Call::Change { .. } | Call::Read => None,
+        }
+    }
+}
+
 macro_rules! route {
     ($method:ident $path:literal, $call:expr) => {
         Route {
@@ -155,10 +165,13 @@ impl<'path> Matched<'path> {
         }
     }
 
+    /// HEAD is taken where GET is (RFC 9110, 9.3.2): the server sends the head of GET's response.
+    ///
     /// # Errors
     /// [`Rejection::WrongMethod`] if the route takes another method.
     pub fn check_method(&self, method: &Method) -> Result<(), Rejection> {
-        if *method == self.route.method {
+        let is_head_of_get = *method == Method::HEAD && self.route.method == Method::GET;
+        if *method == self.route.method || is_head_of_get {
             Ok(())
         } else {
             Err(Rejection::WrongMethod {

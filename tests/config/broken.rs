@@ -45,6 +45,14 @@ burst = 5
 requests_per_minute = 10
 replicas = 11 #! budget.replicas: leaves each replica no request a minute; write at most 10
 ---
+[policy]
+contacts_blacklist = "fallback" #! policy.contacts_blacklist: add [fallback] with the URL of Z-API
+---
+[policy]
+contacts_blacklist = "fallback"
+[fallback]
+base_url = 1 #! fallback.base_url: must be
+---
 [budget]
 burst = 50 #! budget.burst: 50 is above the share of 20; write at most 20
 replicas = 5

@@ -28,6 +28,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "ZAPI_TOKEN" | "RYZE_TOKEN" | "ZAPI_CLIENT_TOKEN" => Some(format!("{name}-hunter2")),
         "EMPTY" => Some(String::new()),
+        "CARRIAGE" => Some("hunter2\r".to_owned()),
         "SPACED" => Some("hunter2 hunter2".to_owned()),
         _ => None,
     }

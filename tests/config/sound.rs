@@ -170,20 +170,22 @@ fn no_client_token_means_that_none_is_asked_for() {
 }
 
 #[test]
-fn one_line_end_of_a_secret_file_is_not_part_of_the_secret() {
+fn one_line_end_of_a_file_or_a_variable_is_not_part_of_the_secret() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
-    for (held, secret) in [
-        ("x", "x"),
-        ("x\n", "x"),
-        ("x\r\n", "x"),
-        ("x\n\n", "x\n"),
-        ("x ", "x "),
-    ] {
+    for (held, secret) in [("x", "x"), ("x\n", "x"), ("x\r\n", "x")] {
         fs::write(&path, held).unwrap();
-        let text = INSTANCE.replace("\"zapi-hunter2\"", &format!("{{ file = {path:?} }}"));
-        let token = sound(&text).config.instances[0].zapi_token.clone();
-        assert_eq!(token.expose(), secret, "{held:?}");
+        for place in [
+            format!("{{ file = {path:?} }}"),
+            "{ env = \"X\" }".to_owned(),
+        ] {
+            let text = INSTANCE.replace("\"zapi-hunter2\"", &place);
+            let text = text.replace("\"ryze-hunter2\"", &place);
+            let loaded = config::parse(&text, &|_| Some(held.to_owned())).unwrap();
+            let instance = &loaded.config.instances[0];
+            assert_eq!(instance.zapi_token.expose(), secret, "{held:?}");
+            assert_eq!(instance.ryze_token.expose(), secret, "{held:?}");
+        }
     }
 }
 
@@ -246,6 +248,105 @@ fn what_may_not_be_meant_is_warned_of() {
 
     let same_token = INSTANCE.replace("\"A\"", "\"B\"");
     assert_eq!(sound(&format!("{INSTANCE}{same_token}")).warnings, []);
+}
+
+#[test]
+fn a_value_that_is_probably_another_is_warned_of() {
+    for (line, key, part) in [
+        (
+            "ryze.token = \"${HUNTER2}\"",
+            "ryze.token",
+            "looks like a variable",
+        ),
+        (
+            "zapi.client_token = \"env:hunter2\"",
+            "zapi.client_token",
+            "looks like the place",
+        ),
+        (
+            "ryze.token = { env = \"LINE\" }",
+            "ryze.token",
+            "looks like a line of",
+        ),
+        (
+            "ryze.base_url = \"https://r/v1/api\"",
+            "ryze.base_url",
+            "remove the path",
+        ),
+        (
+            "ryze.base_url = \"https://r/api/profile/\"",
+            "ryze.base_url",
+            "remove the path",
+        ),
+        (
+            "ryze.base_url = \"https://API.z-api.io\"",
+            "ryze.base_url",
+            "the host is Z-API's",
+        ),
+        (
+            "fallback.base_url = \"https://z/instances/\"",
+            "fallback.base_url",
+            "remove /instances",
+        ),
+        (
+            "fallback.base_url = \"https://z/instances/I/token/hunter2\"",
+            "fallback.base_url",
+            "remove the path",
+        ),
+        (
+            "fallback.base_url = \"https://z/v1/token/hunter2\"",
+            "fallback.base_url",
+            "remove the path",
+        ),
+        (
+            "fallback.base_url = \"https://ryzeapi.cloud\"",
+            "fallback.base_url",
+            "the host is Ryze's",
+        ),
+        (
+            "budget = { replicas = 2, redis = \"redis://:${HUNTER2}@r\" }",
+            "budget.redis",
+            "looks like a variable",
+        ),
+        (
+            "budget = { replicas = 2, redis = \"redis://%3Chunter2%3E:x@r\" }",
+            "budget.redis",
+            "looks like a placeholder",
+        ),
+    ] {
+        let environment = |_: &str| Some("RYZE_TOKEN=hunter2\n".to_owned());
+        let loaded = config::parse(&format!("{line}{INSTANCE}"), &environment).unwrap();
+        let [warning] = &loaded.warnings[..] else {
+            panic!("{line}: {:?}", loaded.warnings)
+        };
+        assert_eq!((warning.line, &*warning.key), (Some(1), key), "{line}");
+        assert!(warning.message.contains(part), "{line}: {warning}");
+        assert!(
+            !warning.message.to_lowercase().contains("hunter2"),
+            "{warning}"
+        );
+    }
+    for (written, key) in [
+        ("\"A\"", "zapi_instance"),
+        ("\"main\"", "ryze_instance"),
+        ("\"zapi-hunter2\"", "zapi_token"),
+        ("\"ryze-hunter2\"", "ryze_token"),
+    ] {
+        for instead in ["<id>", "$HUNTER2", "YOUR_INSTANCE_ID", "changeme"] {
+            let text = INSTANCE.replace(written, &format!("{instead:?}"));
+            let warnings = sound(&text).warnings;
+            let keys: Vec<_> = warnings.iter().map(|warning| &*warning.key).collect();
+            assert_eq!(keys, [format!("instances[0].{key}")], "{instead}");
+        }
+    }
+    for line in [
+        "ryze.base_url = \"https://ryze.internal/apis\"",
+        "fallback.base_url = \"https://z/my-instances\"",
+        "fallback.base_url = \"https://notryzeapi.cloud\"",
+        "fallback.base_url = \"https://api.z-api.io/\"",
+    ] {
+        assert_eq!(sound(&format!("{line}{INSTANCE}")).warnings, [], "{line}");
+    }
 }
 
 #[test]

@@ -189,6 +189,39 @@ fn files_that_cannot_be_used() {
 }
 
 #[test]
+fn no_byte_of_a_key_is_in_an_error() {
+    let files = Files::new();
+    // Without line ends the whole file is one line, which the parser's error quotes.
+    let line = files.key.replace('\n', "");
+    for held in [
+        line.clone(),
+        line.replace("-----END", "x\n-----END"),
+        files.key.replace("\n-----END", "\n-----END "),
+    ] {
+        for name in ["tls.crt", "tls.key", "ca.pem"] {
+            let files = Files::new();
+            let path = files.write(name, &held);
+            let text = match name {
+                "ca.pem" => format!("ryze.ca_file = {path:?}{INSTANCE}"),
+                _ => files.text(["", ""]),
+            };
+            let problems = parse(&text).unwrap_err();
+            let [problem] = &problems[..] else {
+                panic!("{problems:#?}")
+            };
+            let known = [
+                "the file cannot be read (it is not PEM); name a PEM file with the certificate",
+                "the file cannot be read (it is not PEM); name a PEM file with certificates",
+                "the file is broken; name a PEM file with the private key",
+                "the file holds no certificate; name a PEM file that does",
+                "the file holds no private key; name a PEM file that does, without a passphrase",
+            ];
+            assert!(known.contains(&&*problem.message), "{name}: {problem}");
+        }
+    }
+}
+
+#[test]
 fn keys_that_are_missing_or_do_not_go_together() {
     check(&format!(
         "[server.tls] #! server.tls.cert_file: missing #! server.tls.key_file: missing{INSTANCE}"

@@ -96,7 +96,7 @@ budget.burst = 0                                => from 1 to 1000000
 budget.replicas = 0                             => from 1 to 1000000
 budget.max_wait = 0                             => from 0s
 budget.scope = "tokens"                         => must be "gateway" or "token"
-policy.contacts_blacklist = "drop"              => must be "refuse" or "mode_only"
+policy.contacts_blacklist = "drop"              => must be "refuse" or "mode_only" or "fallback"
 log.format = "xml"                              => must be "json" or "text"
 log.level = "verbose"                           => "info" or "debug"
 server = 1                                      => write `[server]`
@@ -118,7 +118,11 @@ const SECRETS: &str = r#"
 
 const UNSENDABLE: &str = r#"
 "hunter2 hunter2"       => visible ASCII
-"hunter2\n"             => visible ASCII
+"hunter2\n"             => ends with a line end; a header carries visible ASCII
+"\ufeffhunter2"         => the value starts with a byte order mark
+" hunter2"              => has a space at the start
+"hunter2\u0000"         => has a NUL
+{ env = "CARRIAGE" }    => remove it: the value of the environment variable "CARRIAGE" ends with a carriage return
 "hünter2-hunter2"       => visible ASCII
 { env = "SPACED" }      => visible ASCII
 "#;
@@ -148,10 +152,10 @@ fn check_header_secret(written: &str, part: &str) {
 
 #[track_caller]
 fn check_instance_secret(key: &str, written: &str, part: &str) {
-    let instance = "[[instances]]\nzapi_instance = \"B\"\nryze_instance = \"other\"\n";
-    let tokens = "zapi_token = \"x\"\nryze_token = \"x\"\n";
-    let others = tokens.replace(&format!("{key} = \"x\"\n"), "");
-    let text = format!("{instance}{others}{key} = {written}");
+    let keys = ["zapi_instance", "ryze_instance", "zapi_token", "ryze_token"];
+    let others = keys.into_iter().filter(|it| *it != key);
+    let others: String = others.map(|key| format!("{key} = \"x\"\n")).collect();
+    let text = format!("[[instances]]\n{others}{key} = {written}");
     check_value(&text, &format!("instances[0].{key}"), part);
 }
 
@@ -182,8 +186,33 @@ fn secrets() {
     }
     fs::write(&path, b"hunter2\xff").unwrap();
     check_secret(&written, "cannot be read");
-    fs::write(&path, "hunter2\n\n").unwrap();
-    check_header_secret(&written, "visible ASCII");
+    for (held, part) in [
+        ("hunter2\n\n", "ends with a line end"),
+        ("hunter2\r\r\n", "ends with a carriage return"),
+        ("\u{feff}hunter2\n", "starts with a byte order mark"),
+        ("hunter2 \n", "has a space at the end"),
+        ("hunter2\0\n", "has a NUL"),
+        ("hunter2\nhunter2\n", "has several lines"),
+    ] {
+        fs::write(&path, held).unwrap();
+        check_secret(&written, &format!("the value in the file {path:?} {part}"));
+    }
+}
+
+#[test]
+fn ids() {
+    for (written, part) in [
+        ("\" I1\"", "the id has a space at the start; must be text"),
+        ("\"I1 \"", "the id has a space at the end"),
+        ("\"I1\\r\"", "the id ends with a carriage return"),
+        ("\"\\ufeffI1\"", "the id starts with a byte order mark"),
+        ("\"I\\u200b1\"", "the id has an invisible character"),
+        ("\"..\"", "means another path"),
+    ] {
+        for key in ["zapi_instance", "ryze_instance"] {
+            check_instance_secret(key, written, part);
+        }
+    }
 }
 
 #[test]

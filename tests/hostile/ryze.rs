@@ -125,13 +125,12 @@ fn broken() -> Vec<Play> {
         send(chunks(format!("ffffffffffffffff1\r\n{body}\r\n0\r\n\r\n"))),
         // Not what was asked for.
         send(sized("Content-Encoding: gzip\r\n")),
-        send(sized("Content-Encoding: identity\r\n")),
         send(in_json(b"\xff")),
         send(in_json(b"\xc0\x80")),
         send(in_json(b"\xed\xa0\x80")),
         send(in_json(b"\0")),
         send(in_json(b"\\ud800\"\"")),
-        send(answer(200, "", &format!("\u{feff}{body}"))),
+        send(answer(200, "", &format!("\u{feff}\u{feff}{body}"))),
         send(
             [
                 format!("{OK}Content-Length: {}\r\n\r\n", utf16.len()).as_bytes(),

@@ -1,14 +1,22 @@
 //! Readers of secrets and of values that name other files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
+use rustls::{RootCertStore, pki_types::CertificateDer};
 use toml::de::DeValue;
 use zeroize::Zeroizing;
 
-use super::{Text, form, quoted};
+use super::{
+    Text,
+    carried::{self, Carrier},
+    form, quoted,
+};
 use crate::config::{
     CaFile, Secret,
-    key::{Environment, Format, Invalid},
+    key::{Context, Format, Invalid},
     source,
 };
 
@@ -16,17 +24,12 @@ use crate::config::{
 pub(in crate::config) const MASK: &str = "********";
 
 /// A secret: a literal, or what an environment variable or a file holds.
-pub(in crate::config) struct SecretText {
-    is_header_value: bool,
-}
+pub(in crate::config) struct SecretText(Carrier);
 
 impl SecretText {
-    pub(in crate::config) const ANY: Self = Self {
-        is_header_value: false,
-    };
-    pub(in crate::config) const HEADER_VALUE: Self = Self {
-        is_header_value: true,
-    };
+    pub(in crate::config) const SEGMENT: Self = Self(Carrier::Segment);
+    pub(in crate::config) const HEADER_VALUE: Self = Self(Carrier::Header);
+    pub(super) const URL: Self = Self(Carrier::Url);
 }
 
 impl Format for SecretText {
@@ -36,19 +39,24 @@ impl Format for SecretText {
         "a secret; write \"literal\", { env = \"NAME\" } or { file = \"/path\" }".to_owned()
     }
 
-    fn read(&self, value: &DeValue<'_>, environment: Environment<'_>) -> Result<Secret, Invalid> {
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Secret, Invalid> {
         let source = form(Source::of(value))?;
-        let found = source.fetch(environment).map_err(Invalid::Because)?;
+        let found = source.fetch(context).map_err(Invalid::Because)?;
         if found.is_empty() {
             return Err(Invalid::Because(
                 "the secret is empty; give it a value".to_owned(),
             ));
         }
-        if self.is_header_value && !found.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Invalid::Because(
-                "the secret cannot be sent in a header; it must be visible ASCII without spaces"
-                    .to_owned(),
-            ));
+        if let Some(defect) = carried::defect(&found, self.0) {
+            let rule = match self.0 {
+                Carrier::Header => "; a header carries visible ASCII without spaces",
+                Carrier::Segment | Carrier::Url => "",
+            };
+            let message = format!("remove it: {source} {defect}{rule}");
+            return Err(Invalid::Because(message));
+        }
+        if self.0 != Carrier::Url {
+            doubt(&found, context);
         }
         Ok(Secret::new(&found))
     }
@@ -58,7 +66,17 @@ impl Format for SecretText {
     }
 }
 
+/// Warns of a secret, or a part of one, that is probably not the value itself.
+pub(super) fn doubt(secret: &str, context: &mut Context<'_>) {
+    if let Some(kind) = carried::suspicion(secret) {
+        context.warnings.push(format!(
+            "write the secret itself, {{ env = \"NAME\" }} or {{ file = \"/path\" }}: this looks like {kind}"
+        ));
+    }
+}
+
 /// Where a secret is.
+#[derive(Clone, Copy)]
 enum Source<'v> {
     Literal(&'v str),
     Environment(&'v str),
@@ -81,25 +99,44 @@ impl<'v> Source<'v> {
             .or_else(|| name("file").map(Self::File))
     }
 
-    fn fetch(self, environment: Environment<'_>) -> Result<Zeroizing<String>, String> {
+    fn fetch(self, context: &Context<'_>) -> Result<Zeroizing<String>, String> {
+        let mut found =
+            match self {
+                Self::Literal(literal) => return Ok(Zeroizing::new(literal.to_owned())),
+                Self::Environment(name) => (context.environment)(name)
+                    .map(Zeroizing::new)
+                    .ok_or_else(|| {
+                        let name = name.escape_debug();
+                        format!("the environment variable \"{name}\" is not set; set it")
+                    })?,
+                Self::File(path) => source::secret(Path::new(path)).map_err(|error| {
+                    let path = path.escape_debug();
+                    format!("the file \"{path}\" cannot be read ({error}); name one that can")
+                })?,
+            };
+        carried::strip_line_end(&mut found);
+        Ok(found)
+    }
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Literal(literal) => Ok(Zeroizing::new(literal.to_owned())),
-            Self::Environment(name) => environment(name).map(Zeroizing::new).ok_or_else(|| {
+            Self::Literal(_) => formatter.write_str("the value"),
+            Self::Environment(name) => {
                 let name = name.escape_debug();
-                format!("the environment variable \"{name}\" is not set; set it")
-            }),
-            Self::File(path) => match source::secret(Path::new(path)) {
-                Ok(mut text) => {
-                    let line_end = ["\r\n", "\n"].into_iter().find(|end| text.ends_with(end));
-                    let length = text.len() - line_end.map_or(0, str::len);
-                    text.truncate(length);
-                    Ok(text)
-                }
-                Err(error) => Err(format!(
-                    "the file \"{}\" cannot be read ({error}); name one that can",
+                write!(
+                    formatter,
+                    "the value of the environment variable \"{name}\""
+                )
+            }
+            Self::File(path) => {
+                write!(
+                    formatter,
+                    "the value in the file \"{}\"",
                     path.escape_debug()
-                )),
-            },
+                )
+            }
         }
     }
 }
@@ -116,8 +153,8 @@ impl Format for FilePath {
         PATH.must_be()
     }
 
-    fn read(&self, value: &DeValue<'_>, environment: Environment<'_>) -> Result<PathBuf, Invalid> {
-        PATH.read(value, environment).map(PathBuf::from)
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<PathBuf, Invalid> {
+        PATH.read(value, context).map(PathBuf::from)
     }
 
     fn show(&self, value: &PathBuf) -> Option<String> {
@@ -135,10 +172,17 @@ impl Format for Certificates {
         PATH.must_be()
     }
 
-    fn read(&self, value: &DeValue<'_>, environment: Environment<'_>) -> Result<CaFile, Invalid> {
-        let path = FilePath.read(value, environment)?;
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<CaFile, Invalid> {
+        let path = FilePath.read(value, context)?;
         match source::certificates(&path) {
-            Ok(certificates) if !certificates.is_empty() => Ok(CaFile { path, certificates }),
+            Ok(certificates) if !certificates.is_empty() => {
+                match certificates.iter().zip(1..).find(|(it, _)| !is_root(it)) {
+                    None => Ok(CaFile { path, certificates }),
+                    Some((_, number)) => Err(Invalid::Because(format!(
+                        "certificate {number} of the file is none; write each as X.509 in PEM"
+                    ))),
+                }
+            }
             Ok(_) => Err(Invalid::Because(
                 "the file holds no certificate; name a PEM file that does".to_owned(),
             )),
@@ -151,4 +195,9 @@ impl Format for Certificates {
     fn show(&self, value: &CaFile) -> Option<String> {
         FilePath.show(&value.path)
     }
+}
+
+/// Whether a certificate can be trusted as a root.
+fn is_root(certificate: &CertificateDer<'static>) -> bool {
+    RootCertStore::empty().add(certificate.clone()).is_ok()
 }

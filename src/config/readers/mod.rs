@@ -1,8 +1,10 @@
 //! Readers: the formats in which values are written.
 //!
 //! Each reader says what it accepts, reads it, and shows it again as TOML. Addresses and URLs are in
-//! `net.rs`; secrets and what is read from other files in `files.rs`.
+//! `net.rs`; secrets and what is read from other files in `files.rs`, and what a request can carry of a
+//! secret or an id in `carried.rs`.
 
+mod carried;
 mod files;
 mod net;
 
@@ -10,11 +12,12 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
 
+use self::carried::Carrier;
 pub(super) use self::{
     files::{Certificates, FilePath, SecretText},
     net::{Address, BaseUrl, ListenAddress, RedisUrl, SocketMode},
 };
-use super::key::{Environment, Format, Invalid};
+use super::key::{Context, Format, Invalid};
 
 /// The longest time, so that sums of times cannot overflow.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -38,12 +41,8 @@ impl<F: Format> Format for Maybe<F> {
         self.0.must_be()
     }
 
-    fn read(
-        &self,
-        value: &DeValue<'_>,
-        environment: Environment<'_>,
-    ) -> Result<Self::Value, Invalid> {
-        self.0.read(value, environment).map(Some)
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Self::Value, Invalid> {
+        self.0.read(value, context).map(Some)
     }
 
     fn show(&self, value: &Self::Value) -> Option<String> {
@@ -68,7 +67,7 @@ impl Format for Flag {
         "true or false; write it without quotes".to_owned()
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<bool, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<bool, Invalid> {
         form(value.as_bool())
     }
 
@@ -88,7 +87,7 @@ impl<T: TryFrom<i64> + PartialOrd + Display + Copy + Sync> Format for Count<T> {
         format!("a whole number from {least} to {most}; write it without quotes")
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<T, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<T, Invalid> {
         let written = form(value.as_integer())?;
         let number = i64::from_str_radix(written.as_str(), written.radix()).ok();
         let number = number.and_then(|number| T::try_from(number).ok());
@@ -122,7 +121,7 @@ impl Format for Time {
         format!("a time from {least} to 24h with its unit in quotes; write \"10s\"")
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<Duration, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<Duration, Invalid> {
         let time = value.as_str().and_then(duration);
         form(time.filter(|time| (self.least..=DAY).contains(time)))
     }
@@ -161,7 +160,7 @@ impl<T: Copy + PartialEq + Sync> Format for Words<T> {
         words.collect::<Vec<_>>().join(" or ")
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<T, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<T, Invalid> {
         let written = form(value.as_str())?;
         let mut words = self.0.iter();
         let value = words.find_map(|(word, value)| (*word == written).then_some(*value));
@@ -185,10 +184,38 @@ impl Format for Text {
         format!("text; write at least one character, but no control character{but}")
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<String, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<String, Invalid> {
         let written = form(value.as_str().filter(|written| !written.is_empty()))?;
         let is_refused = |char: char| char.is_control() || self.0.contains(&char);
         form((!written.contains(is_refused)).then(|| written.to_owned()))
+    }
+
+    fn show(&self, value: &String) -> Option<String> {
+        quoted(value)
+    }
+}
+
+/// An id: a segment of a path, with none of these characters.
+pub(super) struct Id(pub(super) &'static [char]);
+
+impl Format for Id {
+    type Value = String;
+
+    fn must_be(&self) -> String {
+        Text(self.0).must_be()
+    }
+
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<String, Invalid> {
+        let id = form(value.as_str())?;
+        if let Some(defect) = carried::defect(id, Carrier::Segment) {
+            let message = format!("remove it: the id {defect}; must be {}", self.must_be());
+            return Err(Invalid::Because(message));
+        }
+        if let Some(kind) = carried::suspicion(id) {
+            let message = format!("write the id itself: this looks like {kind}");
+            context.warnings.push(message);
+        }
+        form((!id.is_empty() && !id.contains(self.0)).then(|| id.to_owned()))
     }
 
     fn show(&self, value: &String) -> Option<String> {

@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 
 use http::Uri;
+use percent_encoding::percent_decode_str;
 use redis::{IntoConnectionInfo as _, parse_redis_url};
 use rustls::pki_types::ServerName;
 use toml::de::DeValue;
 
 use super::{
-    files::{MASK, SecretText},
+    files::{MASK, SecretText, doubt},
     form, quoted,
 };
 use crate::config::{
     Listen, Secret,
-    key::{Environment, Format, Invalid},
+    key::{Context, Format, Invalid},
 };
 
 /// Bytes of the path of a Unix socket: `sun_path` has 108 with the terminating zero (unix(7)).
@@ -29,7 +30,7 @@ impl Format for Address {
         "an IP address and a port; write \"127.0.0.1:8420\" or \"[::1]:8420\"".to_owned()
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<SocketAddr, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<SocketAddr, Invalid> {
         form(value.as_str().and_then(|written| written.parse().ok()))
     }
 
@@ -50,7 +51,7 @@ impl Format for ListenAddress {
             .to_owned()
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<Listen, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<Listen, Invalid> {
         let written = form(value.as_str())?;
         let Some(path) = written.strip_prefix("unix:") else {
             return form(written.parse().ok().map(Listen::Tcp));
@@ -83,7 +84,7 @@ impl Format for SocketMode {
         "the permission bits of a file as octal text; write \"0660\"".to_owned()
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<u32, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<u32, Invalid> {
         let written = form(value.as_str())?;
         let is_octal = written.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
         let mode = u32::from_str_radix(written, 8).ok();
@@ -107,7 +108,7 @@ impl Format for BaseUrl {
             .to_owned()
     }
 
-    fn read(&self, value: &DeValue<'_>, _: Environment<'_>) -> Result<Uri, Invalid> {
+    fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<Uri, Invalid> {
         form(value.as_str().and_then(base_url))
     }
 
@@ -141,17 +142,22 @@ impl Format for RedisUrl {
     type Value = Secret;
 
     fn must_be(&self) -> String {
-        SecretText::ANY.must_be()
+        SecretText::URL.must_be()
     }
 
-    fn read(&self, value: &DeValue<'_>, environment: Environment<'_>) -> Result<Secret, Invalid> {
-        let url = SecretText::ANY.read(value, environment)?;
-        if !is_redis_url(url.expose()) {
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Secret, Invalid> {
+        let url = SecretText::URL.read(value, context)?;
+        let parsed = parse_redis_url(url.expose()).filter(|_| is_redis_url(url.expose()));
+        let Some(parsed) = parsed else {
             return Err(Invalid::Because(
                 "must be a URL of redis or rediss with a host, and no query or fragment; write \
                  \"redis://host:6379/0\" or \"rediss://:password@host\", in a password `%40` for `@`"
                     .to_owned(),
             ));
+        };
+        for part in [parsed.username(), parsed.password().unwrap_or_default()] {
+            let part = percent_decode_str(part).decode_utf8_lossy();
+            doubt(&part, context);
         }
         Ok(url)
     }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{InvalidRequest, RawRequest};
+use super::{InvalidRequest, RawRequest, curl};
 
 /// Bytes of a request on stdin.
 const MAX_STDIN: u64 = 1024 * 1024;
@@ -17,6 +17,10 @@ pub(super) fn from_stdin(stdin: impl Read) -> Result<RawRequest, InvalidRequest>
             "the request on stdin is larger than 1 MiB",
         ));
     }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        // The byte order mark of an editor.
+        bytes.drain(..3);
+    }
     let is_content = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let Some(begin) = bytes.iter().position(is_content) else {
         return Err(InvalidRequest::Usage(
@@ -24,6 +28,14 @@ pub(super) fn from_stdin(stdin: impl Read) -> Result<RawRequest, InvalidRequest>
         ));
     };
     bytes.drain(..begin);
+    if let Ok(text) = str::from_utf8(&bytes)
+        && curl::is_line(text)
+    {
+        return Ok(RawRequest {
+            bytes: curl::from_line(text).map_err(InvalidRequest::Usage)?,
+            warning: None,
+        });
+    }
     let mut warning = None;
     match end_of_head(&bytes) {
         Some(end) => {
@@ -85,6 +97,7 @@ mod tests {
             assert_eq!(stdin(text), (format!("{text}{more}"), warns), "{text:?}");
         }
         assert_eq!(stdin("\r\n\nGET /\n").0, "GET /\n\r\n");
+        assert_eq!(stdin("\u{feff}\nGET /\n").0, "GET /\n\r\n");
     }
 
     #[test]

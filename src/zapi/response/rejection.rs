@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::{
-    fallback::fallback_error,
+    fallback::{fallback_error, unconfirmed},
     shape::{
         Answer, INCOMPLETE_BODY, bad_request, body_too_slow, framework, method_not_allowed,
         sentence, unavailable, unprocessable, unsupported_media_type,
@@ -55,11 +55,16 @@ pub fn rejection(rejection: &Rejection) -> Answer {
              the mode switched and the list dropped, the operator of the gateway sets \
              policy.contacts_blacklist to \"mode_only\".",
         ),
+        Rejection::TlsRequired => bad_request(
+            "this port takes https only, and the request came as plain http; use https:// in the \
+             base URL",
+        ),
         Rejection::Unavailable(reason) => unavailable(match reason {
             Unavailable::Stopping => "the gateway is stopping; nothing was changed",
             Unavailable::TooManyConnections => "the gateway has too many connections",
         }),
         Rejection::Fallback(error) => fallback_error(*error),
+        Rejection::Unconfirmed(report) => unconfirmed(report),
     }
 }
 
