@@ -69,6 +69,17 @@ async fn wrong_usage_is_told_on_stderr() {
 }
 
 #[tokio::test]
+async fn the_log_says_at_the_start_which_upstream_answers_which_calls() {
+    let (mut gateway, _) = Process::serve(&sound(ANY, ANY, "ryze.internal:1")).await;
+    let line = gateway.stderr.line("1 instance").await;
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        event["message"],
+        "1 instance → http://ryze.internal:1; everything else is refused with 404: no [fallback]"
+    );
+}
+
+#[tokio::test]
 async fn help_and_version_are_answers() {
     let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"), "\n");
     let cases: [(&[&str], &str); 4] = [

@@ -84,6 +84,34 @@ fn with_client_token<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
+fn a_call_of_an_observed_instance_goes_to_the_fallback_and_is_judged() {
+    let config = configuration("https://ryze.test/base", "https://zapi.test/old");
+    let config = file(&(config + "mode = \"observe\"\n"));
+    let told = |arguments: &[&str]| {
+        let ended = run(&mut command(config.path(), arguments), b"");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!ended.stdout.contains("planted"), "{ended:?}");
+        ended.stdout
+    };
+    let sound = told(&with_client_token(&["POST", PHOTO, ALL]));
+    let begin = "The fallback answers it. It gets this request:\n\n  POST https://zapi.test/old/";
+    assert!(sound.starts_with(begin), "{sound}");
+    let (_, translated) = sound
+        .split_once("\nIts instance has mode = \"observe\". With \"translate\":\n\n")
+        .expect(&sound);
+    let alone = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
+    assert_eq!(translated, alone);
+    let refused = told(&["POST", PHOTO, ALL]);
+    assert!(refused.starts_with(begin), "{refused}");
+    assert!(
+        refused.contains("With \"translate\":\n\nThe gateway refuses it."),
+        "{refused}"
+    );
+    let other = told(&["POST", "/instances/I1/token/planted-zapi/send-text", "{}"]);
+    assert!(!other.contains("observe"), "{other}");
+}
+
+#[test]
 fn a_change_becomes_a_request_to_ryze() {
     let told = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
     assert_eq!(

@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-lr/PCaOxd3OpwYPZcSva/J1jByuisJGaJXvKBQStNNY='; \
-    script-src 'sha256-TOmqSBkIpC3p2JD6eVyZeQbNPuNBr+JE5MeIZasnNbk='; \
+    script-src 'sha256-XubkMNlSPKyhedN7kKXf2wDEa+ULhdXUELJnd5Iq61M='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -12,7 +12,7 @@ use super::status::{
 use crate::{
     budget::{STEP, Snapshot, redis::Mode},
     config::{self, Config, Scope},
-    gateway::{Gateway, Instance},
+    gateway::{Gateway, Instance, Record},
     queue::{Health, Queues, Suspended},
     server::Occupancy,
     sync::lock,
@@ -142,11 +142,16 @@ impl Overview {
     }
 
     fn instance(&self, instance: &Instance, now: Instant) -> InstanceStatus {
-        let last = instance.last();
+        let Record { last, observed } = instance.record();
         let (waiting, held) = self.queues.instance_status(instance.target());
         InstanceStatus {
             name: instance.target().name().to_string(),
             zapi_instance: instance.target().entry().to_string(),
+            mode: match instance.mode() {
+                config::Mode::Translate => "translate",
+                config::Mode::Observe => "observe",
+            },
+            observed: (instance.mode() == config::Mode::Observe).then_some(observed),
             outcome: last.map(|last| last.outcome),
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,

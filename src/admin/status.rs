@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::telemetry::{OutcomeLabel, words};
+use crate::{
+    gateway::Observed,
+    telemetry::{OutcomeLabel, words},
+};
 
 words! {
     /// The phase of the gateway's life.
@@ -150,6 +153,10 @@ pub struct InstanceStatus {
     pub name: String,
     /// Its id at Z-API.
     pub zapi_instance: String,
+    /// `translate` or `observe`.
+    pub mode: &'static str,
+    /// What would have happened to its privacy calls since the start, if they are observed.
+    pub observed: Option<Observed>,
     /// How its last call ended.
     pub outcome: Option<OutcomeLabel>,
     /// Since then.

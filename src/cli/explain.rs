@@ -47,7 +47,7 @@ pub(super) async fn explain(command: Explain) -> Result<(), Exit> {
     } else {
         print(explained.to_string().trim_end());
     }
-    match explained.verdict() {
+    match explained.explanation.verdict() {
         Verdict::Translated | Verdict::PassedOn => Ok(()),
         Verdict::Refused => Err(Exit::Reported(FAILURE)),
     }

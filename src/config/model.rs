@@ -233,6 +233,18 @@ pub struct Instance {
     /// The name of the instance at the upstream.
     pub ryze_instance: String,
     pub ryze_token: Secret,
+    /// [`Mode::Observe`] only with a fallback.
+    pub mode: Mode,
+}
+
+/// Who answers the privacy calls of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The gateway, through the upstream.
+    #[default]
+    Translate,
+    /// The fallback. The gateway records what it would have done, and sends nothing to the upstream.
+    Observe,
 }
 
 impl Instance {

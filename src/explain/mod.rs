@@ -13,7 +13,10 @@ mod why;
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,8 +35,8 @@ pub use self::why::{Explained, Verdict, explain_why};
 use self::{mask::MASK, stub::Stub};
 use crate::{
     budget::{self, Budget},
-    config::{Config, Secret},
-    gateway::{AnswerBody, ContactsList, Gateway},
+    config::{Config, Mode, Secret},
+    gateway::{AnswerBody, CallObserved, ContactsList, Gateway},
     proxy::Proxy,
     queue::Queues,
     ryze::Client,
@@ -68,6 +71,8 @@ pub enum Explanation {
         request: Request<Bytes>,
         /// Whether it is sent in its order among the calls of its instance to Ryze.
         in_turn: bool,
+        /// What would happen to the call if its instance, which is observed, were translated.
+        if_translated: Option<Box<Explanation>>,
     },
     /// The gateway rejects the request and sends nothing.
     Refused {
@@ -81,10 +86,27 @@ pub enum Explanation {
 /// # Errors
 /// A host, name or token of the configuration is not valid in a request.
 pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http::Error> {
+    let (mut explanation, is_observed) = explain_once(config, bytes).await?;
+    if let Explanation::Fallback { if_translated, .. } = &mut explanation
+        && is_observed
+    {
+        let mut config = config.clone();
+        for instance in &mut config.instances {
+            instance.mode = Mode::Translate;
+        }
+        let (translated, _) = explain_once(&config, bytes).await?;
+        *if_translated = Some(Box::new(translated));
+    }
+    Ok(explanation)
+}
+
+/// Also returns whether the call is one of an observed instance.
+async fn explain_once(config: &Config, bytes: &[u8]) -> Result<(Explanation, bool), http::Error> {
     let (ryze, fallback) = (Stub::ryze(), Stub::fallback());
     let observer = Arc::new(Observer {
         gateway: gateway(config, &ryze, &fallback)?,
         contacts: Mutex::default(),
+        is_observed: AtomicBool::new(false),
     });
     let mut answer = answer(Arc::clone(&observer), bytes).await;
     if let Some(answer) = &mut answer {
@@ -93,7 +115,7 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     if let Some(mut request) = ryze.received() {
         name_made_id(request.headers_mut(), bytes);
         let budget = &config.budget;
-        return Ok(Explanation::Ryze {
+        let explanation = Explanation::Ryze {
             request: with_whole_url(request, &config.ryze.base_url)?,
             answer,
             requests_per_minute: match budget.redis {
@@ -101,17 +123,20 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
                 None => budget.share(),
             },
             drops_contacts: observer.saw(ContactsList::Dropped),
-        });
+        };
+        return Ok((explanation, false));
     }
     if let (Some(mut request), Some(fallback)) = (fallback.received(), &config.fallback) {
         *request.uri_mut() = mask::mask_path(request.uri())?;
         mask::mask_headers(request.headers_mut());
-        return Ok(Explanation::Fallback {
+        let explanation = Explanation::Fallback {
             request: with_whole_url(request, &fallback.base_url)?,
             in_turn: observer.saw(ContactsList::Forwarded),
-        });
+            if_translated: None,
+        };
+        return Ok((explanation, observer.is_observed.load(Ordering::Relaxed)));
     }
-    Ok(Explanation::Refused { answer })
+    Ok((Explanation::Refused { answer }, false))
 }
 
 /// Replaces a generated request id, which would be another for the next request.
@@ -123,10 +148,12 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     }
 }
 
-/// The gateway, which also records what it does with a list of contacts.
+/// The gateway, which also records what it does with a list of contacts and whether it observes
+/// the call.
 struct Observer {
     gateway: Gateway,
     contacts: Mutex<Option<ContactsList>>,
+    is_observed: AtomicBool,
 }
 
 impl Observer {
@@ -142,6 +169,9 @@ impl Handler for Observer {
         let response = self.gateway.handle(request).await;
         if let Some(contacts) = response.extensions().get() {
             *lock(&self.contacts) = Some(*contacts);
+        }
+        if response.extensions().get::<CallObserved>().is_some() {
+            self.is_observed.store(true, Ordering::Relaxed);
         }
         response
     }

@@ -61,7 +61,11 @@ fn write(out: &mut Formatter<'_>, explanation: &Explanation, why: &str) -> fmt::
                 })?;
             write_answer(out, answer.as_ref())
         }
-        Explanation::Fallback { request, in_turn } => {
+        Explanation::Fallback {
+            request,
+            in_turn,
+            if_translated,
+        } => {
             out.write_str("The fallback answers it. It gets this request:\n\n")?;
             write_request(out, request)?;
             if *in_turn {
@@ -72,7 +76,14 @@ fn write(out: &mut Formatter<'_>, explanation: &Explanation, why: &str) -> fmt::
                 "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
                      status, headers and body.\n",
             )?;
-            out.write_str(if *in_turn { SUCCESS_IN_BODY } else { "" })
+            if *in_turn {
+                out.write_str(SUCCESS_IN_BODY)?;
+            }
+            if let Some(translated) = if_translated {
+                out.write_str("\nIts instance has mode = \"observe\". With \"translate\":\n\n")?;
+                write(out, translated, "")?;
+            }
+            Ok(())
         }
         Explanation::Refused { answer } => {
             out.write_str("The gateway refuses it. The caller gets:\n\n")?;

@@ -31,13 +31,13 @@ words! {
     }
 }
 
-impl Explained {
+impl Explanation {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match self.explanation {
-            Explanation::Ryze { .. } => Verdict::Translated,
-            Explanation::Fallback { .. } => Verdict::PassedOn,
-            Explanation::Refused { .. } => Verdict::Refused,
+        match self {
+            Self::Ryze { .. } => Verdict::Translated,
+            Self::Fallback { .. } => Verdict::PassedOn,
+            Self::Refused { .. } => Verdict::Refused,
         }
     }
 }

@@ -12,9 +12,11 @@ use http::{HeaderValue, Method, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::{observation::Observation, rules::SharedRecord};
 use crate::{
     privacy::{Change, Operation},
     ryze::Target,
+    sync::lock,
     telemetry::{EndedBy, Metrics, OutcomeLabel, Reason, Served, Trace, method},
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct AccessLogEntry {
     pub(crate) named: Option<Arc<Target>>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
+    /// Of a call that is observed, with the record of its instance.
+    pub(crate) observation: Option<(Box<Observation>, Option<SharedRecord>)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) outcome: OutcomeLabel,
     /// `None` for a success.
@@ -52,6 +56,7 @@ impl AccessLogEntry {
             target: None,
             named: None,
             operation: None,
+            observation: None,
             status: None,
             outcome: OutcomeLabel::CallerLeft,
             reason: Some(Reason::CallerLeft),
@@ -85,6 +90,14 @@ impl Drop for AccessLogEntry {
             Some((Operation::Read, _)) => self.metrics.read(self.outcome),
             None => (),
         }
+        let verdict = self.observation.as_ref().map(|(observation, record)| {
+            let verdict = observation.verdict();
+            self.metrics.observed(verdict.label, verdict.reason);
+            if let Some(record) = record {
+                lock(record).observed.count(verdict);
+            }
+            verdict
+        });
         tracing::info!(
             request_id = text(self.trace.id()),
             trace_id = self.trace.trace_id(),
@@ -96,6 +109,8 @@ impl Drop for AccessLogEntry {
             outcome = self.outcome.as_str(),
             reason = self.reason.map(Reason::as_str),
             ended_by = self.ended_by.as_str(),
+            observed = verdict.map(|it| it.label.as_str()),
+            observed_reason = verdict.and_then(|it| it.reason).map(OutcomeLabel::as_str),
             ryze_calls = usage.requests,
             sent_as = usage.sent_as.as_ref().map(text),
             waiting_ms = milliseconds(waiting),

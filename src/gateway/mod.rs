@@ -3,7 +3,9 @@
 
 mod access_log;
 mod forward;
+mod observation;
 mod rules;
+mod tee;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +16,12 @@ use http_body_util::{Either, Full};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use self::rules::{Instance, Last, Rules};
+pub use self::rules::{Instance, Last, Observed, Record, Rules};
 use self::{
     access_log::{AccessLogEntry, Logged},
     forward::Forwarder,
+    observation::Observation,
+    tee::Tee,
 };
 use crate::{
     config::Config,
@@ -53,6 +57,10 @@ pub enum ContactsList {
     /// To the fallback, in the turn of its instance.
     Forwarded,
 }
+
+/// An extension of the fallback's response to a privacy call of an observed instance.
+#[derive(Clone, Copy, Debug)]
+pub struct CallObserved;
 
 /// The body of a response: the gateway's own, or the fallback's, streamed.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
@@ -258,7 +266,7 @@ impl Gateway {
     async fn forward(
         &self,
         rules: &Rules,
-        request: Request<RequestBody>,
+        request: Request<Either<RequestBody, Tee<RequestBody>>>,
     ) -> Result<Response<Download>, proxy::Error> {
         self.forwarder(rules)?.forward(request).await
     }
@@ -281,11 +289,18 @@ impl Handler for Gateway {
             }
             Ok(Destination::Fallback) => {
                 entry.is_forwarded = true;
+                let body = match &entry.observation {
+                    Some((observation, _)) => observation.tee(body),
+                    None => Either::Left(body),
+                };
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
                     Ok(mut answer) => {
                         entry.status = Some(answer.status());
+                        if entry.observation.is_some() {
+                            answer.extensions_mut().insert(CallObserved);
+                        }
                         let id = answer.headers_mut().entry(X_REQUEST_ID);
                         id.or_insert_with(|| trace.id().clone());
                         return answer.map(|body| Either::Right(Logged::new(body, entry)));
@@ -334,8 +349,14 @@ fn route(
         }
         _ => (),
     }
-    let target = |place: usize| Arc::clone(rules.instances()[place].target());
-    entry.target = routed.instance.map(target);
-    entry.named = routed.named.map(target);
+    let instance = routed.instance.map(|place| &rules.instances()[place]);
+    entry.target = instance.map(|instance| Arc::clone(instance.target()));
+    let named = routed.named.map(|place| &rules.instances()[place]);
+    entry.named = named.map(|instance| Arc::clone(instance.target()));
+    if let Some(decided) = routed.observed {
+        let observation = Observation::begin(decided, parts, &rules.limits);
+        let record = instance.map(|instance| Arc::clone(&instance.record));
+        entry.observation = Some((Box::new(observation), record));
+    }
     routed.destination
 }

@@ -94,6 +94,19 @@ words! {
 }
 
 words! {
+    /// What would have happened to a call of an observed instance: `observed`.
+    pub enum ObservedLabel {
+        /// Sent to Ryze.
+        Translated = "translated",
+        /// Passed to the fallback, as it was.
+        Forwarded = "forwarded",
+        Refused = "refused",
+        /// Not known: its body did not come whole, or was not read.
+        Unread = "unread",
+    }
+}
+
+words! {
     /// The server that the gateway called.
     pub(crate) enum Upstream {
         Ryze = "ryze",
@@ -151,6 +164,20 @@ words! {
         Refused = "refused",
     }
 }
+
+/// Why calls of observed instances would have been refused.
+pub(super) const OBSERVED_REASONS: [OutcomeLabel; 10] = [
+    OutcomeLabel::BadRequest,
+    OutcomeLabel::UnknownPath,
+    OutcomeLabel::WrongMethod,
+    OutcomeLabel::UnknownInstance,
+    OutcomeLabel::ClientTokenMissing,
+    OutcomeLabel::ClientTokenWrong,
+    OutcomeLabel::UnsupportedMediaType,
+    OutcomeLabel::BodyTooLarge,
+    OutcomeLabel::BodyTooSlow,
+    OutcomeLabel::ContactsList,
+];
 
 /// The metrics in which an outcome is counted from the start as 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,6 +269,13 @@ pub(super) struct ClientLabels {
     pub(super) http_request_method: &'static str,
     pub(super) http_response_status_code: Option<u16>,
     pub(super) error_type: Option<OutcomeLabel>,
+}
+
+/// Of a call of an observed instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ObservedLabels {
+    pub(super) verdict: ObservedLabel,
+    pub(super) reason: Option<OutcomeLabel>,
 }
 
 /// Of a change that a caller asked for.

@@ -20,7 +20,7 @@ pub(crate) use self::{
     metrics::{Called, Served},
 };
 pub use self::{
-    labels::OutcomeLabel,
+    labels::{ObservedLabel, OutcomeLabel},
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,

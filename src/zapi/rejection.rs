@@ -19,8 +19,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
-        /// Whether a fallback, which is not configured, would get the call.
-        needs_fallback: bool,
+        /// Whether a fallback would get the call, and there is none.
+        lacks_fallback: bool,
     },
     /// The call takes another method.
     WrongMethod {
@@ -155,6 +155,15 @@ impl Rejection {
         }
     }
 
+    /// This rejection of a call that a fallback would get, where there is none.
+    #[must_use]
+    pub(super) fn lacking_fallback(mut self) -> Self {
+        if let Self::UnknownPath { lacks_fallback, .. } = &mut self {
+            *lacks_fallback = true;
+        }
+        self
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -192,7 +201,7 @@ impl Rejection {
         match self {
             Self::BadRequest(problem) => problem.reason(),
             Self::UnknownPath {
-                needs_fallback: true,
+                lacks_fallback: true,
                 ..
             } => Reason::NoFallback,
             Self::UnknownPath { .. } => Reason::PathUnknown,

@@ -1,6 +1,7 @@
 //! Routing by the head alone: is a call answered by Ryze, by the fallback or by the gateway itself?
 //!
-//! The order of the checks is part of the contract: path, method, credentials.
+//! The order of the checks is part of the contract: path, method, credentials. The fallback gets all
+//! calls of an observed instance; the checks then only say what would have happened to them.
 
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -10,6 +11,7 @@ use super::{
     rejection::Rejection,
     routes::{self, Call, Matched, Route},
 };
+use crate::config::Mode;
 
 /// Routes calls.
 #[derive(Debug)]
@@ -43,6 +45,9 @@ pub struct Routed {
     pub named: Option<usize>,
     /// Where it goes, or why it is rejected.
     pub destination: Result<Destination, Rejection>,
+    /// For a privacy call of an observed instance: what `destination` would be if its calls were
+    /// translated.
+    pub observed: Option<Result<Destination, Rejection>>,
 }
 
 /// What the head of a call says, for `explain`. [`Router::route`] decides.
@@ -59,7 +64,8 @@ pub struct Facts {
 }
 
 impl Router {
-    /// Routes the calls of these accounts to Ryze and all others to the fallback, if there is one.
+    /// Routes the privacy calls of translated accounts to Ryze and all others to the fallback, if there
+    /// is one.
     #[must_use]
     pub fn new(accounts: Accounts, has_fallback: bool) -> Self {
         Self {
@@ -74,19 +80,19 @@ impl Router {
         let path = parts.uri.path();
         let found = Matched::find(path);
         let route = found.as_ref().ok().map(|call| call.route);
-        let destination = match found {
+        let decided = match found {
             Ok(call) => self.admit(&call, parts),
-            Err(Rejection::UnknownPath { instead, .. }) => Err(Rejection::UnknownPath {
-                instead,
-                needs_fallback: !self.has_fallback
-                    && routes::credentials(path).is_some()
-                    && !self.keeps(path),
-            }),
-            Err(other) => Err(other),
+            Err(unknown) => Err(unknown),
         };
-        let destination = match destination {
-            Err(_) if self.has_fallback && !self.keeps(path) => Ok(Destination::Fallback),
-            decided => decided,
+        let mode = match &decided {
+            Ok(Destination::Ryze { instance, .. }) => Some(self.accounts.mode(*instance)),
+            _ => self.privacy_mode(path),
+        };
+        let (destination, observed) = match (decided, mode) {
+            (decided, Some(Mode::Translate)) => (decided, None),
+            (decided, Some(Mode::Observe)) => (Ok(Destination::Fallback), Some(decided)),
+            (_, None) if self.has_fallback => (Ok(Destination::Fallback), None),
+            (decided, None) => (decided.map_err(Rejection::lacking_fallback), None),
         };
         let named = routes::id(path).and_then(|id| self.accounts.find(id));
         Routed {
@@ -94,6 +100,7 @@ impl Router {
             instance: named.filter(|_| destination.is_ok()),
             named,
             destination,
+            observed,
         }
     }
 
@@ -131,16 +138,24 @@ impl Router {
         })
     }
 
-    /// Whether the path targets `/privacy` of a configured instance, even if malformed. Such a call is
-    /// never forwarded: Z-API answers many invalid requests with 200, or might carry it out on the
-    /// wrong account.
-    fn keeps(&self, path: &str) -> bool {
-        if Matched::find(path).is_ok_and(|call| self.accounts.find(call.id).is_some()) {
-            return true;
+    /// The mode of the instance whose `/privacy` the path targets, even if malformed. Such a call of a
+    /// translated instance is never forwarded: Z-API answers many invalid requests with 200, or might
+    /// carry it out on the wrong account.
+    fn privacy_mode(&self, path: &str) -> Option<Mode> {
+        let mode_of = |id| Some(self.accounts.mode(self.accounts.find(id)?));
+        if let Some(mode) = Matched::find(path).ok().and_then(|call| mode_of(call.id)) {
+            return Some(mode);
         }
         let decoded: Vec<u8> = percent_decode_str(path).collect();
-        let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
-        segments.any(|segment| self.accounts.resembles(segment))
-            && segments.any(|segment| segment.eq_ignore_ascii_case(b"privacy"))
+        let is_below = |mode: &Mode| {
+            let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
+            segments.any(|segment| self.accounts.resembles(segment, *mode))
+                && segments.any(|segment| segment.eq_ignore_ascii_case(b"privacy"))
+        };
+        let modes: &[Mode] = match routes::id(path).and_then(mode_of) {
+            Some(Mode::Observe) => &[Mode::Observe],
+            _ => &[Mode::Translate, Mode::Observe],
+        };
+        modes.iter().copied().find(is_below)
     }
 }

@@ -144,7 +144,7 @@ impl<'path> Matched<'path> {
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
         let unknown = |instead| Rejection::UnknownPath {
             instead,
-            needs_fallback: false,
+            lacks_fallback: false,
         };
         let form = split(path).filter(|_| !path.ends_with('/'));
         let (id, token, below) = form.ok_or_else(|| unknown(None))?;
@@ -158,9 +158,9 @@ impl<'path> Matched<'path> {
         match ROUTES.iter().find(|route| means(route.path)) {
             Some(route) => Ok(Self { route, id, token }),
             None => {
-                Err(unknown(MISTAKEN.iter().find_map(|(mistaken, right)| {
-                    means(mistaken).then_some(*right)
-                })))
+                let mut mistaken = MISTAKEN.iter();
+                let right = mistaken.find_map(|(path, right)| means(path).then_some(*right));
+                Err(unknown(right))
             }
         }
     }

@@ -69,7 +69,7 @@ async fn each_mistake_of_a_client_has_its_reason() {
         (call("I1", "I1"), "zapi_token_wrong"),
         (call("T1", "I1"), "looks_swapped"),
         (below("privacy/nothing", ""), "path_unknown"),
-        (post("/", ""), "path_unknown"),
+        (post("/", ""), "no_fallback"),
         (below("send-text", ""), "no_fallback"),
         (
             photo("ALL").replace("application/json", "text/plain"),

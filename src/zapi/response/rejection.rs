@@ -16,15 +16,23 @@ use crate::{
     zapi::rejection::{BadRequest, Rejection, Unavailable, UnsupportedMediaType},
 };
 
+/// Ends the 404 of a call that a fallback would get.
+const NO_FALLBACK: &str =
+    "the gateway translates only privacy calls and has no [fallback] for the others";
+
 /// The response to a call that was rejected.
 #[must_use]
 pub fn rejection(rejection: &Rejection) -> Answer {
     match rejection {
         Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
-        Rejection::UnknownPath { instead, .. } => {
+        Rejection::UnknownPath {
+            instead,
+            lacks_fallback,
+        } => {
             let message = "Unable to find matching target resource method";
             let message = match instead {
                 Some(path) => Cow::from(format!("{message}; use /{path}")),
+                None if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
                 None => message.into(),
             };
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
