@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app,
     config::{Config, Instance},
-    privacy::{Failure, Limiter, Operation, Outcome},
+    privacy::{Failure, Limiter, NoAnswer, Operation, Outcome},
     queue::{Queues, longest_wait},
     redact::SecretIndex,
     ryze::Target,
@@ -54,7 +54,9 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
         }
         for (instance, read) in chunk.iter().zip(reads) {
             // `Err` if the task panicked.
-            let outcome = read.await.unwrap_or(Err(Failure::Unknown));
+            let outcome = read
+                .await
+                .unwrap_or(Err(Failure::Unknown(NoAnswer::Panicked)));
             let found = match outcome {
                 Ok(settings) if !settings.is_empty() => Ok("fine".into()),
                 Ok(_) => Err("it shows no setting that is known; is ryze.base_url Ryze's?".into()),
@@ -102,6 +104,6 @@ fn fault(failure: &Failure) -> String {
         Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull => {
             "not known: the budget left no time for it; try again in a minute".into()
         }
-        Failure::Unknown => "not known: Ryze did not answer; try again".into(),
+        Failure::Unknown(_) => "not known: Ryze did not answer; try again".into(),
     }
 }

@@ -100,15 +100,20 @@ impl<'v> Source<'v> {
     }
 
     fn fetch(self, context: &Context<'_>) -> Result<Zeroizing<String>, String> {
-        let mut found = match self {
-            Self::Literal(literal) => return Ok(Zeroizing::new(literal.to_owned())),
-            Self::Environment(name) => (context.environment)(name)
-                .map(Zeroizing::new)
-                .ok_or_else(|| format!("the environment variable {name:?} is not set; set it"))?,
-            Self::File(path) => source::secret(Path::new(path)).map_err(|error| {
-                format!("the file {path:?} cannot be read ({error}); name one that can")
-            })?,
-        };
+        let mut found =
+            match self {
+                Self::Literal(literal) => return Ok(Zeroizing::new(literal.to_owned())),
+                Self::Environment(name) => (context.environment)(name)
+                    .map(Zeroizing::new)
+                    .ok_or_else(|| {
+                        let name = name.escape_debug();
+                        format!("the environment variable \"{name}\" is not set; set it")
+                    })?,
+                Self::File(path) => source::secret(Path::new(path)).map_err(|error| {
+                    let path = path.escape_debug();
+                    format!("the file \"{path}\" cannot be read ({error}); name one that can")
+                })?,
+            };
         carried::strip_line_end(&mut found);
         Ok(found)
     }
@@ -119,9 +124,19 @@ impl fmt::Display for Source<'_> {
         match self {
             Self::Literal(_) => formatter.write_str("the value"),
             Self::Environment(name) => {
-                write!(formatter, "the value of the environment variable {name:?}")
+                let name = name.escape_debug();
+                write!(
+                    formatter,
+                    "the value of the environment variable \"{name}\""
+                )
             }
-            Self::File(path) => write!(formatter, "the value in the file {path:?}"),
+            Self::File(path) => {
+                write!(
+                    formatter,
+                    "the value in the file \"{}\"",
+                    path.escape_debug()
+                )
+            }
         }
     }
 }
