@@ -112,7 +112,7 @@ fn rows(status: &Status) -> [(&'static str, &'static str, Value); 19] {
         ),
         (
             "log_lines_dropped",
-            "Log lines that nobody read in time",
+            "Log lines that could not be written: stderr was not read, or failed",
             Value::Counter(dropped_lines()),
         ),
         (

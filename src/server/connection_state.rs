@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    idle_connections::{CloseIfIdle, IdleConnections},
+    idle_connections::{IdleConnection, IdleConnections},
     limits::Timeouts,
 };
 use crate::sync::lock;
@@ -106,7 +106,7 @@ impl State {
     }
 }
 
-impl CloseIfIdle for Mutex<State> {
+impl IdleConnection for Mutex<State> {
     fn close_if_idle(&self) -> bool {
         let mut state = lock(self);
         let is_idle = matches!(state.phase, Phase::Idle { .. });
@@ -208,7 +208,8 @@ impl ConnectionState {
         {
             let since = Instant::now();
             state.phase = if state.is_drained {
-                let key = state.idle_connections.add(Arc::clone(&self.0) as _);
+                let connection = Arc::clone(&self.0);
+                let key = state.idle_connections.add(connection);
                 Phase::Idle { since, key }
             } else {
                 Phase::ReadingHead { since }

@@ -12,6 +12,11 @@ use std::{
 
 use crate::sync::lock;
 
+pub(super) trait IdleConnection: Debug + Send + Sync {
+    /// Closes the connection unless it is not idle any more.
+    fn close_if_idle(&self) -> bool;
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct IdleConnections(Mutex<List>);
 
@@ -19,17 +24,12 @@ pub(crate) struct IdleConnections(Mutex<List>);
 struct List {
     /// The key of the next entry.
     next: u64,
-    entries: BTreeMap<u64, Arc<dyn CloseIfIdle>>,
-}
-
-pub(super) trait CloseIfIdle: Debug + Send + Sync {
-    /// Closes the connection. Returns `false` if it is not idle any more.
-    fn close_if_idle(&self) -> bool;
+    entries: BTreeMap<u64, Arc<dyn IdleConnection>>,
 }
 
 impl IdleConnections {
     /// Adds a connection that has just become idle. Returns its key.
-    pub(super) fn add(&self, connection: Arc<dyn CloseIfIdle>) -> u64 {
+    pub(super) fn add(&self, connection: Arc<dyn IdleConnection>) -> u64 {
         let mut list = lock(&self.0);
         let key = list.next;
         list.next += 1;
@@ -52,7 +52,7 @@ impl IdleConnections {
         false
     }
 
-    fn pop(&self) -> Option<Arc<dyn CloseIfIdle>> {
+    fn pop(&self) -> Option<Arc<dyn IdleConnection>> {
         lock(&self.0)
             .entries
             .pop_first()
