@@ -196,6 +196,8 @@ impl Owner for Instance {
         &Key::new("instances[].ryze_token", SecretText::HEADER_VALUE,
             Inherited("write one here, or `token` in `[ryze]` for all instances"), TakenOver,
             |it: &mut Self| Some(&mut it.ryze_token)),
+        &Key::new("instances[].shared", Flag, Or(|| false), TakenOver,
+            |it: &mut Self| Some(&mut it.shared)),
     ];
 }
 

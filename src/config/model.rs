@@ -231,6 +231,8 @@ pub struct Instance {
     /// The name of the instance at the upstream.
     pub ryze_instance: String,
     pub ryze_token: Secret,
+    /// Whether other instances may have the same `ryze_instance`.
+    pub shared: bool,
 }
 
 impl Instance {
