@@ -3,9 +3,11 @@
 
 mod admin_client;
 mod arguments;
+mod check;
 mod check_live;
 mod generated;
 mod healthcheck;
+mod progress;
 mod report;
 
 use std::{
@@ -23,7 +25,10 @@ use clap::Parser as _;
 use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::arguments::{Check, Cli, Command, Explain, File, SandboxArgs, Serve};
+use self::{
+    arguments::{Cli, Command, Explain, File, SandboxArgs, Serve},
+    check::Finding,
+};
 use crate::{
     app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
@@ -58,7 +63,7 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Check(check) => block_on(self::check(check)),
+        Command::Check(command) => block_on(check::check(command)),
         Command::Explain(explain) => block_on(self::explain(explain)),
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
@@ -102,19 +107,6 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
     // Does not wait for a blocked thread, such as a name look-up that hangs.
     runtime.shutdown_background();
     result
-}
-
-async fn check(check: Check) -> Result<(), Exit> {
-    let config = check.file.load()?;
-    if check.print {
-        print(config::print(&config).trim_end());
-    } else {
-        print("the configuration is fine");
-    }
-    if check.live && !check_live::check(&config, print).await? {
-        return Err(Exit::Reported(FAILURE));
-    }
-    Ok(())
 }
 
 async fn explain(command: Explain) -> Result<(), Exit> {
@@ -234,17 +226,19 @@ impl File {
 }
 
 fn load(file: &Path) -> Result<Config, Exit> {
-    let report = |kind: &str, problem: &Problem| {
-        print_error(format_args!("{}: {kind}: {problem}", file.display()));
+    let report = |kind: &'static str, problem: &Problem| {
+        print_error(Finding::new(file, kind, problem));
     };
     let loaded = config::load(file).map_err(|problems| {
-        problems.iter().for_each(|problem| report("error", problem));
+        problems
+            .iter()
+            .for_each(|problem| report("error:", problem));
         Exit::Reported(USAGE)
     })?;
     loaded
         .warnings
         .iter()
-        .for_each(|problem| report("warning", problem));
+        .for_each(|problem| report("warning:", problem));
     Ok(loaded.config)
 }
 

@@ -249,13 +249,23 @@ impl SharedLimiter {
             let plan = inner.lock().plan_acquire(Instant::now(), purpose);
             let taken = match plan {
                 Plan::Known(taken) => Some(taken),
-                Plan::Ask(step) => inner.make(step).await,
+                Plan::Ask(step) => inner.make(step).await.unwrap_or_default(),
             };
             if let Some(taken) = taken {
                 return taken;
             }
         }
         Decision::NotBefore(Instant::now() + HEARTBEAT)
+    }
+
+    /// Makes one step now, whatever is known.
+    ///
+    /// # Errors
+    /// Why Redis does not answer.
+    pub async fn probe(&self) -> Result<(), Reason> {
+        let _step = self.0.steps.acquire().await;
+        let step = self.0.lock().plan_sync(Instant::now());
+        self.0.make(step).await.map(|_| ())
     }
 
     /// Nothing was sent: the slot is free at once, and so is the turn of the pace.
@@ -292,7 +302,7 @@ impl Inner {
     }
 
     /// Makes one step. The caller holds the permit for it.
-    async fn make(&self, step: Step) -> Option<Decision> {
+    async fn make(&self, step: Step) -> Result<Option<Decision>, Reason> {
         let asked = Instant::now();
         let arguments = step.arguments(self.process, &self.quota);
         let reply = timeout(STEP_TIMEOUT, self.store.eval(&self.key, arguments)).await;
@@ -304,10 +314,10 @@ impl Inner {
         let mut member = self.lock();
         let now = Instant::now();
         match answer {
-            Ok(answer) => member.answered(step, &answer, asked, now),
+            Ok(answer) => Ok(member.answered(step, &answer, asked, now)),
             Err(reason) => {
                 member.lost(step, &reason, now);
-                None
+                Err(reason)
             }
         }
     }
