@@ -19,6 +19,7 @@ pub mod config;
 mod content_encoding;
 pub mod explain;
 pub mod gateway;
+mod header_limit;
 mod json;
 pub mod net;
 pub mod privacy;

@@ -70,6 +70,17 @@ async fn wrong_usage_is_told_on_stderr() {
 }
 
 #[tokio::test]
+async fn the_log_says_at_the_start_which_upstream_answers_which_calls() {
+    let (mut gateway, _) = Process::serve(&sound(ANY, ANY, "ryze.internal:1")).await;
+    let line = gateway.stderr.line("1 instance").await;
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        event["message"],
+        "1 instance → http://ryze.internal:1; everything else is refused with 404: no [fallback]"
+    );
+}
+
+#[tokio::test]
 async fn help_and_version_are_answers() {
     let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"), "\n");
     let cases: [(&[&str], &str); 4] = [
@@ -99,20 +110,21 @@ async fn every_problem_is_told_with_its_line_and_key() {
         (7, "instances[0].ryze_token: "),
         (9, "instances[0].zapi_token: "),
     ];
-    for (command, mark, summary) in [("check", "✗", "5 errors"), ("serve", "error:", "")] {
-        let ended = run(&[command, "--config", path]).await;
+    let check = run(&["check", "--config", path]).await;
+    let serve = run(&["serve", "--config", path]).await;
+    for ended in [&check, &serve] {
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""));
-        let mut lines = ended.stderr.lines();
-        for (line, problem) in problems {
-            let start = format!("{path}:{line}: {mark} {problem}");
-            let found = lines.next().unwrap_or_default();
-            assert!(
-                found.starts_with(&start),
-                "{start} is not in {}",
-                ended.stderr
-            );
-        }
-        assert_eq!(lines.collect::<String>(), summary);
+    }
+    let in_list = |(line, problem): &(_, &str)| format!("{path}:{line}: ✗ {problem}");
+    let in_log = |(line, problem): &(_, &str)| format!("{path}: error: line {line}: {problem}");
+    let check: Vec<_> = check.stderr.lines().collect();
+    let serve: Vec<_> = serve.stderr.lines().collect();
+    assert_eq!((check.len(), check[5], serve.len()), (6, "5 errors", 5));
+    for ((problem, listed), logged) in problems.iter().zip(check).zip(serve) {
+        assert!(listed.starts_with(&in_list(problem)), "{listed}");
+        assert!(logged.starts_with(&in_log(problem)), "{logged}");
+    }
+    for (command, mark) in [("check", "✗"), ("serve", "error:")] {
         let missing = run(&[command, "--config", "/nowhere/gateway.toml"]).await;
         assert_eq!((missing.code, missing.stdout.as_str()), (Some(64), ""));
         let start = format!("/nowhere/gateway.toml: {mark} ");

@@ -119,6 +119,8 @@ struct Table {
 
 const FALLBACK: &str = "[fallback]\nbase_url = \"https://api.z-api.io\"";
 const MODE_ONLY: &str = "[policy]\ncontacts_blacklist = \"mode_only\"";
+const LIST_TO_FALLBACK: &str = "[policy]\ncontacts_blacklist = \"fallback\"\n\
+     [fallback]\nbase_url = \"https://api.z-api.io\"";
 const CLIENT_TOKEN: &str = "[zapi]\nclient_token = \"C1\"";
 const CLIENT_TOKEN_AND_FALLBACK: &str =
     "[zapi]\nclient_token = \"C1\"\n[fallback]\nbase_url = \"https://api.z-api.io\"";
@@ -141,8 +143,8 @@ fn tables() -> Vec<Table> {
         },
         Table {
             name: "contactsBlacklist",
-            head: &["Call", "Input", "`refuse`", "`mode_only`"],
-            configurations: &["", MODE_ONLY],
+            head: &["Call", "Input", "`refuse`", "`mode_only`", "`fallback`"],
+            configurations: &["", MODE_ONLY, LIST_TO_FALLBACK],
             rows: contacts_blacklist(),
         },
         Table {
@@ -387,6 +389,9 @@ async fn result(row: &Row, config: &Config, shows_success: bool) -> String {
             } else {
                 translated
             }
+        }
+        Explanation::Fallback { in_turn: true, .. } => {
+            "passed to the fallback, in its order".to_owned()
         }
         Explanation::Fallback { .. } => "passed to the fallback".to_owned(),
         Explanation::Refused { answer } => {

@@ -61,6 +61,8 @@ fn each_way_to_install_it_has_a_configuration_without_a_fault() {
         let config = configuration(path);
         assert!(config.admin.listen.ip().is_loopback(), "{path}");
         assert!(config.instances[0].client_token.is_some(), "{path}");
+        let fallback = config.fallback.expect(path);
+        assert_eq!(fallback.base_url, "https://api.z-api.io", "{path}");
     }
 }
 

@@ -57,14 +57,19 @@ impl Setup {
     }
 
     pub async fn start(&self, base_url: &str) -> Gateway {
-        let loaded = config::parse(&self.toml(base_url), &|_| None).expect("a sound configuration");
-        let gateway = app::start(&loaded.config).await.unwrap();
-        Gateway {
-            address: gateway.address.tcp().unwrap(),
-            task: tokio::spawn(async move {
-                let _ = gateway.run().await;
-            }),
-        }
+        start(&self.toml(base_url)).await
+    }
+}
+
+/// A gateway with this configuration.
+pub async fn start(toml: &str) -> Gateway {
+    let loaded = config::parse(toml, &|_| None).expect("a sound configuration");
+    let gateway = app::start(&loaded.config).await.unwrap();
+    Gateway {
+        address: gateway.address.tcp().unwrap(),
+        task: tokio::spawn(async move {
+            let _ = gateway.run().await;
+        }),
     }
 }
 

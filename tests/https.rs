@@ -13,7 +13,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    harness::{Gateway, Reply, Setup, Upstream, confirms, photo, soon},
+    harness::{Gateway, Reply, Setup, Upstream, confirms, photo, post, soon},
     process::{Process, file, send},
     tls::{Authority, certificate},
 };
@@ -134,12 +134,22 @@ async fn a_caller_who_expects_something_else_does_not_get_as_far_as_a_request() 
     assert!(call(&mut caller).await.is_success());
 }
 
+/// The response to bytes without TLS, up to the end of the connection.
+async fn send_plain(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // A reset loses what was not read yet.
+    soon(plain.read_to_end(&mut answer)).await.unwrap();
+    answer
+}
+
 #[tokio::test]
-async fn plain_http_is_no_tls() {
+async fn plain_http_on_the_port_with_tls_is_told_so() {
     let authority = Authority::new();
     let upstream = Upstream::start(confirms(CONFIRMED)).await;
     let (_folder, table) = table(&authority, &[NAME]);
-    let text = setup(table).toml(&upstream.base_url) + "[log]\nlevel = \"debug\"\n";
+    let text = setup(table).toml(&upstream.base_url);
     let (mut gateway, address) = Process::serve(&text).await;
     assert!(
         gateway
@@ -147,23 +157,56 @@ async fn plain_http_is_no_tls() {
             .so_far()
             .contains(&format!("listening on https://{address}\n"))
     );
-    let mut plain = TcpStream::connect(address).await.unwrap();
-    plain.write_all(photo("ALL").as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    // A reset ends it as well.
-    let _ = soon(plain.read_to_end(&mut answer)).await;
-    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
-    let line = gateway.stderr.line("a TLS handshake failed").await;
-    assert!(line.contains("\"level\":\"DEBUG\""), "{line}");
-    // Not "T1" alone, which a timestamp from 10:00 to 19:59 contains.
-    for sent in ["instances", "/T1", "visualizationType"] {
-        assert!(!line.contains(sent), "{line}");
+    let large = post("/send-image", &"x".repeat(1024 * 1024));
+    for call in [photo("ALL"), photo("ALL").repeat(2), large] {
+        let answer = send_plain(address, call.as_bytes()).await;
+        let reply = Reply::read(&mut answer.as_slice()).await;
+        reply.assert_failure(400, "BAD_REQUEST");
+        assert!(reply.text("message").contains("https"), "{answer:?}");
+        assert_eq!(reply.header("connection"), Some("close"));
+        let line = gateway.stderr.line("tls_required").await;
+        // Not "T1" alone, which a timestamp from 10:00 to 19:59 contains.
+        for sent in ["instances", "/T1", "visualizationType"] {
+            assert!(!line.contains(sent), "{line}");
+        }
     }
+    let head = send_plain(address, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(head.starts_with(b"HTTP/1.1 400 ") && head.ends_with(b"\r\n\r\n"));
     assert_eq!(upstream.seen(), []);
     // The operator's listener speaks no TLS.
     let admin = gateway.admin_address().await;
     let live = send(admin, "GET /live HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(live.status, 200);
+    let metrics = send(admin, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(metrics.message.body.contains("error_type=\"tls_required\""));
+}
+
+#[tokio::test]
+async fn what_is_neither_http_nor_tls_gets_no_http_response() {
+    let authority = Authority::new();
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let gateway = gateway(&authority, "", &upstream).await;
+    for bytes in [
+        &b"\x80\x2e\x01\x00\x02"[..],
+        b"\r\n\r\n",
+        b"\x17\x03\x03\x00\x01x",
+    ] {
+        let mut plain = TcpStream::connect(gateway.address).await.unwrap();
+        plain.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset ends it as well.
+        let _ = soon(plain.read_to_end(&mut answer)).await;
+        assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn tls_on_the_port_without_it_is_logged() {
+    let (mut gateway, address) = Process::serve(&Setup::default().toml("http://127.0.0.1:9")).await;
+    let client = client(&Authority::new(), BOTH, &[]);
+    assert!(connect(&client, NAME, address).await.is_err());
+    let line = gateway.stderr.line("tls_on_plain_port").await;
+    assert!(line.contains("\"level\":\"INFO\""), "{line}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Limits that hold a caller or a Ryze who takes too long or too much: each ends in bounded time,
 //! and others are served meanwhile. The times are short; every wait is for an event.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -189,9 +189,13 @@ async fn a_body_is_not_asked_for_before_its_caller_is_known() {
 async fn connections_over_the_limit_are_told_so_and_the_others_are_served() {
     let (upstream, gateway) = start("max_connections = 2").await;
     let mut callers = [connect(&gateway).await, connect(&gateway).await];
+    let call = photo("ALL");
+    let (begun, rest) = call.split_at(1);
     for caller in &mut callers {
-        caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+        caller.write_all(call.as_bytes()).await.unwrap();
         assert!(Reply::read(caller).await.is_success());
+        // A connection on which a request has begun is not idle.
+        caller.write_all(begun.as_bytes()).await.unwrap();
     }
     let mut third = connect(&gateway).await;
     third.write_all(photo("ALL").as_bytes()).await.unwrap();
@@ -203,7 +207,7 @@ async fn connections_over_the_limit_are_told_so_and_the_others_are_served() {
     assert_eq!(upstream.seen().len(), 2);
     let [first, mut second] = callers;
     drop(first);
-    second.write_all(photo("ALL").as_bytes()).await.unwrap();
+    second.write_all(rest.as_bytes()).await.unwrap();
     assert!(Reply::read(&mut second).await.is_success());
     soon(async {
         while !gateway.set_photo("ALL").await.is_success() {
@@ -211,6 +215,71 @@ async fn connections_over_the_limit_are_told_so_and_the_others_are_served() {
         }
     })
     .await;
+}
+
+/// Exactly one is closed for each newcomer, in the order in which they became idle.
+#[tokio::test]
+async fn the_longest_idle_connection_is_closed_for_a_new_one() {
+    const IDLE: usize = 5;
+    let (_upstream, gateway) = start("max_connections = 5").await;
+    let call = async |caller: &mut TcpStream| {
+        caller.write_all(photo("ALL").as_bytes()).await.unwrap();
+        assert!(Reply::read(caller).await.is_success());
+    };
+    let mut idle = VecDeque::new();
+    for _ in 0..IDLE {
+        let mut caller = connect(&gateway).await;
+        call(&mut caller).await;
+        idle.push_back(caller);
+    }
+    // The first is not the longest idle one any more.
+    call(&mut idle[0]).await;
+    idle.rotate_left(1);
+    for _ in 0..2 * IDLE {
+        let mut newcomer = connect(&gateway).await;
+        call(&mut newcomer).await;
+        closed(&mut idle.pop_front().unwrap()).await;
+        idle.push_back(newcomer);
+    }
+    // The others are open.
+    for caller in &mut idle {
+        call(caller).await;
+    }
+}
+
+/// Twice as many callers as there may be connections, which keep theirs: the close of a connection may cross
+/// its next request, and never costs the first one or a part of an answer.
+#[tokio::test]
+async fn a_connection_is_closed_for_another_only_between_two_calls() {
+    let (_upstream, gateway) = start("max_connections = 4").await;
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let address = gateway.address;
+        callers.spawn(async move {
+            let mut answered = 0;
+            for _ in 0..25 {
+                let mut caller = TcpStream::connect(address).await.unwrap();
+                for number in 0..4 {
+                    let sent = caller.write_all(b"GET / HTTP/1.1\r\nHost: g\r\n\r\n");
+                    let reply = match sent.await {
+                        Ok(()) => Reply::read_or_end(&mut caller).await,
+                        Err(_) => None,
+                    };
+                    match reply {
+                        Some(reply) if reply.status == 404 => answered += 1,
+                        other => {
+                            let status = other.map_or(0, |reply| reply.status);
+                            assert_eq!(status == 503, number == 0, "{status} to call {number}");
+                            break;
+                        }
+                    }
+                }
+            }
+            answered
+        });
+    }
+    let answered: usize = soon(callers.join_all()).await.into_iter().sum();
+    assert!(answered > 100, "{answered}");
 }
 
 #[tokio::test]

@@ -139,3 +139,26 @@ async fn a_denied_instance_is_shown_as_suspended_for_any_name_also_on_a_phone() 
     assert_eq!(widths, serde_json::json!([360, 360]));
     assert_eq!(shown.browser.console().await, serde_json::json!([]));
 }
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn an_observed_instance_shows_what_would_have_happened() {
+    let fallback = Upstream::start(answers(200, "{}")).await;
+    let setup = Setup {
+        instance: "mode = \"observe\"",
+        fallback: format!("base_url = \"{}\"", fallback.base_url),
+        ..Setup::default()
+    };
+    let shown = Shown::start(&setup.toml("http://127.0.0.1:1")).await;
+    shown.cell(1, "Observed: 0 would be translated").await;
+    assert_eq!(send(shown.address, photo("ALL")).await.status, 200);
+    assert_eq!(send(shown.address, photo("all")).await.status, 200);
+    shown
+        .cell(
+            1,
+            "Observed: 1 would be translated, 1 refused (last: Malformed request)",
+        )
+        .await;
+    let count = "1 in all, 0 suspended, 0 failing";
+    shown.text("count", count).await;
+}

@@ -284,7 +284,7 @@ async fn answers_that_are_none() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}",
         format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(40)
     );
-    let flood = answer(200, &"X-Header: y\r\n".repeat(200), "{}");
+    let flood = answer(200, &"X-Header: y\r\n".repeat(3000), "{}");
     let long = answer(200, &format!("X: {}\r\n", "y".repeat(400_000)), "{}");
     let deep = answer(
         200,
@@ -344,6 +344,21 @@ async fn answers_that_are_none() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn many_headers_are_no_failure() {
+    let body = r#"{"success":true,"settings":{"visibility":{"profile":"all"}}}"#;
+    for number in [100, 1900] {
+        let step = Step::Send(answer(
+            200,
+            &"X-Header: 0123456789abcdef\r\n".repeat(number),
+            body,
+        ));
+        let upstream = Upstream::start(step).await;
+        let gateway = Setup::default().start(&upstream.base_url).await;
+        assert!(gateway.set_photo("ALL").await.is_success(), "{number}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
 //!
 //! With `--nocapture` each test prints a table of what the client saw.
 
+mod vendor;
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
@@ -119,6 +121,51 @@ fn what_cannot_be_done_is_rejected_and_not_tried_again() {
     assert_eq!(setup.settings(), before);
 }
 
+/// `docs/operations.md` shows this to the operator.
+#[test]
+#[ignore = "needs Node.js and the packages of tests/zapi-client"]
+fn a_list_is_set_and_removed_and_read_back_at_z_api() {
+    let policy = format!(
+        "[policy]\ncontacts_blacklist = \"fallback\"\n[fallback]\nbase_url = \"{}\"\n",
+        vendor::start()
+    );
+    let mut setup = Setup::start(&policy, "client-token");
+    let before = setup.settings();
+    for (method, key, list) in [
+        ("setProfilePhoto", "visualizationType", "photo"),
+        ("setLastSeen", "visualizationType", "lastSeen"),
+        ("setDescription", "visualizationType", "description"),
+        ("setGroupAdd", "type", "groupAdd"),
+    ] {
+        for (action, phone, held) in [
+            ("add", "554411111111", json!(["554411111111"])),
+            ("add", "5544", json!(["5544", "554411111111"])),
+            ("remove", "554411111111", json!(["5544"])),
+        ] {
+            let contacts = json!([{"action": action, "phone": phone}]);
+            let argument = json!({key: "CONTACT_BLACKLIST", "contactsBlacklist": contacts});
+            let outcome = setup.call(method, &argument);
+            assert_eq!(
+                outcome,
+                json!({"requests": 1, "resolved": {"success": true}})
+            );
+            let read = setup.call("getDisallowedContacts", &json!(list));
+            assert_eq!(read["resolved"], json!({"disallowedContacts": held}));
+        }
+        // Without contacts the call stays at Ryze.
+        let outcome = setup.call(method, &json!({key: "CONTACT_BLACKLIST"}));
+        assert_eq!(outcome["resolved"], json!({"success": true}));
+    }
+    assert_ne!(setup.settings(), before);
+    // An error that comes with 200 is one for the client, which tries a 502 again.
+    let contacts = json!([{"action": "add", "phone": "0"}]);
+    let argument = json!({"visualizationType": "CONTACT_BLACKLIST", "contactsBlacklist": contacts});
+    let outcome = setup.call("setProfilePhoto", &argument);
+    assert_eq!(outcome["rejected"]["status"], 502, "{outcome}");
+    let message = outcome["rejected"]["message"].as_str().unwrap();
+    assert!(message.contains("Invalid phone"), "{outcome}");
+}
+
 #[test]
 #[ignore = "needs Node.js and the packages of tests/zapi-client"]
 fn a_wrong_client_token_is_rejected_in_z_apis_words() {
@@ -170,7 +217,8 @@ struct Setup {
 }
 
 impl Setup {
-    fn start(budget: &str, client_token: &str) -> Self {
+    /// `more` are keys of the table `budget`, and other tables.
+    fn start(more: &str, client_token: &str) -> Self {
         let sandbox = Server::start(&["sandbox", "--listen", "127.0.0.1:0"]);
         let mut configuration = tempfile::NamedTempFile::new().unwrap();
         write!(
@@ -183,7 +231,7 @@ impl Setup {
                 [ryze]
                 base_url = "http://{}"
                 [budget]
-                {budget}
+                {more}
                 [[instances]]
                 zapi_instance = "zapi-instance"
                 zapi_token = "zapi-token"

@@ -11,7 +11,7 @@ use tokio::{signal::unix::Signal, task::spawn_blocking, time::timeout};
 use super::{Error, build::proxy};
 use crate::{
     admin::Overview,
-    config::{Config, Loaded, Problem, reload},
+    config::{self, Config, Loaded, Problem, reload},
     gateway::{Gateway, Rules},
     server::Listener,
     systemd,
@@ -77,6 +77,7 @@ impl Reload {
         };
         let Err(problems) = applied else {
             tracing::info!("the configuration was reloaded");
+            tracing::info!("{}", config::routing(&running.overview.config()));
             return true;
         };
         running.overview.refused();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::{Bound, Error, Reload, reload::Running};
-use crate::{admin::Phase, systemd};
+use crate::{admin::Phase, config, systemd};
 
 /// Time to send the responses of aborted calls.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,6 +43,7 @@ impl Bound {
             }
         };
         systemd::ready("serving");
+        tracing::info!("{}", config::routing(&overview.config()));
         tokio::select! {
             () = self.listener.accept() => (),
             () = &mut admin => (),

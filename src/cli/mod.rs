@@ -5,6 +5,7 @@ mod admin_client;
 mod arguments;
 mod check;
 mod check_live;
+mod explain;
 mod generated;
 mod healthcheck;
 mod progress;
@@ -22,20 +23,12 @@ use std::{
 };
 
 use clap::Parser as _;
-use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{
-    arguments::{Cli, Command, Explain, File, SandboxArgs, Serve},
-    check::Finding,
-};
+use self::arguments::{Cli, Command, File, SandboxArgs, Serve};
 use crate::{
     app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
-    explain::{
-        self,
-        request::{self, InvalidRequest},
-    },
     sandbox::{self, Sandbox, Window},
     server::{self, Address},
     telemetry,
@@ -64,7 +57,7 @@ pub fn run() -> ExitCode {
     };
     let result = match command {
         Command::Check(command) => block_on(check::check(command)),
-        Command::Explain(explain) => block_on(self::explain(explain)),
+        Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
         Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
@@ -107,31 +100,6 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
     // Does not wait for a blocked thread, such as a name look-up that hangs.
     runtime.shutdown_background();
     result
-}
-
-async fn explain(command: Explain) -> Result<(), Exit> {
-    let request = request::read(&command.request, &command.headers, io::stdin().lock());
-    let request = request.map_err(|error| match error {
-        InvalidRequest::Usage(_) => {
-            print_error(format_args!("error: {error}"));
-            Exit::Reported(USAGE)
-        }
-        InvalidRequest::Stdin(_) => error.into(),
-    })?;
-    if let Some(warning) = request.warning {
-        print_error(format_args!("warning: {warning}"));
-    }
-    let config = if command.sandbox {
-        let mut config = config::sandbox(SANDBOX_LISTEN, (Ipv4Addr::LOCALHOST, 80).into());
-        // Nothing is sent; Ryze's real address is more informative than that of a sandbox not running.
-        config.ryze.base_url = Uri::from_static("https://ryzeapi.cloud");
-        config
-    } else {
-        command.file.load()?
-    };
-    let explanation = explain::explain(&config, &request.bytes).await?;
-    print(explanation.to_string().trim_end());
-    Ok(())
 }
 
 async fn serve(serve: Serve) -> Result<(), Exit> {
@@ -226,19 +194,17 @@ impl File {
 }
 
 fn load(file: &Path) -> Result<Config, Exit> {
-    let report = |kind: &'static str, problem: &Problem| {
-        print_error(Finding::new(file, kind, problem));
+    let report = |kind: &str, problem: &Problem| {
+        print_error(format_args!("{}: {kind}: {problem}", file.display()));
     };
     let loaded = config::load(file).map_err(|problems| {
-        problems
-            .iter()
-            .for_each(|problem| report("error:", problem));
+        problems.iter().for_each(|problem| report("error", problem));
         Exit::Reported(USAGE)
     })?;
     loaded
         .warnings
         .iter()
-        .for_each(|problem| report("warning:", problem));
+        .for_each(|problem| report("warning", problem));
     Ok(loaded.config)
 }
 

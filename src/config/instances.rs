@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Instance, Secret, report::Report};
+use super::{Instance, Mode, Secret, report::Report};
 
 /// Fills in the tokens of `[zapi]` and `[ryze]`, and checks the instances against each other.
 pub(super) fn complete(
     instances: &mut [(String, Instance)],
+    has_fallback: bool,
     client_token: Option<&Secret>,
     ryze_token: Option<&Secret>,
     report: &mut Report,
@@ -49,6 +50,12 @@ pub(super) fn complete(
                 );
                 report.problem(&name_key, message);
             }
+        }
+        if instance.mode == Mode::Observe && !has_fallback {
+            report.problem(
+                &key("mode"),
+                "leaves all calls to the fallback, and there is none; write `[fallback]`, or \"translate\"",
+            );
         }
         let token_key = key("ryze_token");
         if !report.is_written(&token_key) {

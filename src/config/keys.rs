@@ -13,7 +13,7 @@ use http::Uri;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Config, ContactsBlacklist, Fallback, Instance, Listen, LogFormat, Scope, Secret,
+    Config, ContactsBlacklist, Fallback, Instance, Listen, LogFormat, Mode, Scope, Secret,
     key::{
         Absent::{Default as Or, Inherited, Required},
         Key,
@@ -90,6 +90,7 @@ const LEVELS: Words<LevelFilter> = Words(&[
 const CONTACTS_BLACKLIST: Words<ContactsBlacklist> = Words(&[
     ("refuse", ContactsBlacklist::Refuse),
     ("mode_only", ContactsBlacklist::ModeOnly),
+    ("fallback", ContactsBlacklist::Fallback),
 ]);
 
 impl Owner for Draft {
@@ -196,6 +197,9 @@ impl Owner for Instance {
         &Key::new("instances[].ryze_token", SecretText::HEADER_VALUE,
             Inherited("write one here, or `token` in `[ryze]` for all instances"), TakenOver,
             |it: &mut Self| Some(&mut it.ryze_token)),
+        &Key::new("instances[].mode", Words(&[("translate", Mode::Translate), ("observe", Mode::Observe)]),
+            Or(|| Mode::Translate), TakenOver,
+            |it: &mut Self| Some(&mut it.mode)),
         &Key::new("instances[].shared", Flag, Or(|| false), TakenOver,
             |it: &mut Self| Some(&mut it.shared)),
     ];

@@ -77,10 +77,11 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
     let mut config = draft.config;
-    let mut instances = reader.array(INSTANCES, array);
+    let mut instances = reader.array(INSTANCES, array, config.fallback.is_none());
     let report = &mut reader.report;
     instances::complete(
         &mut instances,
+        config.fallback.is_some(),
         draft.client_token.as_ref(),
         draft.ryze_token.as_ref(),
         report,

@@ -170,7 +170,7 @@ pub struct Policy {
     pub contacts_blacklist: ContactsBlacklist,
 }
 
-/// How to handle a list of contacts, which the upstream does not support.
+/// How to handle a list of contacts, which Ryze does not support.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContactsBlacklist {
     /// Reject the call and change nothing.
@@ -178,6 +178,8 @@ pub enum ContactsBlacklist {
     Refuse,
     /// Set the mode and drop the list.
     ModeOnly,
+    /// Send the whole call to the fallback, in its order among the instance's calls.
+    Fallback,
 }
 
 /// `[fallback]`: where calls go that are not translated, usually Z-API.
@@ -231,8 +233,20 @@ pub struct Instance {
     /// The name of the instance at the upstream.
     pub ryze_instance: String,
     pub ryze_token: Secret,
+    /// [`Mode::Observe`] only with a fallback.
+    pub mode: Mode,
     /// Whether other instances may have the same `ryze_instance`.
     pub shared: bool,
+}
+
+/// Who answers the privacy calls of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The gateway, through the upstream.
+    #[default]
+    Translate,
+    /// The fallback. The gateway records what it would have done, and sends nothing to the upstream.
+    Observe,
 }
 
 impl Instance {

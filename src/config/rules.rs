@@ -1,10 +1,12 @@
-//! Rules between the keys of `[server]`, `[admin]`, `[budget]` and `[fallback]`.
+//! Rules between the keys of `[server]`, `[admin]`, `[budget]`, `[policy]` and `[fallback]`.
 
 use std::net::IpAddr;
 
 use http::{Uri, uri::Scheme};
 
-use super::{Budget, Config, Fallback, Listen, Problem, key::Environment, report::Report};
+use super::{
+    Budget, Config, ContactsBlacklist, Fallback, Listen, Problem, key::Environment, report::Report,
+};
 
 /// Requests a minute that Ryze accepts of a token.
 const DOCUMENTED_LIMIT: u32 = 100;
@@ -23,6 +25,15 @@ pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
         );
     }
     vendors(config, report);
+    if config.policy.contacts_blacklist == ContactsBlacklist::Fallback && config.fallback.is_none()
+    {
+        report.conflict(
+            "policy.contacts_blacklist",
+            &["fallback"],
+            "is \"fallback\", and there is none; add [fallback] with the URL of Z-API, or write \
+             \"refuse\" or \"mode_only\"",
+        );
+    }
     if let Some(fallback) = &config.fallback
         && leads_to(fallback, &config.server.listen)
     {

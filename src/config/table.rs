@@ -46,11 +46,12 @@ impl Reader<'_, '_> {
         self.table(root, entries, arrays, owner);
     }
 
-    /// Reads the array of tables `name`, which must hold at least one, each with its path.
+    /// Reads the array of tables `name`, each with its path. There must be one if `is_required`.
     pub(super) fn array<O: Owner + Default>(
         &mut self,
         name: &'static str,
         value: Option<(Spanned<Cow<'_, str>>, Spanned<DeValue<'_>>)>,
+        is_required: bool,
     ) -> Vec<(String, O)> {
         let hint = format!("write `[[{name}]]` and its keys");
         let (at, value) = value.unzip();
@@ -64,8 +65,8 @@ impl Reader<'_, '_> {
                 return Vec::new();
             }
         };
-        if elements.is_empty() {
-            let message = format!("there is none; {hint}");
+        if elements.is_empty() && is_required {
+            let message = format!("there is none; {hint}, or `[fallback]` to pass every call on");
             self.report.problem_at(at, name, message);
         }
         let mut owners = Vec::with_capacity(elements.len());

@@ -4,15 +4,19 @@
 //! of Ryze and the fallback record what they receive (`stub.rs`). So no rule of the gateway is repeated
 //! here. `request.rs` builds the request, `mask.rs` masks credentials, and `print.rs` writes the result.
 
+mod calls;
+mod json;
 mod mask;
 mod print;
+mod reason;
 pub mod request;
 mod stub;
+mod why;
 
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -29,15 +33,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::calls::{Source, Tally, judge};
+pub use self::why::{Explained, Verdict, explain_why};
 use self::{mask::MASK, stub::Stub};
 use crate::{
     budget::{self, Budget},
-    config::{Config, Secret},
-    gateway::{AnswerBody, ContactsDropped, Gateway},
+    config::{Config, Mode, Secret},
+    gateway::{AnswerBody, CallObserved, ContactsList, Gateway},
     proxy::Proxy,
     queue::Queues,
     ryze::Client,
     server::{self, Admission, Handler, RequestBody, Timeouts},
+    sync::lock,
     telemetry::{Metrics, X_REQUEST_ID},
 };
 
@@ -65,6 +72,10 @@ pub enum Explanation {
     Fallback {
         /// The request to the fallback, with its whole URL.
         request: Request<Bytes>,
+        /// Whether it is sent in its order among the calls of its instance to Ryze.
+        in_turn: bool,
+        /// What would happen to the call if its instance, which is observed, were translated.
+        if_translated: Option<Box<Explanation>>,
     },
     /// The gateway rejects the request and sends nothing.
     Refused {
@@ -78,10 +89,27 @@ pub enum Explanation {
 /// # Errors
 /// A host, name or token of the configuration is not valid in a request.
 pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http::Error> {
+    let (mut explanation, is_observed) = explain_once(config, bytes).await?;
+    if let Explanation::Fallback { if_translated, .. } = &mut explanation
+        && is_observed
+    {
+        let mut config = config.clone();
+        for instance in &mut config.instances {
+            instance.mode = Mode::Translate;
+        }
+        let (translated, _) = explain_once(&config, bytes).await?;
+        *if_translated = Some(Box::new(translated));
+    }
+    Ok(explanation)
+}
+
+/// Also returns whether the call is one of an observed instance.
+async fn explain_once(config: &Config, bytes: &[u8]) -> Result<(Explanation, bool), http::Error> {
     let (ryze, fallback) = (Stub::ryze(), Stub::fallback());
     let observer = Arc::new(Observer {
         gateway: gateway(config, &ryze, &fallback)?,
-        drops_contacts: AtomicBool::new(false),
+        contacts: Mutex::default(),
+        is_observed: AtomicBool::new(false),
     });
     let mut answer = answer(Arc::clone(&observer), bytes).await;
     if let Some(answer) = &mut answer {
@@ -90,24 +118,28 @@ pub async fn explain(config: &Config, bytes: &[u8]) -> Result<Explanation, http:
     if let Some(mut request) = ryze.received() {
         name_made_id(request.headers_mut(), bytes);
         let budget = &config.budget;
-        return Ok(Explanation::Ryze {
+        let explanation = Explanation::Ryze {
             request: with_whole_url(request, &config.ryze.base_url)?,
             answer,
             requests_per_minute: match budget.redis {
                 Some(_) => budget.requests_per_minute,
                 None => budget.share(),
             },
-            drops_contacts: observer.drops_contacts.load(Ordering::Relaxed),
-        });
+            drops_contacts: observer.saw(ContactsList::Dropped),
+        };
+        return Ok((explanation, false));
     }
     if let (Some(mut request), Some(fallback)) = (fallback.received(), &config.fallback) {
         *request.uri_mut() = mask::mask_path(request.uri())?;
         mask::mask_headers(request.headers_mut());
-        return Ok(Explanation::Fallback {
+        let explanation = Explanation::Fallback {
             request: with_whole_url(request, &fallback.base_url)?,
-        });
+            in_turn: observer.saw(ContactsList::Forwarded),
+            if_translated: None,
+        };
+        return Ok((explanation, observer.is_observed.load(Ordering::Relaxed)));
     }
-    Ok(Explanation::Refused { answer })
+    Ok((Explanation::Refused { answer }, false))
 }
 
 /// Replaces a generated request id, which would be another for the next request.
@@ -119,10 +151,18 @@ fn name_made_id(headers: &mut HeaderMap, callers: &[u8]) {
     }
 }
 
-/// The gateway, which also records whether it drops a list of contacts.
+/// The gateway, which also records what it does with a list of contacts and whether it observes
+/// the call.
 struct Observer {
     gateway: Gateway,
-    drops_contacts: AtomicBool,
+    contacts: Mutex<Option<ContactsList>>,
+    is_observed: AtomicBool,
+}
+
+impl Observer {
+    fn saw(&self, contacts: ContactsList) -> bool {
+        *lock(&self.contacts) == Some(contacts)
+    }
 }
 
 impl Handler for Observer {
@@ -130,14 +170,21 @@ impl Handler for Observer {
 
     async fn handle(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
         let response = self.gateway.handle(request).await;
-        if response.extensions().get::<ContactsDropped>().is_some() {
-            self.drops_contacts.store(true, Ordering::Relaxed);
+        if let Some(contacts) = response.extensions().get() {
+            *lock(&self.contacts) = Some(*contacts);
+        }
+        if response.extensions().get::<CallObserved>().is_some() {
+            self.is_observed.store(true, Ordering::Relaxed);
         }
         response
     }
 
     fn overloaded(&self) -> Response<AnswerBody> {
         self.gateway.overloaded()
+    }
+
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        self.gateway.tls_required(request)
     }
 }
 
@@ -173,8 +220,8 @@ fn gateway(config: &Config, ryze: &Stub, fallback: &Stub) -> Result<Gateway, htt
     Gateway::new(&config, queues, proxy.transpose()?, metrics, abort)
 }
 
-/// The response to a client that sends these bytes.
-async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Bytes>> {
+/// The response of a handler to a client that sends these bytes.
+async fn answer<H: Handler>(handler: Arc<H>, request: &[u8]) -> Option<Response<Bytes>> {
     // Holds the whole request; a larger response is read while it is written.
     let (client, server_end) = duplex(request.len().max(1024));
     let (mut reader, mut writer) = split(client);
@@ -190,7 +237,7 @@ async fn answer(observer: Arc<Observer>, request: &[u8]) -> Option<Response<Byte
         let stop = CancellationToken::new();
         stop.cancel();
         let admission = Admission::Granted(Arc::default());
-        let served = server::serve(server_end, observer, admission, timeouts, &stop);
+        let served = server::serve(server_end, handler, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

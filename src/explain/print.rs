@@ -8,10 +8,26 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE},
 };
 
-use super::Explanation;
+use super::{Explained, Explanation};
 
 /// Headers of a response that are about the connection and not the call.
-const CONNECTION_HEADERS: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, DATE];
+pub(super) const CONNECTION_HEADERS: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, DATE];
+
+const IN_TURN: &str = "
+It has a list of contacts, which Ryze cannot change (policy.contacts_blacklist = \"fallback\"), and takes
+its place among the calls of its instance: those that wait before it are over before it is sent, and those
+that come later wait for its answer. It is sent alone, and once.
+";
+const SUCCESS_IN_BODY: &str = "
+It is a success if the fallback says so: an answer with a status of success and without \"success\":true
+becomes a 502 that says what came.
+";
+
+impl Display for Explained {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "{}\nWhy: {}.\n", self.explanation, self.why)
+    }
+}
 
 impl Display for Explanation {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
@@ -44,13 +60,28 @@ impl Display for Explanation {
                 })?;
                 write_answer(out, answer.as_ref())
             }
-            Self::Fallback { request } => {
+            Self::Fallback {
+                request,
+                in_turn,
+                if_translated,
+            } => {
                 out.write_str("The fallback answers it. It gets this request:\n\n")?;
                 write_request(out, request)?;
+                if *in_turn {
+                    out.write_str(IN_TURN)?;
+                }
                 out.write_str(
                     "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
                      status, headers and body.\n",
-                )
+                )?;
+                out.write_str(if *in_turn { SUCCESS_IN_BODY } else { "" })?;
+                if let Some(translated) = if_translated {
+                    out.write_str(
+                        "\nIts instance has mode = \"observe\". With \"translate\":\n\n",
+                    )?;
+                    write!(out, "{translated}")?;
+                }
+                Ok(())
             }
             Self::Refused { answer } => {
                 out.write_str("The gateway refuses it. The caller gets:\n\n")?;

@@ -2,11 +2,13 @@
 //!
 //! The request need not be valid: the gateway decides that.
 
+mod curl;
 mod stdin;
 mod words;
 
 use std::io::{self, Read};
 
+pub(super) use self::words::Typed;
 use self::{stdin::from_stdin, words::from_words};
 
 /// A request in HTTP/1.1.
@@ -38,6 +40,7 @@ pub fn read(
 ) -> Result<RawRequest, InvalidRequest> {
     let bytes = match words {
         [] if headers.is_empty() => return from_stdin(stdin),
+        [line] if headers.is_empty() && curl::is_line(line) => curl::from_line(line),
         [method, target] => from_words(method, target, None, headers),
         [method, target, body] => from_words(method, target, Some(body), headers),
         _ => Err("give METHOD and TARGET, and perhaps BODY, or a request on stdin and no headers"),
@@ -45,6 +48,18 @@ pub fn read(
     let bytes = bytes.map_err(InvalidRequest::Usage)?;
     Ok(RawRequest {
         bytes,
+        warning: None,
+    })
+}
+
+/// Builds a request from the words behind `curl`.
+///
+/// # Errors
+/// It is not a request, or is not understood.
+pub fn from_curl(words: &[String]) -> Result<RawRequest, InvalidRequest> {
+    let bytes = curl::from_words(words.iter().cloned());
+    Ok(RawRequest {
+        bytes: bytes.map_err(InvalidRequest::Usage)?,
         warning: None,
     })
 }

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{DuplexStream, duplex};
 
 use crate::{
+    header_limit::max_headers,
     net::{Connect, Opening},
     privacy::{Audience, Change, Setting},
     ryze::wire,
@@ -74,7 +75,9 @@ impl Stub {
                 Ok::<_, hyper::Error>(answer)
             }
         });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .max_headers(max_headers(PIPE_CAPACITY))
+            .serve_connection(TokioIo::new(stream), service);
         // The gateway handles a connection error at its end.
         let _ = connection.await;
     }

@@ -12,9 +12,11 @@ use http::{HeaderValue, Method, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::{observation::Observation, rules::SharedRecord};
 use crate::{
     privacy::{Change, Operation},
     ryze::Target,
+    sync::lock,
     telemetry::{EndedBy, Metrics, OutcomeLabel, Served, Trace, method},
 };
 
@@ -30,6 +32,8 @@ pub(crate) struct AccessLogEntry {
     pub(crate) target: Option<Arc<Target>>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
+    /// Of a call that is observed, with the record of its instance.
+    pub(crate) observation: Option<(Box<Observation>, Option<SharedRecord>)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) outcome: OutcomeLabel,
     is_success: bool,
@@ -48,6 +52,7 @@ impl AccessLogEntry {
             is_forwarded: false,
             target: None,
             operation: None,
+            observation: None,
             status: None,
             outcome: OutcomeLabel::CallerLeft,
             is_success: false,
@@ -81,6 +86,14 @@ impl Drop for AccessLogEntry {
             Some((Operation::Read, _)) => self.metrics.read(self.outcome),
             None => (),
         }
+        let verdict = self.observation.as_ref().map(|(observation, record)| {
+            let verdict = observation.verdict();
+            self.metrics.observed(verdict.label, verdict.reason);
+            if let Some(record) = record {
+                lock(record).observed.count(verdict);
+            }
+            verdict
+        });
         tracing::info!(
             request_id = text(self.trace.id()),
             trace_id = self.trace.trace_id(),
@@ -90,6 +103,8 @@ impl Drop for AccessLogEntry {
             status = self.status.map_or(0, |status| status.as_u16()),
             outcome = self.outcome.as_str(),
             ended_by = self.ended_by.as_str(),
+            observed = verdict.map(|it| it.label.as_str()),
+            observed_reason = verdict.and_then(|it| it.reason).map(OutcomeLabel::as_str),
             ryze_calls = usage.requests,
             sent_as = usage.sent_as.as_ref().map(text),
             waiting_ms = milliseconds(waiting),

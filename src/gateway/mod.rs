@@ -2,7 +2,10 @@
 //! that the README promises, and fills in the access log entry. Each step is a module of its own.
 
 mod access_log;
+mod forward;
+mod observation;
 mod rules;
+mod tee;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,15 +16,20 @@ use http_body_util::{Either, Full};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::access_log::{AccessLogEntry, Logged};
-pub use self::rules::{Instance, Last, Rules};
+pub use self::rules::{Instance, Last, Observed, Record, Rules};
+use self::{
+    access_log::{AccessLogEntry, Logged},
+    forward::Forwarder,
+    observation::Observation,
+    tee::Tee,
+};
 use crate::{
     config::Config,
-    privacy::{Failure, Operation, Outcome},
+    privacy::{Failure, Operation},
     proxy::{self, Download, Proxy},
     queue::Queues,
     server::{Handler, RequestBody},
-    telemetry::{Called, EndedBy, Metrics, OutcomeLabel, Trace, Upstream, X_REQUEST_ID},
+    telemetry::{EndedBy, Metrics, OutcomeLabel, Trace, X_REQUEST_ID},
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
@@ -41,9 +49,17 @@ pub struct Gateway {
     deadline: Duration,
 }
 
-/// An extension of the response to a call whose list of contacts was dropped.
+/// An extension of the response to a call with a list of contacts that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactsList {
+    Dropped,
+    /// To the fallback, in the turn of its instance.
+    Forwarded,
+}
+
+/// An extension of the fallback's response to a privacy call of an observed instance.
 #[derive(Clone, Copy, Debug)]
-pub struct ContactsDropped;
+pub struct CallObserved;
 
 /// The body of a response: the gateway's own, or the fallback's, streamed.
 pub type AnswerBody = Either<Full<Bytes>, Logged<Download>>;
@@ -101,12 +117,12 @@ impl Gateway {
         &self,
         (route, instance): (&'static Route, &Instance),
         rules: &Rules,
-        parts: &Parts,
+        parts: Parts,
         body: RequestBody,
         entry: &mut AccessLogEntry,
     ) -> Answer {
         let deadline = entry.started + self.deadline;
-        let call = request::operation(route, parts, body, &rules.limits, deadline);
+        let call = request::operation(route, &parts, body, &rules.limits, deadline);
         let call = tokio::select! {
             biased;
             call = call => call,
@@ -116,7 +132,7 @@ impl Gateway {
             }
         };
         let answer = match call {
-            Ok(ReadCall {
+            Ok(ReadCall::Operation {
                 operation,
                 drops_contacts,
             }) => {
@@ -124,7 +140,10 @@ impl Gateway {
                 entry.operation = Some((operation, Instant::now()));
                 let outcome = queues.submit(target, operation, deadline, &entry.trace);
                 let outcome = outcome.await;
-                entry.ended_by = self.ended_by(&outcome, deadline);
+                entry.ended_by = match &outcome {
+                    Ok(_) => EndedBy::Ryze,
+                    Err(failure) => self.ended_by(failure, deadline, EndedBy::Ryze),
+                };
                 match (&outcome, operation) {
                     (Err(failure), _) => entry.failed(failure.into()),
                     (Ok(_), Operation::Change(_)) => entry.succeeded(OutcomeLabel::Confirmed),
@@ -132,9 +151,15 @@ impl Gateway {
                 }
                 let mut answer = response::outcome(&operation, &outcome);
                 if drops_contacts {
-                    answer.extensions_mut().insert(ContactsDropped);
+                    answer.extensions_mut().insert(ContactsList::Dropped);
                 }
                 answer
+            }
+            Ok(ReadCall::Contacts { change, body }) => {
+                let (operation, request) = (Operation::Change(change), (parts, body));
+                // Boxed for the same reason as a call for the fallback.
+                let answer = self.change_contacts(rules, instance, operation, request, entry);
+                Box::pin(answer).await
             }
             Err(rejection) => self.reject(&rejection, entry),
         };
@@ -142,59 +167,92 @@ impl Gateway {
         answer
     }
 
-    fn ended_by(&self, outcome: &Outcome, deadline: Instant) -> EndedBy {
-        match outcome {
-            Err(
-                Failure::Budget { .. }
-                | Failure::BudgetUnavailable { .. }
-                | Failure::NotSent
-                | Failure::QueueFull,
-            ) => EndedBy::Gateway,
-            // The gateway timed out or was aborted; Ryze may still respond.
-            Err(Failure::Unknown) if deadline <= Instant::now() || self.abort.is_cancelled() => {
+    /// Has the fallback change a list of contacts, in the turn of the instance.
+    async fn change_contacts(
+        &self,
+        rules: &Rules,
+        instance: &Instance,
+        operation: Operation,
+        (parts, body): (Parts, Bytes),
+        entry: &mut AccessLogEntry,
+    ) -> Answer {
+        let deadline = entry.started + self.deadline;
+        entry.is_forwarded = true;
+        entry.operation = Some((operation, Instant::now()));
+        let outcome = match self.forwarder(rules) {
+            Ok(forwarder) => {
+                let (trace, secrets) = (Arc::clone(&entry.trace), Arc::clone(&rules.secrets));
+                let work = forwarder.change_contacts(parts, body, trace, secrets);
+                let (target, timeout) = (&instance.target, rules.contacts_timeout);
+                let outcome = self.queues.run_in_turn(target, deadline, timeout, work);
+                outcome.await
+            }
+            Err(error) => Ok(Err(error.into())),
+        };
+        let mut answer = match outcome {
+            Ok(Ok(answer)) => {
+                entry.ended_by = EndedBy::Fallback;
+                entry.succeeded(OutcomeLabel::Forwarded);
+                answer
+            }
+            Ok(Err(rejection)) => self.reject(&rejection, entry),
+            Err(failure) => {
+                entry.ended_by = self.ended_by(&failure, deadline, EndedBy::Fallback);
+                entry.failed((&failure).into());
+                response::outcome(&operation, &Err(failure))
+            }
+        };
+        answer.extensions_mut().insert(ContactsList::Forwarded);
+        answer
+    }
+
+    /// What ended a call with this failure, which has to do with this upstream.
+    fn ended_by(&self, failure: &Failure, deadline: Instant, upstream: EndedBy) -> EndedBy {
+        match failure {
+            Failure::Budget { .. }
+            | Failure::BudgetUnavailable { .. }
+            | Failure::NotSent
+            | Failure::QueueFull => EndedBy::Gateway,
+            // The gateway timed out or was aborted; the upstream may still respond.
+            Failure::Unknown if deadline <= Instant::now() || self.abort.is_cancelled() => {
                 EndedBy::Gateway
             }
-            Ok(_)
-            | Err(
-                Failure::Throttled { .. }
-                | Failure::NotConnected
-                | Failure::Denied { .. }
-                | Failure::Refused { .. }
-                | Failure::Upstream(_)
-                | Failure::Unknown,
-            ) => EndedBy::Ryze,
+            Failure::Throttled { .. }
+            | Failure::NotConnected
+            | Failure::Denied { .. }
+            | Failure::Refused { .. }
+            | Failure::Upstream(_)
+            | Failure::Unknown => upstream,
         }
     }
 
     fn reject(&self, rejection: &Rejection, entry: &mut AccessLogEntry) -> Answer {
         entry.failed(rejection.label());
+        if rejection.is_of_fallback() {
+            entry.ended_by = EndedBy::Fallback;
+        }
         if rejection.is_unsupported() {
             self.metrics.unsupported(rejection.label());
         }
         response::rejection(rejection)
     }
 
+    /// The way to the fallback. The router and the rules of the configuration lead here only if there is
+    /// one.
+    fn forwarder(&self, rules: &Rules) -> Result<Forwarder, proxy::Error> {
+        Ok(Forwarder {
+            proxy: Arc::clone(rules.proxy().ok_or(proxy::Error::Unreachable)?),
+            metrics: Arc::clone(&self.metrics),
+            abort: self.abort.clone(),
+        })
+    }
+
     async fn forward(
         &self,
         rules: &Rules,
-        request: Request<RequestBody>,
+        request: Request<Either<RequestBody, Tee<RequestBody>>>,
     ) -> Result<Response<Download>, proxy::Error> {
-        // The router has this destination only if there is a fallback.
-        let proxy = rules.proxy().ok_or(proxy::Error::Unreachable)?;
-        let (method, begun) = (request.method().clone(), Instant::now());
-        let answer = tokio::select! {
-            biased;
-            answer = proxy.forward(request) => answer,
-            () = self.abort.cancelled() => Err(proxy::Error::Stopping),
-        };
-        self.metrics.called(Called {
-            upstream: Upstream::Fallback,
-            method: &method,
-            status: answer.as_ref().ok().map(Response::status),
-            error: answer.as_ref().err().map(|error| error.label()),
-            duration: begun.elapsed(),
-        });
-        answer
+        self.forwarder(rules)?.forward(request).await
     }
 }
 
@@ -210,41 +268,55 @@ impl Handler for Gateway {
         let answer = match route(&rules, &parts, &mut entry) {
             Ok(Destination::Ryze { route, instance }) => {
                 let call = (route, &rules.instances()[instance]);
-                let answer = self.submit(call, &rules, &parts, body, &mut entry);
+                let answer = self.submit(call, &rules, parts, body, &mut entry);
                 answer.await
             }
             Ok(Destination::Fallback) => {
                 entry.is_forwarded = true;
+                let body = match &entry.observation {
+                    Some((observation, _)) => observation.tee(body),
+                    None => Either::Left(body),
+                };
                 let request = Request::from_parts(parts, body);
                 // Boxed, because it is large and most calls do not need it.
                 match Box::pin(self.forward(&rules, request)).await {
                     Ok(mut answer) => {
                         entry.status = Some(answer.status());
+                        if entry.observation.is_some() {
+                            answer.extensions_mut().insert(CallObserved);
+                        }
                         let id = answer.headers_mut().entry(X_REQUEST_ID);
                         id.or_insert_with(|| trace.id().clone());
                         return answer.map(|body| Either::Right(Logged::new(body, entry)));
                     }
-                    Err(error) => {
-                        if error.is_of_fallback() {
-                            entry.ended_by = EndedBy::Fallback;
-                        }
-                        self.reject(&error.into(), &mut entry)
-                    }
+                    Err(error) => self.reject(&error.into(), &mut entry),
                 }
             }
             Err(rejection) => self.reject(&rejection, &mut entry),
         };
-        entry.status = Some(answer.status());
-        let mut answer = answer.map(Either::Left);
-        answer
-            .headers_mut()
-            .insert(X_REQUEST_ID, trace.id().clone());
-        answer
+        finish(answer, &mut entry)
     }
 
     fn overloaded(&self) -> Response<AnswerBody> {
         response::rejection(&Unavailable::TooManyConnections.into()).map(Either::Left)
     }
+
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<AnswerBody> {
+        let (parts, _) = request.into_parts();
+        let trace = Arc::new(Trace::of(&parts, auth::contains_credentials));
+        let mut entry = AccessLogEntry::begin(parts.method, trace, Arc::clone(&self.metrics));
+        let answer = self.reject(&Rejection::TlsRequired, &mut entry);
+        finish(answer, &mut entry)
+    }
+}
+
+/// Records the gateway's own answer and adds the request id.
+fn finish(answer: Answer, entry: &mut AccessLogEntry) -> Response<AnswerBody> {
+    entry.status = Some(answer.status());
+    let mut answer = answer.map(Either::Left);
+    let id = answer.headers_mut().entry(X_REQUEST_ID);
+    id.or_insert_with(|| entry.trace.id().clone());
+    answer
 }
 
 /// The destination of a request with a valid head. Records route and instance in the log entry.
@@ -263,5 +335,10 @@ fn route(
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);
     entry.target = instance.map(|instance| Arc::clone(instance.target()));
+    if let Some(decided) = routed.observed {
+        let observation = Observation::begin(decided, parts, &rules.limits);
+        let record = instance.map(|instance| Arc::clone(&instance.record));
+        entry.observation = Some((Box::new(observation), record));
+    }
     routed.destination
 }

@@ -4,19 +4,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http::request::Parts;
+use serde::Serialize;
 use tokio::time::Instant;
 
+use super::observation::Verdict;
 use crate::{
-    config::Config,
+    config::{Config, Mode},
+    net::LOOKUP_TIMEOUT,
     proxy::Proxy,
     redact::SecretIndex,
     ryze::Target,
     server::validate,
     sync::lock,
-    telemetry::OutcomeLabel,
+    telemetry::{ObservedLabel, OutcomeLabel},
     zapi::{
         auth::{Accounts, CLIENT_TOKEN},
         rejection::{BadRequest, Rejection},
@@ -31,16 +35,52 @@ pub struct Rules {
     /// In the order of the configuration, as in [`Accounts`].
     instances: Vec<Instance>,
     pub(super) limits: Limits,
+    /// How long a change of a list of contacts may be in flight to the fallback.
+    pub(super) contacts_timeout: Duration,
     /// Those of all instances, to be hidden in reasons.
     pub(super) secrets: Arc<SecretIndex>,
 }
 
-/// A configured instance and the outcome of its last call.
+/// A configured instance and the record of its calls.
 #[derive(Debug)]
 pub struct Instance {
     pub(super) target: Arc<Target>,
+    mode: Mode,
     /// Survives a reload.
-    last: Arc<Mutex<Option<Last>>>,
+    pub(super) record: SharedRecord,
+}
+
+/// The outcome of an instance's last translated call, and what was observed of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Record {
+    pub last: Option<Last>,
+    pub observed: Observed,
+}
+
+pub(super) type SharedRecord = Arc<Mutex<Record>>;
+
+/// What would have happened to the privacy calls that were observed.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Observed {
+    pub translated: u64,
+    pub forwarded: u64,
+    pub refused: u64,
+    pub unread: u64,
+    /// Why the last one would have been refused that would have been.
+    pub last_refusal: Option<OutcomeLabel>,
+}
+
+impl Observed {
+    pub(super) fn count(&mut self, verdict: Verdict) {
+        let counter = match verdict.label {
+            ObservedLabel::Translated => &mut self.translated,
+            ObservedLabel::Forwarded => &mut self.forwarded,
+            ObservedLabel::Refused => &mut self.refused,
+            ObservedLabel::Unread => &mut self.unread,
+        };
+        *counter += 1;
+        self.last_refusal = verdict.reason.or(self.last_refusal);
+    }
 }
 
 /// The last call of an instance.
@@ -57,7 +97,7 @@ impl Rules {
         Self::following(config, proxy, &[])
     }
 
-    /// Keeps the last outcomes of the instances that were configured before.
+    /// Keeps the records of the instances that were configured before.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -69,7 +109,7 @@ impl Rules {
         let key = |target: &Target| (Arc::clone(target.entry()), Arc::clone(target.name()));
         let before: HashMap<_, _> = before
             .iter()
-            .map(|it| (key(&it.target), &it.last))
+            .map(|it| (key(&it.target), &it.record))
             .collect();
         let instances = config.instances.iter().map(|instance| {
             let target = Target::new(
@@ -78,10 +118,11 @@ impl Rules {
                 &instance.ryze_instance,
                 &instance.ryze_token,
             )?;
-            let last = before.get(&key(&target)).map(|last| Arc::clone(last));
+            let record = before.get(&key(&target)).map(|record| Arc::clone(record));
             Ok(Instance {
                 target: Arc::new(target),
-                last: last.unwrap_or_default(),
+                mode: instance.mode,
+                record: record.unwrap_or_default(),
             })
         });
         Ok(Self {
@@ -89,6 +130,9 @@ impl Rules {
             secrets: Arc::new(SecretIndex::of(&config.instances)),
             router: Router::new(Accounts::new(&config.instances), proxy.is_some()),
             proxy,
+            contacts_timeout: config.fallback.as_ref().map_or(Duration::ZERO, |fallback| {
+                LOOKUP_TIMEOUT + fallback.connect_timeout + fallback.idle_timeout
+            }),
             limits: Limits {
                 max_body: config.server.max_body,
                 body_timeout: config.server.body_timeout,
@@ -129,8 +173,12 @@ impl Instance {
         &self.target
     }
 
-    pub fn last(&self) -> Option<Last> {
-        *lock(&self.last)
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn record(&self) -> Record {
+        *lock(&self.record)
     }
 
     pub(super) fn record_outcome(&self, outcome: OutcomeLabel) {
@@ -138,6 +186,6 @@ impl Instance {
             outcome,
             time: Instant::now(),
         };
-        *lock(&self.last) = Some(last);
+        lock(&self.record).last = Some(last);
     }
 }

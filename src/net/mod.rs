@@ -2,6 +2,7 @@
 
 mod connector;
 mod fault;
+mod look_up_cache;
 mod resolver;
 mod tcp;
 pub mod tls;
@@ -13,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use self::{
     connector::{Network, NetworkError},
     fault::ConnectFault,
-    resolver::{LOOKUP_TIMEOUT, Reply, Resolver},
+    look_up_cache::Reply,
+    resolver::{LOOKUP_TIMEOUT, Resolver},
     tcp::{TcpConnection, USER_TIMEOUT},
 };
 

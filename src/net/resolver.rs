@@ -6,34 +6,23 @@
 //! short time, even if every caller timed out before it came.
 
 use std::{
-    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::time::timeout;
+
+use super::look_up_cache::{LookUpCache, Reply, Subscription};
 
 /// How long a caller waits for a look-up. glibc retries a query after 5 s, so one lost packet does not
 /// fail a call.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long addresses are cached.
-const CACHE_TIME: Duration = Duration::from_secs(10);
-/// How long a failure is cached, and addresses of which none could be connected to.
-const FAILURE_CACHE_TIME: Duration = Duration::from_secs(1);
-/// Bound on cached names, and so on look-up threads. There are three upstreams; a reload may add names
-/// while look-ups of replaced ones still run.
-const MAX_NAMES: usize = 16;
 
 /// Starts a look-up, which completes through the [`Reply`].
 type LookUp = dyn Fn(Arc<str>, Reply) + Send + Sync;
-/// The addresses, with port 0, or the kind of the error, because `io::Error` cannot be cloned.
-type Addresses = Result<Arc<[SocketAddr]>, io::ErrorKind>;
 
 /// Resolves names. Clones share look-ups and the cache.
 #[derive(Clone)]
@@ -41,25 +30,15 @@ pub struct Resolver(Arc<Inner>);
 
 struct Inner {
     look_up: Box<LookUp>,
-    names: Mutex<HashMap<Arc<str>, watch::Receiver<Option<Answer>>>>,
+    cache: Mutex<LookUpCache>,
 }
-
-#[derive(Clone, Debug)]
-struct Answer {
-    addresses: Addresses,
-    expires: Instant,
-}
-
-/// Completes a look-up. Dropping it without a result fails the look-up.
-#[derive(Debug)]
-pub struct Reply(watch::Sender<Option<Answer>>);
 
 impl Resolver {
     /// Uses this function to start look-ups; it must not block.
     pub fn new(look_up: impl Fn(Arc<str>, Reply) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             look_up: Box::new(look_up),
-            names: Mutex::default(),
+            cache: Mutex::default(),
         }))
     }
 
@@ -91,66 +70,19 @@ impl Resolver {
 
     /// Shortens the cache time of a host, because none of its addresses could be connected to.
     pub fn distrust(&self, host: &str) {
-        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(answer) = names.get_mut(host) else {
-            return;
-        };
-        let kept = answer.borrow().clone();
-        if let Some(mut kept) = kept {
-            kept.expires = kept.expires.min(Instant::now() + FAILURE_CACHE_TIME);
-            *answer = watch::channel(Some(kept)).1;
+        self.lock().distrust(host);
+    }
+
+    fn subscribe(&self, host: &str) -> io::Result<Subscription> {
+        let (answer, reply) = self.lock().subscribe(host)?;
+        if let Some(reply) = reply {
+            (self.0.look_up)(host.into(), reply);
         }
+        Ok(answer)
     }
 
-    /// Subscribes to the cached answer, the look-up in flight or a new look-up.
-    fn subscribe(&self, host: &str) -> io::Result<watch::Receiver<Option<Answer>>> {
-        let (host, sender, receiver) = {
-            let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            names.retain(|_, answer| {
-                let answer = answer.borrow();
-                answer.as_ref().is_none_or(|answer| now < answer.expires)
-            });
-            if let Some(answer) = names.get(host) {
-                return Ok(answer.clone());
-            }
-            if names.len() >= MAX_NAMES {
-                return Err(io::ErrorKind::ResourceBusy.into());
-            }
-            let (sender, receiver) = watch::channel(None);
-            let host: Arc<str> = host.into();
-            names.insert(Arc::clone(&host), receiver.clone());
-            (host, sender, receiver)
-        };
-        (self.0.look_up)(host, Reply(sender));
-        Ok(receiver)
-    }
-}
-
-impl Reply {
-    /// Completes the look-up. An error is cached as `NotFound`.
-    pub fn send(self, found: io::Result<Vec<SocketAddr>>) {
-        self.publish(found.unwrap_or_default());
-    }
-
-    fn publish(&self, found: Vec<SocketAddr>) {
-        let (addresses, cache_time) = if found.is_empty() {
-            (Err(io::ErrorKind::NotFound), FAILURE_CACHE_TIME)
-        } else {
-            (Ok(found.into()), CACHE_TIME)
-        };
-        self.0.send_replace(Some(Answer {
-            addresses,
-            expires: Instant::now() + cache_time,
-        }));
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        if self.0.borrow().is_none() {
-            self.publish(Vec::new());
-        }
+    fn lock(&self) -> MutexGuard<'_, LookUpCache> {
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,10 +103,10 @@ mod tests {
 
     use tokio::{
         task::JoinSet,
-        time::{advance, sleep},
+        time::{Instant, sleep},
     };
 
-    use super::*;
+    use super::{super::look_up_cache::MAX_NAMES, *};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -272,101 +204,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answers_and_failures_are_cached() {
-        let (resolver, looked_up) = scripted(|number| match number {
-            0 | 1 => (Some(Duration::ZERO), Err(io::ErrorKind::Other.into())),
-            _ => (Some(Duration::ZERO), found(1)),
-        });
-        for failures in 1..=2 {
-            for _ in 0..100 {
-                let error = resolver.resolve("name.test").await.unwrap_err();
-                assert_eq!(error.kind(), io::ErrorKind::NotFound);
-            }
-            assert_eq!(count(&looked_up), failures);
-            advance(FAILURE_CACHE_TIME).await;
-        }
-        resolver.resolve("name.test").await.unwrap();
-        advance(CACHE_TIME - Duration::from_millis(1)).await;
-        resolver.resolve("name.test").await.unwrap();
-        assert_eq!(count(&looked_up), 3);
-        advance(Duration::from_millis(1)).await;
-        resolver.resolve("name.test").await.unwrap();
-        assert_eq!(count(&looked_up), 4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn distrusted_addresses_are_looked_up_again_soon() {
-        let (resolver, looked_up) = scripted(|_| (Some(Duration::ZERO), found(1)));
-        resolver.resolve("name.test").await.unwrap();
-        for _ in 0..100 {
-            resolver.resolve("name.test").await.unwrap();
-            resolver.distrust("name.test");
-            advance(Duration::from_millis(1)).await;
-        }
-        assert_eq!(count(&looked_up), 1);
-        advance(FAILURE_CACHE_TIME).await;
-        resolver.resolve("name.test").await.unwrap();
-        assert_eq!(count(&looked_up), 2);
-        for _ in 0..3 {
-            resolver.distrust("name.test");
-            advance(FAILURE_CACHE_TIME / 2).await;
-        }
-        resolver.resolve("name.test").await.unwrap();
-        assert_eq!(
-            count(&looked_up),
-            3,
-            "distrusting again does not extend the cache time"
-        );
-        resolver.distrust("another.test");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_is_not_distrusted_while_it_is_looked_up() {
-        let (resolver, looked_up) = scripted(|_| (Some(SECOND), found(1)));
-        let resolved = resolver.resolve("name.test");
-        let distrusted = async {
-            tokio::task::yield_now().await;
-            resolver.distrust("name.test");
-        };
-        let (resolved, ()) = tokio::join!(resolved, distrusted);
-        resolved.unwrap();
-        advance(FAILURE_CACHE_TIME).await;
-        resolver.resolve("name.test").await.unwrap();
-        assert_eq!(count(&looked_up), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dropped_reply_fails_the_look_up() {
-        let count = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&count);
-        let resolver = Resolver::new(move |_, reply| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            drop(reply);
-        });
-        for look_ups in 1..=2 {
-            let error = resolver.resolve("name.test").await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::NotFound);
-            assert_eq!(count.load(Ordering::Relaxed), look_ups);
-            advance(FAILURE_CACHE_TIME).await;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn look_ups_are_bounded() {
-        let (resolver, looked_up) = scripted(|_| (Some(SECOND * 60), found(1)));
-        let resolve = |number: usize| {
-            let resolver = resolver.clone();
-            async move { resolver.resolve(&format!("{number}.test")).await.map(drop) }
-        };
+    async fn the_kind_of_an_error_shows_its_cause() {
+        let (resolver, looked_up) = scripted(|_| (None, found(1)));
         for number in 0..MAX_NAMES {
-            assert!(timeout(SECOND, resolve(number)).await.is_err());
+            let name = format!("{number}.test");
+            assert!(timeout(SECOND, resolver.resolve(&name)).await.is_err());
         }
-        let error = resolve(MAX_NAMES).await.unwrap_err();
+        let error = resolver.resolve("name.test").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         assert_eq!(count(&looked_up), MAX_NAMES);
-        sleep(SECOND * 60 + CACHE_TIME).await;
-        assert!(timeout(SECOND, resolve(MAX_NAMES)).await.is_err());
-        assert_eq!(count(&looked_up), MAX_NAMES + 1);
+        let resolver = Resolver::new(|_, reply| drop(reply));
+        let error = resolver.resolve("name.test").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]

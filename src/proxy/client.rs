@@ -27,6 +27,7 @@ use super::{
     body::{Exchange, Upload},
     connector::{Connector, Handle},
 };
+use crate::header_limit::max_headers;
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 32;
@@ -58,7 +59,8 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-            .http1_max_buf_size(BUFFER);
+            .http1_max_buf_size(BUFFER)
+            .http1_max_headers(max_headers(BUFFER));
         let pooled = builder.build(connector.clone());
         let unpooled = builder.pool_max_idle_per_host(0).build(connector);
         Self { pooled, unpooled }

@@ -8,7 +8,7 @@ use super::{
     Queues, batch,
     directory::has_same_token,
     pending_call::PendingCall,
-    state::{Queue, State},
+    state::{State, Work},
 };
 use crate::{privacy::Failure, ryze::Target};
 
@@ -32,17 +32,20 @@ impl QueueHandle {
         self.queues.lock()
     }
 
-    /// The target of the next request. Removes an empty queue, under the same lock, and returns `None`.
-    pub(super) fn next_target_or_remove(&self) -> Option<Arc<Target>> {
+    /// What the queue does next. Removes an empty queue, under the same lock, and returns `None`.
+    pub(super) fn next_or_remove(&self) -> Option<Work> {
         let mut state = self.lock();
-        let next = state.next_target(&self.name).map(Arc::clone);
-        if next.is_none() {
+        if let Some(target) = state.next_target(&self.name) {
+            return Some(Work::Request(Arc::clone(target)));
+        }
+        let turn = state.queues.get_mut(&self.name)?.turns.pop_front();
+        if turn.is_none() {
             state.queues.remove(&self.name);
         }
-        next
+        turn.map(Work::Turn)
     }
 
-    /// Whether a call is queued whose request would have this token.
+    /// Whether the next request would have this token.
     pub(super) fn is_next(&self, target: &Target, state: &State) -> bool {
         let next = state.next_target(&self.name);
         next.is_some_and(|next| has_same_token(next, target))
@@ -101,11 +104,13 @@ impl QueueHandle {
         let State {
             queues, directory, ..
         } = &mut *state;
-        let Some(Queue { calls, .. }) = queues.get_mut(&self.name) else {
+        let Some(queue) = queues.get_mut(&self.name) else {
             return Vec::new();
         };
-        batch::take(calls, |call| {
-            !has_same_token(directory.current(&call.target), target)
+        let turn = queue.first_turn();
+        batch::take(&mut queue.calls, |call| {
+            turn.is_some_and(|turn| turn < call.number)
+                || !has_same_token(directory.current(&call.target), target)
         })
     }
 

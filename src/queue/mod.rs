@@ -4,7 +4,8 @@
 //! overtake a newer one and Ryze's snapshot of the settings stays consistent. Calls that arrive
 //! meanwhile are queued. When the budget grants a permit, not before, the worker coalesces the queued
 //! calls into one request: last write wins per setting, reads are shared. Each call gets the result for
-//! its own setting; ambiguous results are resolved by a read-back.
+//! its own setting; ambiguous results are resolved by a read-back. A change that another upstream
+//! carries out takes its place in the same queue (`turn.rs`).
 //!
 //! A queue outlives a reload that replaces the instance's token or configuration entry; calls of
 //! different tokens are never coalesced. The worker is a separate task because hyper drops a handler
@@ -20,18 +21,20 @@ mod send;
 mod state;
 mod suspension;
 mod ticket;
+mod turn;
 mod verdict;
 mod worker;
 
 use std::{
     collections::hash_map::Entry,
+    future::Future,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::{
-    sync::{Semaphore, oneshot},
-    time::Instant,
+    sync::oneshot::{self, error::RecvError},
+    time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -41,6 +44,7 @@ use self::{
     pending_call::{Attempt, PendingCall},
     state::{Queue, State},
     ticket::QueueTicket,
+    turn::PendingTurn,
     worker::Worker,
 };
 pub use self::{health::Health, suspension::Suspended};
@@ -117,30 +121,85 @@ impl Queues {
         trace: &Arc<Trace>,
     ) -> Outcome {
         let (outcome, mut result) = oneshot::channel();
-        let send_by = deadline
-            .checked_sub(self.deadline / MARGIN)
-            .unwrap_or(deadline);
-        let mut ticket = self.enqueue(target, |number| PendingCall {
-            number,
-            target: Arc::clone(target),
-            operation,
-            send_by,
-            give_up_at: None,
-            was_requeued: false,
-            attempt: Attempt::NotMade,
-            trace: Arc::clone(trace),
-            outcome,
+        let send_by = self.send_by(deadline);
+        let mut ticket = {
+            let mut state = self.lock();
+            state.check(target)?;
+            self.enqueue(&mut state, target, |queue, number| {
+                queue.calls.push(PendingCall {
+                    number,
+                    target: Arc::clone(target),
+                    operation,
+                    send_by,
+                    give_up_at: None,
+                    was_requeued: false,
+                    attempt: Attempt::NotMade,
+                    trace: Arc::clone(trace),
+                    outcome,
+                });
+            })?
+        };
+        let result = self.queued(&mut ticket, &mut result, [send_by, deadline]);
+        // Without a result the worker panicked, and whether it sent the operation is unknown.
+        result.await?.unwrap_or(Err(Failure::Unknown))
+    }
+
+    /// Runs `work`, which changes an instance through another upstream, in its place in the instance's
+    /// queue: after the calls that were queued before, and before those that are queued later. It is
+    /// never coalesced and never repeated. Returns its result by `deadline`, as [`submit`](Self::submit).
+    ///
+    /// The queue waits for `work` for at most `limit`; then its result is unknown. Dropping the future
+    /// cancels work that has not begun; work that has runs to its end.
+    pub async fn run_in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        target: &Arc<Target>,
+        deadline: Instant,
+        limit: Duration,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (granted, mut turn) = oneshot::channel();
+        let send_by = self.send_by(deadline);
+        // Not refused for a suspension: that is about requests to Ryze.
+        let mut ticket = self.enqueue(&mut self.lock(), target, |queue, number| {
+            queue.turns.push_back(PendingTurn {
+                number,
+                send_by,
+                granted,
+            });
         })?;
-        for until in [send_by, deadline] {
-            let result = tokio::select! {
-                biased;
-                result = self.timers.timeout_at(until, &mut result) => result,
-                () = self.abort.cancelled() => None,
-            };
-            if let Some(result) = result {
+        let turn = self.queued(&mut ticket, &mut turn, [send_by, deadline]);
+        let turn = turn.await?.map_err(|_| Failure::NotSent)?;
+        let (done, mut result) = oneshot::channel();
+        self.workers.spawn(async move {
+            let result = timeout(limit, work).await;
+            drop(turn);
+            drop(done.send(result));
+        });
+        match self.result_by(deadline, &mut result).await {
+            Some(Ok(Ok(result))) => Ok(result),
+            // The deadline, a panic or the limit.
+            None | Some(Err(_) | Ok(Err(_))) => Err(Failure::Unknown),
+        }
+    }
+
+    /// When a call with this deadline has to be sent.
+    fn send_by(&self, deadline: Instant) -> Instant {
+        let margin = self.deadline / MARGIN;
+        deadline.checked_sub(margin).unwrap_or(deadline)
+    }
+
+    /// The result of a queued call, or its failure: at the first of the two times if it is still queued,
+    /// else at the second.
+    async fn queued<T>(
+        &self,
+        ticket: &mut QueueTicket<'_>,
+        result: &mut oneshot::Receiver<T>,
+        times: [Instant; 2],
+    ) -> Result<Result<T, RecvError>, Failure> {
+        for until in times {
+            if let Some(result) = self.result_by(until, result).await {
                 ticket.is_queued = false;
-                // An error: the worker panicked, and whether it sent the operation is unknown.
-                return result.unwrap_or(Err(Failure::Unknown));
+                return Ok(result);
             }
             if let Some(failure) = ticket.cancel() {
                 return Err(failure);
@@ -149,41 +208,49 @@ impl Queues {
         Err(Failure::Unknown)
     }
 
+    /// `None` at the given time, or when the calls are aborted.
+    async fn result_by<T>(
+        &self,
+        until: Instant,
+        result: &mut oneshot::Receiver<T>,
+    ) -> Option<Result<T, RecvError>> {
+        tokio::select! {
+            biased;
+            result = self.timers.timeout_at(until, result) => result,
+            () = self.abort.cancelled() => None,
+        }
+    }
+
     /// Waits until all workers have ended.
     pub async fn idle(&self) {
         self.workers.close();
         self.workers.wait().await;
     }
 
-    /// Appends a call to its instance's queue and starts the worker if there is none. Fails if the
-    /// instance is suspended or its queue is full.
+    /// Appends a call or a turn to its instance's queue and starts the worker if there is none. Fails if
+    /// the queue is full.
     fn enqueue<'q>(
         self: &'q Arc<Self>,
+        state: &mut State,
         target: &'q Arc<Target>,
-        call: impl FnOnce(u64) -> PendingCall,
+        append: impl FnOnce(&mut Queue, u64),
     ) -> Result<QueueTicket<'q>, Failure> {
-        let mut state = self.lock();
-        state.check(target)?;
         state.calls_so_far += 1;
         let number = state.calls_so_far;
         let queue = match state.queues.entry(Arc::clone(target.name())) {
             Entry::Occupied(queue) => queue.into_mut(),
             Entry::Vacant(vacant) => {
-                let changed = Arc::default();
-                let handle =
-                    QueueHandle::new(Arc::clone(self), target.name(), Arc::clone(&changed));
+                let queue = Queue::new(self.max_waiting);
+                let changed = Arc::clone(&queue.changed);
+                let handle = QueueHandle::new(Arc::clone(self), target.name(), changed);
                 // Boxed, because tokio would move the large future several times.
                 self.workers.spawn(Box::pin(Worker::new(handle).run()));
-                vacant.insert(Queue {
-                    calls: Vec::new(),
-                    changed,
-                    capacity: Arc::new(Semaphore::new(self.max_waiting)),
-                })
+                vacant.insert(queue)
             }
         };
         let capacity = Arc::clone(&queue.capacity).try_acquire_owned();
         let capacity = capacity.map_err(|_| Failure::QueueFull)?;
-        queue.calls.push(call(number));
+        append(queue, number);
         Ok(QueueTicket {
             queues: self,
             name: target.name(),
@@ -215,7 +282,7 @@ impl Queues {
     }
 
     pub fn budget(&self) -> budget::Snapshot {
-        self.budget.snapshot()
+        self.budget.snapshot(self.waiting())
     }
 
     pub fn health(&self) -> Health {
@@ -225,7 +292,7 @@ impl Queues {
     /// How many calls are queued in all, not counting those in flight.
     pub fn waiting(&self) -> usize {
         let state = self.lock();
-        state.queues.values().map(|queue| queue.calls.len()).sum()
+        state.queues.values().map(Queue::waiting).sum()
     }
 
     /// How many calls of one instance are queued, and its suspension, if any.
@@ -233,7 +300,7 @@ impl Queues {
         let state = self.lock();
         let queue = state.queues.get(target.name());
         let suspended = state.suspensions.suspended(target, Instant::now());
-        (queue.map_or(0, |queue| queue.calls.len()), suspended)
+        (queue.map_or(0, Queue::waiting), suspended)
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {

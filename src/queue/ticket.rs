@@ -1,8 +1,8 @@
-//! A client's claim on its queued call.
+//! A client's claim on its queued call or turn.
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Queues, pending_call::PendingCall};
+use super::Queues;
 use crate::privacy::Failure;
 
 /// Dropping the ticket cancels the call, unless it is in a request already.
@@ -24,12 +24,10 @@ impl QueueTicket<'_> {
         }
         let mut state = self.queues.lock();
         let queue = state.queues.get_mut(self.name)?;
-        let number = |call: &PendingCall| call.number;
-        let place = queue.calls.binary_search_by_key(&self.number, number);
-        let call = queue.calls.remove(place.ok()?);
+        let failure = queue.cancel(self.number)?;
         self.is_queued = false;
         queue.changed.notify_one();
-        Some(call.failure_unless_sent(Failure::NotSent))
+        Some(failure)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     pending_call::PendingCall,
     retry::{self, Next},
     send::{Sender, is_about_token, label, rate_limit},
+    state::Work,
     verdict::{Verdict, judge},
 };
 use crate::{
@@ -34,7 +35,14 @@ impl Worker {
     pub(super) async fn run(self) {
         let queue = &self.sender.queue;
         let mut next = Next::default();
-        while let Some(target) = queue.next_target_or_remove() {
+        while let Some(work) = queue.next_or_remove() {
+            let target = match work {
+                Work::Request(target) => target,
+                Work::Turn(turn) => {
+                    turn.run().await;
+                    continue;
+                }
+            };
             tokio::select! {
                 biased;
                 permit = self.acquire_permit(&target, &next) => match permit {

@@ -182,7 +182,7 @@ pub(super) fn read(
     let message = wire::message(body).unwrap_or_default();
     let report = Report {
         status: parts.status.as_u16(),
-        message: reason::sanitize(&message, token, secrets),
+        message: reason::sanitize(&message, token.expose().as_bytes(), &secrets),
     };
     Err(classify(parts, &message, report))
 }

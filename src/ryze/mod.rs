@@ -14,4 +14,5 @@ pub mod wire;
 pub use client::{Client, Reply};
 pub use error::{Error, NoAnswer, Progress};
 pub use rate_limit::RateLimit;
+pub(crate) use reason::sanitize;
 pub use target::Target;

@@ -1,9 +1,6 @@
-//! Ryze's message in a form that clients and the log may see: without secrets and phone numbers.
+//! An upstream's message in a form that clients and the log may see: without secrets and phone numbers.
 
-use crate::{
-    config::Secret,
-    redact::{SecretIndex, contains_fragment},
-};
+use crate::redact::{SecretIndex, contains_fragment};
 
 /// Characters of a reason.
 const MAX_REASON: usize = 200;
@@ -15,22 +12,18 @@ const PHONE_DIGITS: usize = 7;
 const CODE_BYTES: usize = 12;
 const REMOVED: &str = "[removed]";
 
-/// Shortens Ryze's message to one line and removes everything that may be a phone number or an encoded
-/// token. If the message contains a secret of one of the indexes (those in force when the request was
-/// sent and when it was answered), or nothing is left, there is none.
-pub(super) fn sanitize(
-    message: &str,
-    token: &Secret,
-    secrets: [&SecretIndex; 2],
-) -> Option<String> {
+/// Shortens an upstream's message to one line and removes everything that may be a phone number or an
+/// encoded token. If the message contains the token of the request or a secret of one of the indexes, or
+/// nothing is left, there is none.
+pub(crate) fn sanitize(message: &str, token: &[u8], secrets: &[&SecretIndex]) -> Option<String> {
     let printed = message.chars().take(MAX_MESSAGE);
     let printed: String = printed.filter(|char| !char.is_control()).collect();
     let words: Vec<_> = printed.split_whitespace().collect();
     let mut reason = without_codes(&without_numbers(&words.join(" ")));
     let end = reason.char_indices().nth(MAX_REASON);
     reason.truncate(end.map_or(reason.len(), |(end, _)| end));
-    let has_secret = contains_fragment(&printed, token.expose().as_bytes())
-        || secrets.iter().any(|it| it.is_in(&printed));
+    let has_secret =
+        contains_fragment(&printed, token) || secrets.iter().any(|it| it.is_in(&printed));
     (!reason.is_empty() && !has_secret).then_some(reason)
 }
 

@@ -143,6 +143,17 @@ impl Sandbox {
         self.state().arrivals.clear();
     }
 
+    /// Changes settings of an instance that something else than Ryze changes, such as the phone. `update` has
+    /// the shape of an update of Ryze.
+    pub fn change_elsewhere(&self, instance: &str, update: &[u8]) {
+        let mut state = self.state();
+        if let Some(instance) = state.account.instances.get_mut(instance) {
+            for change in privacy::changes(update).unwrap_or_default() {
+                change.apply(&mut instance.settings);
+            }
+        }
+    }
+
     /// The settings of an instance, in the shape of Ryze's `settings`.
     #[must_use]
     pub fn settings(&self, instance: &str) -> Option<Value> {

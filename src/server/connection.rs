@@ -1,6 +1,6 @@
 //! One client connection: hyper reads requests from its stream and a [`Handler`] responds.
 
-use std::{convert::Infallible, pin::pin, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderValue, Request, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -16,17 +16,24 @@ use super::{
     limits::Timeouts,
     timeout_stream::TimeoutStream,
 };
+use crate::header_limit::max_headers;
 
 /// Size of the read buffer: the longest request head, beyond which hyper responds with 431, and the most
 /// of a body that is read ahead.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Whether a connection is within the limit. One that is not gets [`Handler::overloaded`] and is closed.
+/// The first byte of a ClientHello (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Whether the requests of a connection are handled. If not, it is closed after the response to the first.
 #[derive(Clone, Debug)]
 pub(crate) enum Admission {
-    /// It is, and is listed here while it is idle.
+    /// They are. The connection is listed while it is idle.
     Granted(Arc<IdleConnections>),
-    Refused,
+    /// The connection is over the limit: [`Handler::overloaded`].
+    Overloaded,
+    /// The port has TLS and the connection has not: [`Handler::tls_required`].
+    TlsRequired,
 }
 
 /// Serves a connection until the client closes it or a timeout expires. After `stop`, the next response
@@ -41,13 +48,12 @@ pub(crate) async fn serve<S, H>(
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handler,
 {
-    let (idle_connections, is_granted) = match admission {
-        Admission::Granted(idle_connections) => (idle_connections, true),
-        Admission::Refused => (Arc::default(), false),
-    };
-    let state = ConnectionState::new(idle_connections);
+    let state = ConnectionState::new(match &admission {
+        Admission::Granted(idle_connections) => Arc::clone(idle_connections),
+        Admission::Overloaded | Admission::TlsRequired => Arc::default(),
+    });
     let io = TokioIo::new(TimeoutStream::new(stream, state.clone(), timeouts));
-    let shared_state = state.clone();
+    let (shared_state, admission) = (state.clone(), &admission);
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
         let state = shared_state.clone();
@@ -55,13 +61,14 @@ pub(crate) async fn serve<S, H>(
         let [request_guard, response_guard] = state.begin_request();
         async move {
             let request = request.map(|body| RequestBody::new(body, request_guard));
-            let mut response = if is_granted {
-                handler.handle(request).await
-            } else {
-                drop(request);
-                handler.overloaded()
+            let (mut response, is_last) = match admission {
+                Admission::Granted(_) => (handler.handle(request).await, stop.is_cancelled()),
+                Admission::Overloaded => {
+                    drop(request);
+                    (handler.overloaded(), true)
+                }
+                Admission::TlsRequired => (handler.tls_required(request), true),
             };
-            let is_last = !is_granted || stop.is_cancelled();
             if is_last || state.has_unread_body() {
                 // hyper closes the connection after this response.
                 let close = HeaderValue::from_static("close");
@@ -70,22 +77,32 @@ pub(crate) async fn serve<S, H>(
             Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, response_guard)))
         }
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            // TimeoutStream has the timeouts.
-            .header_read_timeout(None)
-            .max_buf_size(MAX_HEAD_BYTES)
-            // Responses are small: one copy is cheaper than a vectored write.
-            .writev(false)
-            .serve_connection(io, service)
-    );
-    // Errors are those of the client or the network; the handler logs the requests.
-    tokio::select! {
+    let mut connection = http1::Builder::new()
+        // TimeoutStream has the timeouts.
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(max_headers(MAX_HEAD_BYTES))
+        // Responses are small: one copy is cheaper than a vectored write.
+        .writev(false)
+        .serve_connection(io, service);
+    let served = tokio::select! {
         biased;
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => state.stop(),
+        served = &mut connection => served,
+        () = stop.cancelled() => {
+            state.stop();
+            (&mut connection).await
+        }
+    };
+    // Errors are those of the client or the network; the handler logs the requests.
+    if let Err(error) = served
+        && error.is_parse()
+        && connection.into_parts().read_buf.first() == Some(&TLS_HANDSHAKE)
+    {
+        tracing::info!(
+            reason = "tls_on_plain_port",
+            "a client began a TLS handshake on a port without TLS"
+        );
     }
-    let _ = connection.await;
 }
 
 #[cfg(test)]
@@ -129,6 +146,10 @@ mod tests {
 
         fn overloaded(&self) -> Response<Self::Body> {
             Response::new(Full::from("busy"))
+        }
+
+        fn tls_required(&self, _: Request<RequestBody>) -> Response<Self::Body> {
+            Response::new(Full::from("TLS"))
         }
     }
 

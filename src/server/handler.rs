@@ -22,4 +22,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The response to a client over the connection limit.
     fn overloaded(&self) -> Response<Self::Body>;
+
+    /// The response to a request without TLS on a port with TLS.
+    fn tls_required(&self, request: Request<RequestBody>) -> Response<Self::Body>;
 }

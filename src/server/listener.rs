@@ -18,11 +18,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::{self, Admission},
+    first_byte::first_byte,
     handler::Handler,
     idle_connections::IdleConnections,
     limits::{Limits, Occupancy, Timeouts},
     socket::{Address, Socket},
-    tls,
+    tls::{self, Accepted, limit_or_stop},
 };
 use crate::net::Stream;
 
@@ -164,49 +165,17 @@ impl<H: Handler> Connections<H> {
             tls: self.tls.as_ref().map(ArcSwap::load_full),
             stop: self.stop.clone(),
         };
-        let permits = &self.occupancy.permits;
-        let granted = Admission::Granted(Arc::clone(&self.idle_connections));
-        let limits = self.limits;
-        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+        let idle_connections = Arc::clone(&self.idle_connections);
+        if let Ok(permit) = Arc::clone(&self.occupancy.permits).try_acquire_owned() {
+            let granted = Admission::Granted(idle_connections);
             self.tasks
-                .spawn(connection.serve(granted, limits.timeouts, permit));
-        } else if let Ok(overload_permit) = Arc::clone(&self.overload_permits).try_acquire_owned() {
-            let idle_connections = Arc::clone(&self.idle_connections);
-            let occupancy = self.occupancy.clone();
-            self.tasks.spawn(async move {
-                let freed = free_permit(&idle_connections, &occupancy.permits).await;
-                if let Some(permit) = freed {
-                    drop(overload_permit);
-                    return connection.serve(granted, limits.timeouts, permit).await;
-                }
-                tracing::warn!(
-                    listener = limits.name,
-                    "max_connections is reached; a connection is turned away"
-                );
-                occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
-                let refused = Admission::Refused;
-                connection
-                    .serve(refused, OVERLOAD_TIMEOUTS, overload_permit)
-                    .await;
-            });
+                .spawn(connection.serve(granted, self.limits.timeouts, permit));
+        } else if let Ok(permit) = Arc::clone(&self.overload_permits).try_acquire_owned() {
+            let (limits, occupancy) = (self.limits, self.occupancy.clone());
+            self.tasks
+                .spawn(connection.replace_idle(idle_connections, limits, occupancy, permit));
         }
     }
-}
-
-/// Closes the connection that is idle for the longest time and returns its permit; `None` if none is idle.
-async fn free_permit(
-    idle_connections: &IdleConnections,
-    permits: &Arc<Semaphore>,
-) -> Option<OwnedSemaphorePermit> {
-    // The runtime reads the readiness of all sockets before it continues here, so a connection whose next
-    // request has arrived is not taken for idle.
-    yield_now().await;
-    if !idle_connections.close_longest() {
-        return Arc::clone(permits).try_acquire_owned().ok();
-    }
-    let freed = timeout(CLOSE_TIMEOUT, Arc::clone(permits).acquire_owned()).await;
-    // The semaphore is never closed.
-    freed.ok()?.ok()
 }
 
 /// An accepted connection and what it is served with.
@@ -218,22 +187,83 @@ struct Connection<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    async fn serve(self, admission: Admission, timeouts: Timeouts, permit: OwnedSemaphorePermit) {
+    /// Serves a connection over the limit in place of the one that is idle for the longest time. If none is
+    /// idle, or its client says nothing, it is turned away.
+    async fn replace_idle(
+        self,
+        idle_connections: Arc<IdleConnections>,
+        limits: Limits,
+        occupancy: Occupancy,
+        overload_permit: OwnedSemaphorePermit,
+    ) {
+        let stream = tokio::select! {
+            first = first_byte(self.stream) => first.ok().map(|(_, stream)| Box::new(stream)),
+            () = limit_or_stop(OVERLOAD_TIMEOUTS.header, &self.stop) => None,
+        };
+        let permit = match stream {
+            Some(_) => close_idle(&idle_connections, &occupancy.permits).await,
+            None => None,
+        };
+        if permit.is_none() {
+            tracing::warn!(
+                listener = limits.name,
+                "max_connections is reached; a connection is turned away"
+            );
+            occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        let Some(stream) = stream else { return };
+        let connection = Self { stream, ..self };
+        match permit {
+            Some(permit) => {
+                drop(overload_permit);
+                let granted = Admission::Granted(idle_connections);
+                connection.serve(granted, limits.timeouts, permit).await;
+            }
+            None => {
+                let overloaded = Admission::Overloaded;
+                connection
+                    .serve(overloaded, OVERLOAD_TIMEOUTS, overload_permit)
+                    .await;
+            }
+        }
+    }
+
+    async fn serve(self, admission: Admission, timeouts: Timeouts, _permit: OwnedSemaphorePermit) {
         let Self {
             stream,
             handler,
             tls,
             stop,
         } = self;
-        let stream = match tls {
+        let accepted = match tls {
             // Boxed, so that connections without TLS do not have space for a handshake.
-            Some(config) => Box::pin(tls::handshake(stream, config, timeouts.header, &stop)).await,
-            None => Ok(stream),
+            Some(config) => Box::pin(tls::accept(stream, config, timeouts.header, &stop)).await,
+            None => Ok(Accepted::Expected(stream)),
         };
-        match stream {
-            Ok(stream) => connection::serve(stream, handler, admission, timeouts, &stop).await,
-            Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
-        }
-        drop(permit);
+        let (stream, admission) = match accepted {
+            Ok(Accepted::Expected(stream)) => (stream, admission),
+            Ok(Accepted::PlainHttp(stream)) => (stream, Admission::TlsRequired),
+            Err(error) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                return;
+            }
+        };
+        connection::serve(stream, handler, admission, timeouts, &stop).await;
     }
+}
+
+/// Closes the connection that is idle for the longest time and returns its permit; `None` if none is idle.
+async fn close_idle(
+    idle_connections: &IdleConnections,
+    permits: &Arc<Semaphore>,
+) -> Option<OwnedSemaphorePermit> {
+    // The runtime looks at all sockets before it continues here, so a connection on which a request has
+    // arrived is not taken for idle.
+    yield_now().await;
+    if !idle_connections.close_longest() {
+        return Arc::clone(permits).try_acquire_owned().ok();
+    }
+    let permit = timeout(CLOSE_TIMEOUT, Arc::clone(permits).acquire_owned()).await;
+    // The semaphore is never closed.
+    permit.ok()?.ok()
 }

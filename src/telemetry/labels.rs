@@ -10,7 +10,7 @@ use crate::privacy::{Failure, Limiter, Setting};
 macro_rules! words {
     ($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$of_variant:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name { $($(#[$of_variant])* $variant,)+ }
 
         impl $name {
@@ -72,6 +72,7 @@ words! {
         BodyTooSlow = "body_too_slow",
         NoCounterpart = "no_counterpart",
         ContactsList = "contacts_list",
+        TlsRequired = "tls_required",
         Unavailable = "unavailable",
         FallbackFailed = "fallback_failed",
         FallbackTimeout = "fallback_timeout",
@@ -89,6 +90,19 @@ words! {
         Gateway = "gateway",
         Ryze = "ryze",
         Fallback = "fallback",
+    }
+}
+
+words! {
+    /// What would have happened to a call of an observed instance: `observed`.
+    pub enum ObservedLabel {
+        /// Sent to Ryze.
+        Translated = "translated",
+        /// Passed to the fallback, as it was.
+        Forwarded = "forwarded",
+        Refused = "refused",
+        /// Not known: its body did not come whole, or was not read.
+        Unread = "unread",
     }
 }
 
@@ -151,6 +165,20 @@ words! {
     }
 }
 
+/// Why calls of observed instances would have been refused.
+pub(super) const OBSERVED_REASONS: [OutcomeLabel; 10] = [
+    OutcomeLabel::BadRequest,
+    OutcomeLabel::UnknownPath,
+    OutcomeLabel::WrongMethod,
+    OutcomeLabel::UnknownInstance,
+    OutcomeLabel::ClientTokenMissing,
+    OutcomeLabel::ClientTokenWrong,
+    OutcomeLabel::UnsupportedMediaType,
+    OutcomeLabel::BodyTooLarge,
+    OutcomeLabel::BodyTooSlow,
+    OutcomeLabel::ContactsList,
+];
+
 /// The metrics in which an outcome is counted from the start as 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CountedIn {
@@ -177,11 +205,13 @@ impl OutcomeLabel {
             | Self::NotSent
             | Self::QueueFull
             | Self::Unknown => CountedIn::ChangesAndReads,
-            Self::Confirmed => CountedIn::Changes,
+            // The last three are of changes that the fallback carries out.
+            Self::Confirmed | Self::Forwarded | Self::FallbackFailed | Self::FallbackTimeout => {
+                CountedIn::Changes
+            }
             Self::Read => CountedIn::Reads,
             Self::UnknownPath | Self::NoCounterpart | Self::ContactsList => CountedIn::Unsupported,
-            Self::Forwarded
-            | Self::CutShort
+            Self::CutShort
             | Self::BadRequest
             | Self::WrongMethod
             | Self::UnknownInstance
@@ -190,9 +220,8 @@ impl OutcomeLabel {
             | Self::UnsupportedMediaType
             | Self::BodyTooLarge
             | Self::BodyTooSlow
+            | Self::TlsRequired
             | Self::Unavailable
-            | Self::FallbackFailed
-            | Self::FallbackTimeout
             | Self::Unreachable
             | Self::Untrusted
             | Self::NoAnswer => CountedIn::Requests,
@@ -240,6 +269,13 @@ pub(super) struct ClientLabels {
     pub(super) http_request_method: &'static str,
     pub(super) http_response_status_code: Option<u16>,
     pub(super) error_type: Option<OutcomeLabel>,
+}
+
+/// Of a call of an observed instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ObservedLabels {
+    pub(super) verdict: ObservedLabel,
+    pub(super) reason: Option<OutcomeLabel>,
 }
 
 /// Of a change that a caller asked for.

@@ -12,8 +12,8 @@ use prometheus_client::{
 use super::{
     forwarded::Forwarded,
     labels::{
-        self, ChangeLabels, ClientLabels, CountedIn, OutcomeLabel, RefusedBy, Reloaded,
-        ServerLabels, Upstream, WaitPurpose, method, status,
+        self, ChangeLabels, ClientLabels, CountedIn, ObservedLabel, ObservedLabels, OutcomeLabel,
+        RefusedBy, Reloaded, ServerLabels, Upstream, WaitPurpose, method, status,
     },
 };
 use crate::privacy::Setting;
@@ -40,6 +40,7 @@ pub struct Metrics {
     reads: Counters<OutcomeLabel>,
     coalesced: Counter,
     unsupported: Counters<OutcomeLabel>,
+    observed: Family<ObservedLabels, Counter>,
     waits: Durations<[(&'static str, WaitPurpose); 1]>,
     refused: Counters<RefusedBy>,
     reloads: Counters<Reloaded>,
@@ -81,6 +82,7 @@ impl Default for Metrics {
             reads: Family::default(),
             coalesced: Counter::default(),
             unsupported: Family::default(),
+            observed: Family::default(),
             waits: Family::new_with_constructor(histogram),
             refused: Family::default(),
             reloads: Family::default(),
@@ -109,6 +111,16 @@ impl Metrics {
             }
             if in_reads {
                 drop(self.reads.get_or_create(&[("outcome", outcome)]));
+            }
+        }
+        for verdict in ObservedLabel::ALL.iter().copied() {
+            let reasons: &[_] = match verdict {
+                ObservedLabel::Refused => &labels::OBSERVED_REASONS.map(Some),
+                _ => &[None],
+            };
+            for reason in reasons.iter().copied() {
+                let labels = ObservedLabels { verdict, reason };
+                drop(self.observed.get_or_create(&labels));
             }
         }
         for purpose in WaitPurpose::ALL {
@@ -181,6 +193,12 @@ impl Metrics {
         self.unsupported.get_or_create(&[("kind", kind)]).inc();
     }
 
+    /// The fallback answered a privacy call of an observed instance.
+    pub(crate) fn observed(&self, verdict: ObservedLabel, reason: Option<OutcomeLabel>) {
+        let labels = ObservedLabels { verdict, reason };
+        self.observed.get_or_create(&labels).inc();
+    }
+
     /// The budget granted a permit after this wait.
     pub(crate) fn waited(&self, purpose: WaitPurpose, wait: Duration) {
         let waits = self.waits.get_or_create(&[("purpose", purpose)]);
@@ -243,6 +261,11 @@ impl Metrics {
             "unsupported",
             "Calls for what Ryze cannot do",
             self.unsupported.clone(),
+        );
+        own.register(
+            "observed",
+            "Privacy calls of observed instances, by what would have happened to them",
+            self.observed.clone(),
         );
         own.register_collector(Box::new(self.forwarded.clone()));
         own.register_with_unit(

@@ -6,6 +6,7 @@
 mod forwarded;
 mod json_line;
 mod labels;
+mod line_output;
 mod log;
 mod metrics;
 mod panic;
@@ -19,7 +20,7 @@ pub(crate) use self::{
     metrics::{Called, Served},
 };
 pub use self::{
-    labels::OutcomeLabel,
+    labels::{ObservedLabel, OutcomeLabel},
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,

@@ -1,11 +1,14 @@
-//! The trace of one request: its ids, and what it used of Ryze so far.
+//! The trace of one request: its ids, and what it used of the upstreams so far.
 
 use std::{sync::Mutex, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use tokio::time::Instant;
 
-use super::request_id::{self, ContainsCredentials};
+use super::{
+    labels::Upstream,
+    request_id::{self, ContainsCredentials},
+};
 use crate::sync::lock;
 
 /// The id of a request, the same for the caller, the gateway and the upstream.
@@ -21,17 +24,17 @@ pub struct Trace {
     usage: Mutex<Usage>,
 }
 
-/// What a call used of Ryze.
+/// What a call used of the upstreams.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    /// Requests that were sent for it, alone or coalesced with others.
+    /// Requests to Ryze that were sent for it, alone or coalesced with others.
     pub requests: u32,
-    /// Time in which a request for it was in flight to Ryze.
+    /// Time in which a request for it was in flight, to Ryze or, in its turn, to the fallback.
     pub upstream: Duration,
     /// The id under which it was sent, if it was coalesced into another call's request.
     pub sent_as: Option<HeaderValue>,
-    /// When the request in flight was sent.
-    since: Option<Instant>,
+    /// When the request in flight was sent, and where to.
+    since: Option<(Instant, Upstream)>,
 }
 
 impl Default for Trace {
@@ -82,28 +85,39 @@ impl Trace {
     /// A request for it is in flight from now on, under the id of `carrier`.
     pub(crate) fn request_started(&self, carrier: &Self, now: Instant) {
         let mut usage = lock(&self.usage);
-        usage.since = Some(now);
+        usage.since = Some((now, Upstream::Ryze));
         usage.sent_as = (carrier.id != self.id).then(|| carrier.id.clone());
+    }
+
+    /// A request for it was sent to the fallback, in its turn.
+    pub(crate) fn request_to_fallback_started(&self, now: Instant) {
+        lock(&self.usage).since = Some((now, Upstream::Fallback));
     }
 
     /// That request ended. It counts if any of it was sent.
     pub(crate) fn request_ended(&self, was_sent: bool, now: Instant) {
         let mut usage = lock(&self.usage);
-        if let (Some(since), true) = (usage.since.take(), was_sent) {
-            usage.requests += 1;
-            usage.upstream += now - since;
+        if was_sent {
+            usage.add_in_flight(now);
         }
+        usage.since = None;
     }
 
     /// What it used so far, including the request in flight.
     #[must_use]
     pub fn usage(&self, now: Instant) -> Usage {
         let mut usage = lock(&self.usage).clone();
-        if let Some(since) = usage.since.take() {
-            usage.requests += 1;
-            usage.upstream += now - since;
-        }
+        usage.add_in_flight(now);
         usage
+    }
+}
+
+impl Usage {
+    fn add_in_flight(&mut self, now: Instant) {
+        if let Some((since, upstream)) = self.since.take() {
+            self.requests += u32::from(upstream == Upstream::Ryze);
+            self.upstream += now - since;
+        }
     }
 }
 

@@ -1,9 +1,6 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use std::{borrow::Cow, collections::HashMap};
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
@@ -13,7 +10,7 @@ use super::{
     rejection::Rejection,
     routes::{self, Matched},
 };
-use crate::config::{Instance, Secret};
+use crate::config::{Instance, Mode, Secret};
 
 /// The header that carries an account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
@@ -60,7 +57,9 @@ fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
 #[derive(Debug)]
 pub struct Accounts {
     by_id: HashMap<Vec<u8>, Account>,
-    lower_case_ids: HashSet<Vec<u8>>,
+    lower_case_ids: HashMap<Vec<u8>, Mode>,
+    /// In the order of the configuration.
+    modes: Vec<Mode>,
     /// Compared with the token of an unknown id, so that it takes as long as a wrong token.
     decoy: Secret,
 }
@@ -83,15 +82,21 @@ impl Accounts {
             };
             (instance.zapi_instance.clone().into_bytes(), account)
         };
+        let mut lower_case_ids = HashMap::new();
+        for instance in instances {
+            let id = instance.zapi_instance.to_ascii_lowercase().into_bytes();
+            let mode = lower_case_ids.entry(id).or_insert(instance.mode);
+            if instance.mode == Mode::Translate {
+                *mode = Mode::Translate;
+            }
+        }
         let decoy = instances
             .first()
             .map(|instance| instance.zapi_token.clone());
         Self {
             by_id: instances.iter().enumerate().map(account).collect(),
-            lower_case_ids: instances
-                .iter()
-                .map(|instance| instance.zapi_instance.to_ascii_lowercase().into_bytes())
-                .collect(),
+            lower_case_ids,
+            modes: instances.iter().map(|instance| instance.mode).collect(),
             decoy: decoy.unwrap_or_else(|| Secret::new("")),
         }
     }
@@ -102,9 +107,14 @@ impl Accounts {
         self.by_id.get(&*id).map(|account| account.index)
     }
 
-    /// Whether these bytes are an instance's id in any letter case.
-    pub(super) fn resembles(&self, id: &[u8]) -> bool {
-        self.lower_case_ids.contains(&id.to_ascii_lowercase())
+    /// The mode of the instance at this index.
+    pub(super) fn mode(&self, index: usize) -> Mode {
+        self.modes.get(index).copied().unwrap_or_default()
+    }
+
+    /// Whether these bytes are, in any letter case, the id of an instance with this mode.
+    pub(super) fn resembles(&self, id: &[u8], mode: Mode) -> bool {
+        self.lower_case_ids.get(&id.to_ascii_lowercase()) == Some(&mode)
     }
 
     /// Authenticates a call. Returns the index of its instance.

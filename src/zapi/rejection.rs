@@ -3,7 +3,7 @@
 //! A rejection carries facts. Its status, headers and sentences are in `response/`.
 
 use super::values::Values;
-use crate::{proxy, server::InvalidHead, telemetry::OutcomeLabel};
+use crate::{privacy::Report, proxy, server::InvalidHead, telemetry::OutcomeLabel};
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
+        /// Whether a fallback would get the call, and there is none.
+        lacks_fallback: bool,
     },
     /// The call takes another method.
     WrongMethod {
@@ -39,10 +41,14 @@ pub enum Rejection {
     NoCounterpart(&'static str),
     /// A valid change of a list of contacts, which Ryze cannot make.
     ContactsList,
+    /// The call came without TLS to a port that has it.
+    TlsRequired,
     /// The gateway has no capacity for the call.
     Unavailable(Unavailable),
     /// The fallback gave no response that can be passed on.
     Fallback(proxy::Error),
+    /// The fallback's response to a change has the status of a success, and does not say that it is one.
+    Unconfirmed(Report),
 }
 
 /// What is wrong with a request.
@@ -106,6 +112,25 @@ impl From<Unavailable> for Rejection {
 }
 
 impl Rejection {
+    /// Whether the fallback is the cause.
+    #[must_use]
+    pub fn is_of_fallback(&self) -> bool {
+        match self {
+            Self::Fallback(error) => error.is_of_fallback(),
+            Self::Unconfirmed(_) => true,
+            _ => false,
+        }
+    }
+
+    /// This rejection of a call that a fallback would get, where there is none.
+    #[must_use]
+    pub(super) fn lacking_fallback(mut self) -> Self {
+        if let Self::UnknownPath { lacks_fallback, .. } = &mut self {
+            *lacks_fallback = true;
+        }
+        self
+    }
+
     /// Whether the call asked for what Ryze cannot do.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
@@ -130,8 +155,10 @@ impl Rejection {
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::NoCounterpart(_) => OutcomeLabel::NoCounterpart,
             Self::ContactsList => OutcomeLabel::ContactsList,
+            Self::TlsRequired => OutcomeLabel::TlsRequired,
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
+            Self::Unconfirmed(_) => OutcomeLabel::FallbackFailed,
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::ContactsBlacklist,
     content_encoding, json,
-    privacy::{Audience, Change, Operation},
+    privacy::{Audience, Change, Operation, Setting},
 };
 
 /// Limits of a request body, and the policy on lists of contacts.
@@ -32,19 +32,105 @@ pub struct Limits {
 }
 
 /// A call that was read.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadCall {
-    /// What to do on Ryze.
-    pub operation: Operation,
-    /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
-    pub drops_contacts: bool,
+#[derive(Clone, Debug)]
+pub enum ReadCall {
+    /// For Ryze.
+    Operation {
+        operation: Operation,
+        /// Whether the call has a list of contacts that is dropped (`policy.contacts_blacklist`).
+        drops_contacts: bool,
+    },
+    /// For the fallback: the change of a mode, with contacts in its list.
+    Contacts {
+        change: Change,
+        /// As the client sent it.
+        body: Bytes,
+    },
 }
 
 impl From<Operation> for ReadCall {
     fn from(operation: Operation) -> Self {
-        Self {
+        Self::Operation {
             operation,
             drops_contacts: false,
+        }
+    }
+}
+
+/// What a call asks for, as far as its head says.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected {
+    /// All of it. A body is ignored.
+    Operation(Operation),
+    /// A change, whose value is in the body.
+    InBody {
+        setting: Setting,
+        field: &'static str,
+        values: Values,
+    },
+}
+
+impl Expected {
+    /// Reads the head of a call.
+    ///
+    /// # Errors
+    /// A rejection that says what the client has to change.
+    pub fn of(route: &Route, parts: &Parts) -> Result<Self, Rejection> {
+        match route.call {
+            Call::Change {
+                setting,
+                values,
+                input: Input::Body(field),
+                ..
+            } => {
+                check_content_type(&parts.headers)?;
+                Ok(Self::InBody {
+                    setting,
+                    field,
+                    values,
+                })
+            }
+            Call::Change {
+                setting,
+                values,
+                input: Input::Query(parameter),
+                ..
+            } => {
+                let query = parts.uri.query().unwrap_or_default();
+                let audience = read_query(query, parameter, values)?;
+                let change = Change { setting, audience };
+                Ok(Self::Operation(Operation::Change(change)))
+            }
+            Call::Read => Ok(Self::Operation(Operation::Read)),
+            Call::Untranslatable { what } => Err(Rejection::NoCounterpart(what)),
+        }
+    }
+
+    /// Reads the body, which is complete.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn complete(self, body: Bytes, policy: ContactsBlacklist) -> Result<ReadCall, Rejection> {
+        match self {
+            Self::Operation(operation) => Ok(operation.into()),
+            Self::InBody {
+                setting,
+                field,
+                values,
+            } => {
+                let (audience, has_contacts) = read_object(&body, field, values)?;
+                let change = Change { setting, audience };
+                let with = |drops_contacts| ReadCall::Operation {
+                    operation: Operation::Change(change),
+                    drops_contacts,
+                };
+                match policy {
+                    _ if !has_contacts => Ok(with(false)),
+                    ContactsBlacklist::Refuse => Err(Rejection::ContactsList),
+                    ContactsBlacklist::ModeOnly => Ok(with(true)),
+                    ContactsBlacklist::Fallback => Ok(ReadCall::Contacts { change, body }),
+                }
+            }
         }
     }
 }
@@ -65,39 +151,15 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match route.call {
-        Call::Change {
-            setting,
-            values,
-            input: Input::Body(field),
-            ..
-        } => {
-            check_content_type(&parts.headers)?;
-            let body = read_body(body, limits, deadline).await?;
-            let (audience, drops_contacts) =
-                read_object(&body, field, values, limits.contacts_blacklist)?;
-            Ok(ReadCall {
-                operation: Operation::Change(Change { setting, audience }),
-                drops_contacts,
-            })
-        }
-        Call::Change {
-            setting,
-            values,
-            input: Input::Query(parameter),
-            ..
-        } => {
-            let query = parts.uri.query().unwrap_or_default();
-            let audience = read_query(query, parameter, values)?;
+    let expected = Expected::of(route, parts)?;
+    let body = match expected {
+        Expected::InBody { .. } => read_body(body, limits, deadline).await?,
+        Expected::Operation(_) => {
             discard(body, limits, deadline).await?;
-            Ok(Operation::Change(Change { setting, audience }).into())
+            Bytes::new()
         }
-        Call::Read => {
-            discard(body, limits, deadline).await?;
-            Ok(Operation::Read.into())
-        }
-        Call::Untranslatable { what } => Err(Rejection::NoCounterpart(what)),
-    }
+    };
+    expected.complete(body, limits.contacts_blacklist)
 }
 
 /// Reads and discards a body, so that the connection can be reused. A body that ends early is an error
@@ -155,12 +217,11 @@ where
     }
 }
 
-/// The value of `field`, and whether a list of contacts is dropped.
+/// The value of `field`, and whether there are contacts to change with it.
 fn read_object(
     body: &[u8],
     field: &'static str,
     values: Values,
-    policy: ContactsBlacklist,
 ) -> Result<(Audience, bool), Rejection> {
     let [value, contacts] = json::object(body, [field, "contactsBlacklist"])
         .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
@@ -182,9 +243,6 @@ fn read_object(
         Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
         _ => false,
     };
-    if has_contacts && policy == ContactsBlacklist::Refuse {
-        return Err(Rejection::ContactsList);
-    }
     Ok((audience, has_contacts))
 }
 

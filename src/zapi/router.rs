@@ -1,6 +1,7 @@
 //! Routing by the head alone: is a call answered by Ryze, by the fallback or by the gateway itself?
 //!
-//! The order of the checks is part of the contract: path, method, credentials.
+//! The order of the checks is part of the contract: path, method, credentials. The fallback gets all
+//! calls of an observed instance; the checks then only say what would have happened to them.
 
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -10,6 +11,7 @@ use super::{
     rejection::Rejection,
     routes::{self, Call, Matched, Route},
 };
+use crate::config::Mode;
 
 /// Routes calls.
 #[derive(Debug)]
@@ -41,10 +43,27 @@ pub struct Routed {
     pub instance: Option<usize>,
     /// Where it goes, or why it is rejected.
     pub destination: Result<Destination, Rejection>,
+    /// For a privacy call of an observed instance: what `destination` would be if its calls were
+    /// translated.
+    pub observed: Option<Result<Destination, Rejection>>,
+}
+
+/// What the head of a call says, for `explain`. [`Router::route`] decides.
+#[derive(Debug)]
+pub struct Facts {
+    /// The route that matches its path.
+    pub route: Option<&'static Route>,
+    /// Index of the instance with the id of its path.
+    pub instance: Option<usize>,
+    /// Whether the token of its path is the id of an instance, and its id is not.
+    pub looks_swapped: bool,
+    /// Why Ryze cannot get it.
+    pub rejection: Option<Rejection>,
 }
 
 impl Router {
-    /// Routes the calls of these accounts to Ryze and all others to the fallback, if there is one.
+    /// Routes the privacy calls of translated accounts to Ryze and all others to the fallback, if there
+    /// is one.
     #[must_use]
     pub fn new(accounts: Accounts, has_fallback: bool) -> Self {
         Self {
@@ -59,13 +78,19 @@ impl Router {
         let path = parts.uri.path();
         let found = Matched::find(path);
         let route = found.as_ref().ok().map(|call| call.route);
-        let destination = match found {
+        let decided = match found {
             Ok(call) => self.admit(&call, parts),
             Err(unknown) => Err(unknown),
         };
-        let destination = match destination {
-            Err(_) if self.has_fallback && !self.keeps(path) => Ok(Destination::Fallback),
-            decided => decided,
+        let mode = match &decided {
+            Ok(Destination::Ryze { instance, .. }) => Some(self.accounts.mode(*instance)),
+            _ => self.privacy_mode(path),
+        };
+        let (destination, observed) = match (decided, mode) {
+            (decided, Some(Mode::Translate)) => (decided, None),
+            (decided, Some(Mode::Observe)) => (Ok(Destination::Fallback), Some(decided)),
+            (_, None) if self.has_fallback => (Ok(Destination::Fallback), None),
+            (decided, None) => (decided.map_err(Rejection::lacking_fallback), None),
         };
         let instance = match &destination {
             Ok(Destination::Ryze { instance, .. }) => Some(*instance),
@@ -76,6 +101,29 @@ impl Router {
             route,
             instance,
             destination,
+            observed,
+        }
+    }
+
+    /// What the head of a call says.
+    #[must_use]
+    pub fn facts(&self, parts: &Parts) -> Facts {
+        let path = parts.uri.path();
+        let found = Matched::find(path);
+        let find = |id| self.accounts.find(id);
+        let instance = routes::id(path).and_then(find);
+        let token = routes::credentials(path).and_then(|[_, token]| find(token));
+        Facts {
+            route: found.as_ref().ok().map(|call| call.route),
+            instance,
+            looks_swapped: instance.is_none() && token.is_some(),
+            rejection: match found {
+                Ok(call) => match self.admit(&call, parts) {
+                    Ok(_) => call.route.no_counterpart(),
+                    Err(rejection) => Some(rejection),
+                },
+                Err(unknown) => Some(unknown),
+            },
         }
     }
 
@@ -91,16 +139,24 @@ impl Router {
         })
     }
 
-    /// Whether the path targets `/privacy` of a configured instance, even if malformed. Such a call is
-    /// never forwarded: Z-API answers many invalid requests with 200, or might carry it out on the
-    /// wrong account.
-    fn keeps(&self, path: &str) -> bool {
-        if Matched::find(path).is_ok_and(|call| self.accounts.find(call.id).is_some()) {
-            return true;
+    /// The mode of the instance whose `/privacy` the path targets, even if malformed. Such a call of a
+    /// translated instance is never forwarded: Z-API answers many invalid requests with 200, or might
+    /// carry it out on the wrong account.
+    fn privacy_mode(&self, path: &str) -> Option<Mode> {
+        let mode_of = |id| Some(self.accounts.mode(self.accounts.find(id)?));
+        if let Some(mode) = Matched::find(path).ok().and_then(|call| mode_of(call.id)) {
+            return Some(mode);
         }
         let decoded: Vec<u8> = percent_decode_str(path).collect();
-        let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
-        segments.any(|segment| self.accounts.resembles(segment))
-            && segments.any(|segment| segment.eq_ignore_ascii_case(b"privacy"))
+        let is_below = |mode: &Mode| {
+            let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
+            segments.any(|segment| self.accounts.resembles(segment, *mode))
+                && segments.any(|segment| segment.eq_ignore_ascii_case(b"privacy"))
+        };
+        let modes: &[Mode] = match routes::id(path).and_then(mode_of) {
+            Some(Mode::Observe) => &[Mode::Observe],
+            _ => &[Mode::Translate, Mode::Observe],
+        };
+        modes.iter().copied().find(is_below)
     }
 }

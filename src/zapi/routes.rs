@@ -48,6 +48,16 @@ pub(super) enum Input {
     Query(&'static str),
 }
 
+impl Route {
+    /// The rejection of a call that Ryze has no counterpart for.
+    pub(super) fn no_counterpart(&self) -> Option<Rejection> {
+        match self.call {
+            Call::Untranslatable { what } => Some(Rejection::NoCounterpart(what)),
+            Call::Change { .. } | Call::Read => None,
+        }
+    }
+}
+
 macro_rules! route {
     ($method:ident $path:literal, $call:expr) => {
         Route {
@@ -131,9 +141,12 @@ impl<'path> Matched<'path> {
     /// # Errors
     /// [`Rejection::UnknownPath`] if no route matches.
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
-        let unknown = || Rejection::UnknownPath { instead: None };
+        let unknown = |instead| Rejection::UnknownPath {
+            instead,
+            lacks_fallback: false,
+        };
         let form = split(path).filter(|_| !path.ends_with('/'));
-        let (id, token, below) = form.ok_or_else(unknown)?;
+        let (id, token, below) = form.ok_or_else(|| unknown(None))?;
         let means = |known: &str| {
             let mut rest = below.clone();
             let begins = known
@@ -143,11 +156,11 @@ impl<'path> Matched<'path> {
         };
         match ROUTES.iter().find(|route| means(route.path)) {
             Some(route) => Ok(Self { route, id, token }),
-            None => Err(Rejection::UnknownPath {
-                instead: MISTAKEN
-                    .iter()
-                    .find_map(|(mistaken, right)| means(mistaken).then_some(*right)),
-            }),
+            None => {
+                let mut mistaken = MISTAKEN.iter();
+                let right = mistaken.find_map(|(path, right)| means(path).then_some(*right));
+                Err(unknown(right))
+            }
         }
     }
 

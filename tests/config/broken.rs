@@ -45,6 +45,14 @@ burst = 5
 requests_per_minute = 10
 replicas = 11 #! budget.replicas: leaves each replica no request a minute; write at most 10
 ---
+[policy]
+contacts_blacklist = "fallback" #! policy.contacts_blacklist: add [fallback] with the URL of Z-API
+---
+[policy]
+contacts_blacklist = "fallback"
+[fallback]
+base_url = 1 #! fallback.base_url: must be
+---
 [budget]
 burst = 50 #! budget.burst: 50 is above the share of 20; write at most 20
 replicas = 5
@@ -79,6 +87,22 @@ server.listen = "127.0.0.1:8421"
 [fallback] #! fallback.base_url: missing; write it
 idle_timeout = 60 #! fallback.idle_timeout: a time
 base = "http://host" #! fallback.base: unknown key; remove it, or write one of base_url
+---
+[[instances]]
+zapi_instance = "B"
+zapi_token = "b"
+ryze_instance = "b"
+ryze_token = "b"
+mode = "observe" #! instances[0].mode: leaves all calls to the fallback, and there is none; write `[fallback]`
+---
+[fallback]
+base_url = "https://api.z-api.io"
+[[instances]]
+zapi_instance = "B"
+zapi_token = "b"
+ryze_instance = "b"
+ryze_token = "b"
+mode = "watch" #! instances[0].mode: must be "translate" or "observe"
 ---
 fallback = "https://api.z-api.io" #! fallback: must be a table
 ---
@@ -115,7 +139,9 @@ admin.listen = "127.0.0.1:8420"
 
 #[test]
 fn instances() {
-    check("instances = [] #! instances: there is none; write `[[instances]]` and its keys");
+    check(
+        "instances = [] #! instances: there is none; write `[[instances]]` and its keys, or `[fallback]` to pass every call on",
+    );
     check("[instances] #! instances: must be an array of tables; write `[[instances]]`");
     check("instances = [1] #! instances[0]: must be a table; write `[[instances]]`");
     check(

@@ -122,11 +122,7 @@ fn only_what_has_no_default_is_commented_out() {
     let without_default = [
         "budget.burst",
         "budget.redis",
-        "fallback",
-        "fallback.base_url",
         "fallback.ca_file",
-        "fallback.connect_timeout",
-        "fallback.idle_timeout",
         "instances.client_token",
         "ryze.ca_file",
         "ryze.token",

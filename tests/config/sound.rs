@@ -8,7 +8,9 @@ use std::{
 };
 
 use proptest::prelude::*;
-use zapi_to_ryze::config::{self, ContactsBlacklist, Listen, LogFormat, print, sandbox};
+use zapi_to_ryze::config::{
+    self, ContactsBlacklist, Listen, LogFormat, Mode, print, routing, sandbox,
+};
 
 use super::{INSTANCE, sound};
 
@@ -58,6 +60,7 @@ zapi_token = "b-hunter2"
 client_token = "client-hunter2"
 ryze_instance = "other"
 ryze_token = "own-hunter2"
+mode = "observe"
 "#;
 
 #[test]
@@ -121,6 +124,7 @@ fn every_key_reaches_its_place() {
             .matches(b"client-hunter2")
     );
     assert!(second.ryze_token.matches(b"own-hunter2"));
+    assert_eq!([first.mode, second.mode], [Mode::Translate, Mode::Observe]);
 }
 
 #[test]
@@ -492,5 +496,34 @@ proptest! {
         let config = sandbox(listen, upstream);
         prop_assert_eq!(config.server.listen, Listen::Tcp(listen));
         prop_assert_eq!(config.ryze.base_url.port_u16(), Some(upstream.port()));
+    }
+}
+
+#[test]
+fn routing_says_which_upstream_answers_which_calls() {
+    // A path is not shown.
+    const FALLBACK: &str = "[fallback]\nbase_url = \"https://api.z-api.io/token/hunter2\"\n";
+    let other = INSTANCE.replace("\"A\"", "\"B\"").replace("main", "b");
+    for (text, line) in [
+        (
+            format!("{FALLBACK}{INSTANCE}{other}"),
+            "2 instances → https://ryzeapi.cloud; everything else → https://api.z-api.io",
+        ),
+        (
+            INSTANCE.to_owned(),
+            "1 instance → https://ryzeapi.cloud; everything else is refused with 404: no [fallback]",
+        ),
+        (
+            format!("{FALLBACK}{INSTANCE}{other}mode = \"observe\""),
+            "1 instance → https://ryzeapi.cloud; 1 instance observed → https://api.z-api.io; \
+             everything else → https://api.z-api.io",
+        ),
+        (FALLBACK.to_owned(), "everything → https://api.z-api.io"),
+        (
+            format!("instances = []\n{FALLBACK}"),
+            "everything → https://api.z-api.io",
+        ),
+    ] {
+        assert_eq!(routing(&sound(&text).config), line);
     }
 }

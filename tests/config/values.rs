@@ -96,7 +96,7 @@ budget.burst = 0                                => from 1 to 1000000
 budget.replicas = 0                             => from 1 to 1000000
 budget.max_wait = 0                             => from 0s
 budget.scope = "tokens"                         => must be "gateway" or "token"
-policy.contacts_blacklist = "drop"              => must be "refuse" or "mode_only"
+policy.contacts_blacklist = "drop"              => must be "refuse" or "mode_only" or "fallback"
 log.format = "xml"                              => must be "json" or "text"
 log.level = "verbose"                           => "info" or "debug"
 server = 1                                      => write `[server]`

@@ -185,8 +185,9 @@ async fn callers_who_wait_are_bounded_by_their_connections() {
     let mut waiting = Vec::new();
     for _ in 0..29 {
         let mut caller = TcpStream::connect(gateway.address).await.unwrap();
-        // Pipelined: the second waits for the answer to the first, not for Ryze.
-        let calls = photo("ALL").repeat(2);
+        // Pipelined: the second waits for the answer to the first, not for Ryze. A third has begun, so the
+        // connection is not idle after an early answer.
+        let calls = photo("ALL").repeat(2) + "P";
         caller.write_all(calls.as_bytes()).await.unwrap();
         waiting.push(caller);
     }
@@ -195,6 +196,8 @@ async fn callers_who_wait_are_bounded_by_their_connections() {
         good.write_all(of_i2().as_bytes()).await.unwrap();
         assert!(Reply::read(&mut good).await.is_success());
     }
+    // Not idle.
+    good.write_all(b"P").await.unwrap();
     let turned_away = gateway.send(of_i2()).await;
     turned_away.assert_failure(503, "SERVICE_UNAVAILABLE");
     let mut statuses = Vec::new();

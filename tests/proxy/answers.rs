@@ -182,3 +182,17 @@ async fn an_interim_response_is_not_the_final_one() {
     let answer = format!("HTTP/1.1 200 OK\n{DATE}Content-Length: 2\n\nhi");
     check("GET", &format!("{hints}{answer}"), After::Keep, &answer).await;
 }
+
+/// hyper's own limit is 100 fields. The call may have been carried out.
+#[tokio::test]
+async fn a_head_is_limited_by_its_bytes() {
+    for number in [100, 101, 1900] {
+        let fields = (0..number).map(|it| format!("set-cookie: {it}=0123456789abcd\r\n"));
+        let fields: String = fields.collect();
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nhi");
+        let scene = Scene::answering(&answer, After::Keep).await;
+        let got = scene.exchange(REQUEST).await;
+        assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{number}: {got}");
+        assert!(got.contains(&fields), "{number}: {got}");
+    }
+}

@@ -2,7 +2,7 @@
 //! not forwarded.
 
 use super::{Meaning, Scene, bytes, wire};
-use crate::harness::Setup;
+use crate::harness::{Setup, photo};
 
 /// Asserts how the headers of a request are forwarded; adds `host` and `via` to the expected ones.
 async fn check(cases: &[(&str, &str)]) {
@@ -165,6 +165,29 @@ async fn max_forwards_is_decremented_for_options_only() {
         .passed_on("OPTIONS /x HTTP/1.1\r\nHost: g\r\n\r\n")
         .await;
     assert!(!seen.contains("max-forwards"), "{seen}");
+}
+
+/// hyper's own limit is 100 fields.
+#[tokio::test]
+async fn a_head_is_limited_by_its_bytes() {
+    let fields = |number: usize| -> String {
+        let fields = (0..number).map(|it| format!("x-number-{it}: 0123456789abcdef\r\n"));
+        fields.collect()
+    };
+    let scene = Scene::start(Setup::default()).await;
+    for number in [100, 101, 900] {
+        let sent = fields(number);
+        let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{sent}\r\n");
+        let seen = scene.passed_on(&request).await;
+        assert!(seen.contains(&sent), "{number}: {seen}");
+        let translated = photo("ALL").replacen("\r\n", &format!("\r\n{sent}"), 1);
+        assert!(
+            scene.gateway.send(translated).await.is_success(),
+            "{number}"
+        );
+    }
+    let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{}\r\n", fields(1100));
+    assert_eq!(scene.gateway.send(request).await.status, 431);
 }
 
 #[tokio::test]

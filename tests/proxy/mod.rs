@@ -2,15 +2,17 @@
 //!
 //! `routing`: calls that are forwarded. `refusals`: calls that must not be. `heads`, `targets`: request
 //! heads. `upgrades`: offers of another protocol. `answers`: responses. `connections`: connections on either
-//! side. `repeats`: safe requests that are sent again. `log`: log entries. `bodies`: bodies, time limits and
-//! aborts. This file has a fallback that records requests, and messages that are compared by RFC 9110's
-//! rules.
+//! side. `repeats`: safe requests that are sent again. `log`: log entries. `contacts`: changes of a list of
+//! contacts, in their turn. `observe`: instances that are observed. `bodies`: bodies, time limits and aborts.
+//! This file has a fallback that records requests, and messages that are compared by RFC 9110's rules.
 
 mod answers;
 mod bodies;
 mod connections;
+mod contacts;
 mod heads;
 mod log;
+mod observe;
 mod refusals;
 mod repeats;
 mod routing;

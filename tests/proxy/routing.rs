@@ -1,8 +1,8 @@
 //! Calls that are forwarded to the fallback without a request to Ryze. `refusals.rs` has those that must
 //! not be.
 
-use super::{OF_I1, Scene, call};
-use crate::harness::{Setup, Step, Upstream};
+use super::{After, FALLBACK_RESPONSE, Fallback, OF_I1, Scene, call};
+use crate::harness::{Setup, Step, Upstream, start};
 
 /// Calls that are forwarded if there is a fallback, and their status if there is none.
 fn forwarded() -> Vec<(String, u16)> {
@@ -55,9 +55,37 @@ async fn without_a_fallback_they_are_rejected() {
     let ryze = Upstream::start(Step::Hang).await;
     let gateway = Setup::default().start(&ryze.base_url).await;
     for (request, status) in forwarded() {
-        assert_eq!(gateway.send(&request).await.status, status, "{request}");
+        let answer = gateway.send(&request).await;
+        assert_eq!(answer.status, status, "{request}");
+        if status == 404 {
+            let message = answer.text("message");
+            assert!(
+                message.starts_with("Unable to find matching target resource method;"),
+                "{message}"
+            );
+            assert!(message.contains("no [fallback]"), "{message}");
+        }
     }
+    // A fallback would not get this one either.
+    let typo = call("POST", &format!("{OF_I1}/privacy/typo"));
+    let message = gateway.send(&typo).await.text("message");
+    assert!(!message.contains("[fallback]"), "{message}");
     assert_eq!(ryze.seen(), []);
+}
+
+#[tokio::test]
+async fn without_an_instance_the_gateway_is_a_plain_proxy() {
+    let fallback = Fallback::start(FALLBACK_RESPONSE, After::Keep).await;
+    let toml = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [fallback]\nbase_url = \"http://{}\"\n",
+        fallback.authority
+    );
+    let gateway = start(&toml).await;
+    for (request, _) in forwarded() {
+        assert_eq!(gateway.send(&request).await.status, 299, "{request}");
+    }
+    assert_eq!(gateway.set_photo("ALL").await.status, 299);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 use zapi_to_ryze::{
-    privacy::{Change, Operation, Outcome, Settings},
+    privacy::{Change, Operation, Outcome, Setting, Settings},
     ryze::wire,
 };
 
@@ -30,6 +30,8 @@ pub struct History {
     pub processes: usize,
     /// The settings of each instance at Ryze at the end.
     pub held: Vec<Settings>,
+    /// The exchange that changed each list of contacts last, by instance and setting.
+    pub lists: HashMap<(String, Setting), usize>,
     /// How long each patient client waited at the end.
     pub waits: Vec<Duration>,
     /// Resources that were not released at the end.
@@ -62,7 +64,16 @@ impl History {
     }
 }
 
+/// The vendor that carries out a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    Ryze,
+    /// For a change of a list of contacts, which also sets the mode.
+    ZApi,
+}
+
 pub struct Call {
+    pub vendor: Vendor,
     pub process: usize,
     pub instance: String,
     pub operation: Operation,
@@ -90,6 +101,9 @@ pub enum End {
 }
 
 pub struct Exchange {
+    pub vendor: Vendor,
+    /// The only call in it, known at Z-API alone.
+    pub call: Option<usize>,
     pub process: usize,
     pub instance: String,
     pub token: String,
@@ -230,6 +244,7 @@ impl Shared {
     /// Records a new call and returns its number.
     pub fn call(
         &self,
+        vendor: Vendor,
         process: usize,
         instance: &str,
         operation: Operation,
@@ -238,6 +253,7 @@ impl Shared {
         let start = self.now();
         let calls = &mut self.lock().calls;
         calls.push(Call {
+            vendor,
             process,
             instance: instance.into(),
             operation,
@@ -271,20 +287,50 @@ impl Shared {
     /// Records a request on the wire and returns its number.
     pub fn send(&self, process: usize, request: &Message) -> usize {
         let path = request.first_line().split(' ').nth(1).unwrap();
-        let sent = self.now();
-        let exchanges = &mut self.lock().exchanges;
-        exchanges.push(Exchange {
+        self.push(Exchange {
             process,
             instance: path.rsplit('/').next().unwrap().into(),
             token: request.header("token").unwrap().into(),
             asked: settings_of(&request.body),
-            sent,
+            ..self.exchange_with(Vendor::Ryze)
+        })
+    }
+
+    /// Records a request to Z-API for this call and returns its number.
+    pub fn send_to_zapi(&self, call: usize) -> usize {
+        let exchange = {
+            let of = &self.lock().calls[call];
+            Exchange {
+                call: Some(call),
+                process: of.process,
+                instance: of.instance.clone(),
+                asked: of.change().into_iter().collect(),
+                ..self.exchange_with(Vendor::ZApi)
+            }
+        };
+        self.push(exchange)
+    }
+
+    fn exchange_with(&self, vendor: Vendor) -> Exchange {
+        Exchange {
+            vendor,
+            call: None,
+            process: 0,
+            instance: String::new(),
+            token: String::new(),
+            asked: Settings::default(),
+            sent: self.now(),
             arrived: None,
             found: Settings::default(),
             answer: None,
             over: None,
             given_up: false,
-        });
+        }
+    }
+
+    fn push(&self, exchange: Exchange) -> usize {
+        let exchanges = &mut self.lock().exchanges;
+        exchanges.push(exchange);
         exchanges.len() - 1
     }
 

@@ -1,4 +1,4 @@
-//! Thousands of schedules of calls, disconnects, latencies, faults of Ryze, late landings, other users of
+//! Thousands of schedules of calls, disconnects, latencies, faults of Ryze and Z-API, late landings, other users of
 //! the token, reloads and restarts, each generated from a seed and run on a paused clock. Single rules in
 //! single situations are in `queue` and `budget`.
 //!
@@ -14,6 +14,7 @@ mod ryze;
 mod schedule;
 mod trace;
 mod world;
+mod zapi;
 
 use std::{collections::BTreeMap, ops::Range, sync::Mutex};
 

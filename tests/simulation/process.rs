@@ -16,9 +16,10 @@ use zapi_to_ryze::{
 };
 
 use super::{
-    history::{End, Shared},
+    history::{End, Shared, Vendor},
     link::{Link, Reach},
     schedule::{Caller, Schedule},
+    zapi::Zapi,
 };
 
 /// Longer than any call waits.
@@ -29,6 +30,8 @@ pub struct Process {
     pub link: Link,
     pub queues: Arc<Queues>,
     pub callers: JoinSet<()>,
+    zapi: Zapi,
+    zapi_timeout: Duration,
     history: Shared,
 }
 
@@ -53,6 +56,12 @@ impl Process {
                 CancellationToken::new(),
             ),
             callers: JoinSet::new(),
+            zapi: Zapi {
+                sandbox: sandbox.clone(),
+                history: history.clone(),
+                killed: CancellationToken::new(),
+            },
+            zapi_timeout: schedule.zapi_timeout,
             history: history.clone(),
         }
     }
@@ -62,6 +71,8 @@ impl Process {
             history: self.history.clone(),
             process: self.number,
             queues: Arc::clone(&self.queues),
+            zapi: self.zapi.clone(),
+            zapi_timeout: self.zapi_timeout,
             target: Arc::clone(target),
             caller: caller.clone(),
         }
@@ -71,6 +82,7 @@ impl Process {
     pub fn kill(self) {
         self.link.set_reach(Reach::Refused);
         self.link.reset();
+        self.zapi.killed.cancel();
         self.history.kill(self.number);
     }
 }
@@ -80,6 +92,8 @@ pub struct Calling {
     history: Shared,
     process: usize,
     queues: Arc<Queues>,
+    zapi: Zapi,
+    zapi_timeout: Duration,
     target: Arc<Target>,
     caller: Caller,
 }
@@ -89,10 +103,22 @@ impl Calling {
     pub async fn call(&self) -> Option<Outcome> {
         let (history, target, deadline) = (&self.history, &self.target, self.caller.deadline);
         let operation = self.caller.operation;
-        let number = history.call(self.process, target.name(), operation, deadline);
+        let vendor = match self.caller.zapi {
+            Some(_) => Vendor::ZApi,
+            None => Vendor::Ryze,
+        };
+        let number = history.call(vendor, self.process, target.name(), operation, deadline);
         let until = Instant::now() + deadline;
         let trace = Arc::default();
-        let outcome = self.queues.submit(target, operation, until, &trace);
+        let outcome = async {
+            let Some(fate) = &self.caller.zapi else {
+                return self.queues.submit(target, operation, until, &trace).await;
+            };
+            let work = self.zapi.clone().change_contacts(number, fate.clone());
+            let limit = self.zapi_timeout;
+            let outcome = self.queues.run_in_turn(target, until, limit, work);
+            outcome.await.unwrap_or_else(Err)
+        };
         let patience = self.caller.hangs_up_after.unwrap_or(FOREVER);
         let outcome = timeout(patience, outcome).await.ok();
         history.end(number, outcome.clone().map_or(End::HungUp, End::Answered));

@@ -8,7 +8,7 @@ use zapi_to_ryze::{
     sandbox::{Call, Fault, Window},
 };
 
-use super::{fault, link::Reach};
+use super::{fault, link::Reach, zapi::Fate};
 
 #[derive(Debug)]
 pub struct Schedule {
@@ -18,6 +18,8 @@ pub struct Schedule {
     pub max_wait: Duration,
     pub deadline: Duration,
     pub request_timeout: Duration,
+    /// How long the gateway waits for Z-API.
+    pub zapi_timeout: Duration,
     /// Ryze's limit for each token, and how it counts.
     pub limit: u32,
     pub window: Window,
@@ -69,6 +71,8 @@ pub enum Entry {
 pub struct Caller {
     pub instance: usize,
     pub operation: Operation,
+    /// For a change of a list of contacts: what Z-API does with it.
+    pub zapi: Option<Fate>,
     /// Its deadline.
     pub deadline: Duration,
     pub hangs_up_after: Option<Duration>,
@@ -96,6 +100,7 @@ impl Schedule {
             max_wait,
             deadline: millis(&mut rng, 4_000..=40_000),
             request_timeout: millis(&mut rng, 1_500..=60_000),
+            zapi_timeout: Duration::ZERO,
             limit: match rng.u32(0..4) {
                 0 => rng.u32(1..=share),
                 _ => share + rng.u32(0..=30),
@@ -117,6 +122,7 @@ impl Schedule {
         schedule.add_faults(&mut rng, length);
         schedule.add_events(&mut rng, length);
         schedule.add_rotations(&mut rng);
+        schedule.add_lists(&mut Rng::with_seed(seed.reverse_bits()), length);
         schedule.steps.sort_by_key(|(at, _)| *at);
         schedule
     }
@@ -149,6 +155,7 @@ impl Schedule {
                     } else {
                         Operation::Change(change(rng))
                     },
+                    zapi: None,
                     // Some bodies were read late: a later call may have an earlier deadline.
                     deadline: match rng.u32(0..4) {
                         0 => millis(rng, deadline / 2..=deadline),
@@ -248,6 +255,57 @@ impl Schedule {
                     .push((back, Step::Reload(instance, Entry::Replaced)));
             }
         }
+    }
+}
+
+impl Schedule {
+    /// Changes of lists of contacts, single ones and several at once, mostly near other calls. Generated
+    /// apart, so that a seed's other events are the same with and without them.
+    fn add_lists(&mut self, rng: &mut Rng, length: u64) {
+        self.zapi_timeout = millis(rng, 1_500..=60_000);
+        if rng.u32(0..3) == 0 {
+            return;
+        }
+        let callers = self.steps.iter().filter_map(|(at, step)| match step {
+            Step::Call(caller) => Some((*at, caller.instance)),
+            _ => None,
+        });
+        let callers: Vec<_> = callers.collect();
+        let leaving = rng.u32(0..=50);
+        for _ in 0..rng.u32(1..=25) {
+            let (mut at, mut instance) = callers[rng.usize(0..callers.len())];
+            let latest = [0, 1, 2_000][rng.usize(0..3)];
+            at += millis(rng, 0..=latest);
+            if rng.u32(0..4) == 0 {
+                at = millis(rng, 0..=length);
+                instance = rng.usize(0..self.tokens.len());
+            }
+            for _ in 0..[1, 1, 1, 3][rng.usize(0..4)] {
+                let deadline = self.deadline.as_millis() as u64;
+                let caller = Caller {
+                    instance,
+                    operation: Operation::Change(mode_of_list(rng)),
+                    zapi: Some(Fate::new(rng, self.zapi_timeout)),
+                    deadline: self.deadline,
+                    hangs_up_after: (rng.u32(0..100) < leaving).then(|| millis(rng, 0..=deadline)),
+                };
+                self.steps.push((at, Step::Call(caller)));
+            }
+        }
+    }
+}
+
+/// The mode that is set with a list of contacts.
+pub fn mode_of_list(rng: &mut Rng) -> Change {
+    let settings = [
+        Setting::ProfilePhoto,
+        Setting::LastSeen,
+        Setting::About,
+        Setting::GroupAdd,
+    ];
+    Change {
+        setting: settings[rng.usize(0..settings.len())],
+        audience: Audience::ContactsExcept,
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use zapi_to_ryze::privacy::{Failure, Operation};
 
 use super::{
-    check::{holds::is_of_suspension, is_from, turns::Turns},
-    history::{Call, End, History},
+    check::{is_from, suspensions::is_of_suspension, turns::Turns},
+    history::{Call, End, History, Vendor},
 };
 
 impl fmt::Display for History {
@@ -16,7 +16,8 @@ impl fmt::Display for History {
         for (number, call) in self.calls.iter().enumerate() {
             let (process, instance) = (call.process, &call.instance);
             let call_is = format!("call {number} in process {process}: {instance}");
-            lines.push((call.start, format!("{call_is} {:?}", call.operation)));
+            let asked = format!("{call_is} {:?} {:?}", call.vendor, call.operation);
+            lines.push((call.start, asked));
             if let Some((at, end)) = &call.end {
                 lines.push((*at, format!("{call_is} {end:?}")));
             }
@@ -28,8 +29,8 @@ impl fmt::Display for History {
                 .map(|it| (it.setting, it.audience))
                 .collect();
             let which = format!(
-                "    request {number} in process {}: {}",
-                it.process, it.instance
+                "    request {number} of {:?} in process {}: {}",
+                it.vendor, it.process, it.instance
             );
             lines.push((it.sent, format!("{which} sent {asked:?}")));
             if let Some(arrived) = it.arrived {
@@ -66,6 +67,12 @@ impl History {
     /// The number of events of each kind, to see that the schedules reach them.
     pub fn counts(&self, turns: &Turns) -> Vec<(&'static str, usize)> {
         let ends = self.calls.iter().map(|call| match &call.end {
+            Some((_, End::Answered(outcome))) if call.vendor == Vendor::ZApi => match outcome {
+                Ok(_) => "lists changed",
+                Err(Failure::NotSent) => "lists not sent",
+                Err(Failure::Unknown) => "lists unknown",
+                Err(_) => "lists refused",
+            },
             Some((_, End::Answered(Ok(_)))) => match call.operation {
                 Operation::Change(_) => "confirmed",
                 Operation::Read => "read",

@@ -26,7 +26,8 @@ use super::{
     history::{History, Shared},
     process::Process,
     ryze::{FOREIGN, sandbox, store},
-    schedule::{Caller, Entry, Schedule, Step, change, name},
+    schedule::{Caller, Entry, Schedule, Step, change, mode_of_list, name},
+    zapi::Fate,
 };
 
 /// The target of an instance with this entry in the configuration.
@@ -193,7 +194,7 @@ impl<'schedule> World<'schedule> {
         self.now.queues.idle().await;
     }
 
-    /// For each instance, one client with a change and one with a read, which retry whenever their failure
+    /// For each instance, one client with a change, one with a list and one with a read, which retry whenever their failure
     /// says so.
     async fn run_patient_clients(&self) {
         let mut rng = Rng::with_seed(!self.schedule.seed);
@@ -201,12 +202,18 @@ impl<'schedule> World<'schedule> {
         let instances = 0..self.targets.len();
         let wanted = instances.flat_map(|instance| {
             let change = Operation::Change(change(&mut rng));
-            [(instance, change), (instance, Operation::Read)]
+            let list = Operation::Change(mode_of_list(&mut rng));
+            [
+                (instance, change, None),
+                (instance, list, Some(Fate::made())),
+                (instance, Operation::Read, None),
+            ]
         });
-        for (number, (instance, operation)) in wanted.enumerate() {
+        for (number, (instance, operation, zapi)) in wanted.enumerate() {
             let caller = Caller {
                 instance,
                 operation,
+                zapi,
                 deadline: self.schedule.deadline,
                 hangs_up_after: None,
             };

@@ -1,5 +1,5 @@
-//! The connection to Redis. It is opened when a step needs it, and again where one turns out to be
-//! closed: Redis and proxies close connections that are idle.
+//! The client of Redis. It connects when a step needs a connection, and again if a reused one was closed:
+//! Redis and proxies close idle connections.
 
 use std::sync::Mutex;
 
@@ -12,34 +12,41 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    ConfigError,
-    step::{Reason, Reply, Replying, SCRIPT, Store},
-};
+use super::step::{Reason, Reply, Replying, SCRIPT, Store};
 use crate::{
     net::{Resolver, tls},
     sync::lock,
 };
 
-/// One Redis.
+/// Idle connections beyond this are closed.
+const MAX_IDLE_CONNECTIONS: usize = 4;
+
+/// How often a step is sent again because its connection was closed.
+const MAX_RETRIES: u32 = 3;
+
 pub(super) struct Client {
     host: String,
     port: u16,
     tls: Option<(ServerName<'static>, TlsConnector)>,
     resolver: Resolver,
     login: RedisConnectionInfo,
-    /// Connections that answered last. As many as there are steps at a time, which is one a budget.
-    idle: Mutex<Vec<Link>>,
+    /// The connections that answered last. A budget uses one at a time.
+    idle: Mutex<Vec<Connection>>,
 }
 
-/// Idle connections beyond this are closed.
-const MAX_IDLE_CONNECTIONS: usize = 4;
+/// Redis cannot be used. The messages do not show the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It is not `redis` or `rediss` with a host.
+    #[error("the URL of Redis cannot be used")]
+    Url,
+    /// The protocol versions are not usable.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
 
-/// How often a step is sent again because its connection was cut.
-const MAX_RETRIES: u32 = 3;
-
-struct Link {
-    connection: MultiplexedConnection,
+struct Connection {
+    multiplexed: MultiplexedConnection,
     _driver: AbortOnDropHandle<()>,
 }
 
@@ -47,7 +54,7 @@ impl Client {
     pub(super) fn new(url: &str, roots: RootCertStore) -> Result<Self, ConfigError> {
         let mut url = parse_redis_url(url).ok_or(ConfigError::Url)?;
         let is_secure = url.scheme() == "rediss";
-        // TLS is made here and not by the driver, which would bring a second set of roots.
+        // The driver would bring a second set of roots for TLS.
         url.set_scheme("redis").map_err(|()| ConfigError::Url)?;
         let info = url.into_connection_info().map_err(|_| ConfigError::Url)?;
         let ConnectionAddr::Tcp(host, port) = info.addr().clone() else {
@@ -69,7 +76,7 @@ impl Client {
         })
     }
 
-    async fn connect(&self) -> RedisResult<Link> {
+    async fn connect(&self) -> RedisResult<Connection> {
         let mut addresses = self.resolver.resolve(&self.host).await?.to_vec();
         for address in &mut addresses {
             address.set_port(self.port);
@@ -91,34 +98,39 @@ impl Client {
                 (connection, tokio::spawn(driver))
             }
         };
-        Ok(Link {
-            connection,
+        Ok(Connection {
+            multiplexed: connection,
             _driver: AbortOnDropHandle::new(driver),
         })
     }
 
-    /// Runs the script on a connection, which is kept only if it answers: an answer that is still
-    /// awaited when the future is dropped must not delay the next one.
-    async fn eval_on(&self, mut link: Link, key: &str, arguments: &[String]) -> RedisResult<Reply> {
+    /// Runs the script on a connection, which is kept only if it answers: an answer that is pending when the
+    /// future is dropped must not delay the next one.
+    async fn eval_on(
+        &self,
+        mut connection: Connection,
+        key: &str,
+        arguments: &[String],
+    ) -> RedisResult<Reply> {
         // With its hash Redis would not always know the script, which makes a second round trip.
         let mut command = redis::cmd("EVAL");
         command.arg(SCRIPT).arg(1).arg(key).arg(arguments);
-        let reply = command.query_async(&mut link.connection).await?;
+        let reply = command.query_async(&mut connection.multiplexed).await?;
         let mut idle = lock(&self.idle);
         if idle.len() < MAX_IDLE_CONNECTIONS {
-            idle.push(link);
+            idle.push(connection);
         }
         Ok(reply)
     }
 
-    /// Retries on a new connection where one is cut: Redis may be there all the same.
+    /// Retries on a new connection if one was closed: Redis may still be available.
     async fn run(&self, key: &str, arguments: &[String]) -> RedisResult<Reply> {
         let mut retries = 0;
         loop {
             match self.attempt(key, arguments).await {
-                Err(error) if is_cut(&error) && retries < MAX_RETRIES => {
+                Err(error) if is_closed(&error) && retries < MAX_RETRIES => {
                     retries += 1;
-                    // The idle connections are no younger.
+                    // The idle connections are not newer.
                     lock(&self.idle).clear();
                 }
                 reply => return reply,
@@ -128,16 +140,16 @@ impl Client {
 
     async fn attempt(&self, key: &str, arguments: &[String]) -> RedisResult<Reply> {
         let idle = lock(&self.idle).pop();
-        let link = match idle {
-            Some(link) => link,
+        let connection = match idle {
+            Some(connection) => connection,
             None => self.connect().await?,
         };
-        self.eval_on(link, key, arguments).await
+        self.eval_on(connection, key, arguments).await
     }
 }
 
-/// Whether a connection was lost. A refused connection is none: retries at once would not help.
-fn is_cut(error: &RedisError) -> bool {
+/// Whether the connection was closed. If it was refused, an immediate retry would not help.
+fn is_closed(error: &RedisError) -> bool {
     (error.is_io_error() || error.is_connection_dropped()) && !error.is_connection_refusal()
 }
 
@@ -150,7 +162,7 @@ impl Store for Client {
     }
 }
 
-/// The kind of an error alone, for its details may repeat what was sent to log in.
+/// The kind of an error alone: its details may repeat what was sent to log in.
 fn reason(error: &RedisError) -> Reason {
     match error.code() {
         Some(code) => format!("{}: {code}", error.category()),

@@ -1,147 +1,114 @@
-//! One process that shares a limit: what it may take, and when. `PROTOCOL.md` is the proof.
+//! One process that shares a limit: which step on the shared state it makes next, and what follows from the
+//! answer. `state.rs` is what it may use, `leases.rs` the slots that it has; `PROTOCOL.md` is the proof.
 //!
-//! Pure: the time is an argument, and steps and their answers go through the caller, one at a time. Only
-//! slots may be taken, held and given back while a step is in flight; `version` shows that they were.
+//! Pure: the time is an argument, and the caller makes the steps, one at a time. While a step is in flight
+//! slots may be taken and released; `version` shows that they were.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    mem,
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{
     super::{pacer::Pacer, slots::Purpose},
-    Decision, Lease, Mode, SharedQuota,
+    decision::Decision,
+    leases::{Lease, Leases},
+    quota::SharedQuota,
     server_clock::ServerClock,
-    step::{Access, Action, Answer, Epoch, Outcome, Step},
+    state::{Mode, State},
+    step::{Access, Action, Answer, Outcome, Step},
 };
 
-/// How a process stands to the shared limit.
 #[derive(Debug)]
 pub(super) struct Member {
     quota: SharedQuota,
-    /// The epoch that it knows, and since when.
-    known: Option<(Epoch, Instant)>,
-    /// Since when Redis does not answer.
-    away: Option<Instant>,
-    /// Nothing is sent before.
-    silent_until: Instant,
-    /// Nothing is taken before: others may still have to contest the epoch.
-    grace_until: Instant,
-    /// Before this no more than the static share is taken.
-    capped_until: Instant,
+    state: State,
+    leases: Leases,
     /// The clock of the server was stepped in the known epoch.
-    distrusts: bool,
+    is_clock_stepped: bool,
     /// Redis does not have all slots of this process.
-    needs_join: bool,
-    in_flight: HashSet<u64>,
-    /// When they are free again, the earliest first. With `in_flight` never more than `limit`.
-    held: VecDeque<(u64, Instant)>,
-    /// Held and given back since the last step, for the next one. Empty while Redis is away.
-    changed: Vec<(u64, Instant)>,
-    returned: Vec<u64>,
-    /// How often slots were taken without Redis, held or given back.
-    version: u64,
-    taken_so_far: u64,
-    /// The pace of the static share while Redis is away.
+    needs_report: bool,
+    /// The pace of the static share during an outage.
     pacer: Pacer,
     clock: ServerClock,
 }
 
-/// How a slot can be had.
+/// How to get a slot.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// By this step. If it was not granted, plan again.
-    Ask(Step),
-    /// This is known without asking.
-    Known(Decision),
+    /// Make this step. If it grants no slot, plan again.
+    Make(Step),
+    /// No step is needed.
+    Decided(Decision),
 }
 
 impl Member {
     pub(super) fn new(quota: SharedQuota, now: Instant) -> Self {
         Self {
             quota,
-            known: None,
-            away: None,
-            silent_until: now,
-            grace_until: now,
-            capped_until: now,
-            distrusts: false,
-            needs_join: false,
-            in_flight: HashSet::new(),
-            held: VecDeque::new(),
-            changed: Vec::new(),
-            returned: Vec::new(),
-            version: 0,
-            taken_so_far: 0,
+            state: State::new(quota, now),
+            leases: Leases::new(quota),
+            is_clock_stepped: false,
+            needs_report: false,
             pacer: Pacer::new(quota.static_share, quota.burst.min(quota.static_share)),
             clock: ServerClock::new(now, quota.release_delay),
         }
     }
 
     pub(super) fn plan_acquire(&mut self, now: Instant, purpose: Purpose) -> Plan {
-        self.forget_released(now);
-        if self.away.is_none() && self.needs_sync() {
-            return Plan::Ask(self.plan_sync(now));
+        let is_outage = self.state.is_outage();
+        if !is_outage && self.needs_sync() {
+            return Plan::Make(self.plan_sync(now));
         }
-        if let Some(until) = self.unavailable_until(now) {
-            return Plan::Known(Decision::Unavailable { until });
+        if let Some(until) = self.state.unavailable_until(now) {
+            return Plan::Decided(Decision::Unavailable { until });
         }
-        if now < self.grace_until {
-            return Plan::Known(Decision::NotBefore(self.grace_until));
+        if let Some(until) = self.state.grace_until(now) {
+            return Plan::Decided(Decision::NotBefore(until));
         }
-        if (self.away.is_some() || now < self.capped_until)
-            && let Some(release) = self.static_share_release(now, purpose)
-        {
-            return Plan::Known(Decision::NotBefore(release));
+        if self.state.is_static(now) {
+            let share = self.quota.static_share;
+            let available = (share - purpose.reserved(share)) as usize;
+            if let Some(release) = self.leases.next_release(now, available) {
+                return Plan::Decided(Decision::NotBefore(release));
+            }
         }
-        if self.away.is_some() {
-            return Plan::Known(self.take_alone());
+        if is_outage {
+            return Plan::Decided(self.acquire_static());
         }
-        let id = self.next_id();
+        let id = self.leases.next_id();
         let mut step = self.plan_sync(now);
         step.action = Action::Take { id, purpose };
-        Plan::Ask(step)
+        Plan::Make(step)
     }
 
-    /// A step that tells Redis of the slots that it does not have, and shows that it is there.
+    /// A step that reports the slots that Redis does not have, and is a heartbeat.
     pub(super) fn plan_sync(&mut self, now: Instant) -> Step {
-        self.forget_released(now);
-        let remaining = |&(id, release): &(u64, Instant)| (id, release - now);
-        let slots = if self.needs_join || self.away.is_some() || self.distrusts {
-            let lease = self.quota.lease();
-            let in_flight = self.in_flight.iter().map(|id| (*id, lease));
-            in_flight.chain(self.held.iter().map(remaining)).collect()
-        } else {
-            let changed = self.changed.iter().filter(|(_, release)| *release > now);
-            changed.map(remaining).collect()
-        };
-        self.changed.clear();
-        let is_static = self
-            .away
-            .is_some_and(|since| now >= since + self.quota.release_delay);
-        let was_exact = !is_static && now >= self.capped_until;
-        let has_slots = !self.in_flight.is_empty() || !self.held.is_empty();
+        let all = self.leases.all(now);
+        let has_slots = !all.is_empty();
+        let ended = self.leases.take_ended(now);
+        let reports_all = self.needs_report || self.state.is_outage() || self.is_clock_stepped;
         Step {
-            action: if self.distrusts {
+            action: if self.is_clock_stepped {
                 Action::Distrust
             } else {
                 Action::Keep
             },
-            known: self.known.map(|(epoch, _)| epoch),
+            known: self.state.epoch(),
             fresh: fastrand::u64(..),
-            access: self.access(now),
-            contests: self.distrusts || (was_exact && has_slots),
-            slots,
-            returned: mem::take(&mut self.returned),
-            version: self.version,
+            access: if self.needs_sync() {
+                Access::Closed
+            } else {
+                self.state.access(now)
+            },
+            contests: self.is_clock_stepped || (self.state.was_exact(now) && has_slots),
+            slots: if reports_all { all } else { ended },
+            returned: self.leases.take_released(),
+            version: self.leases.version(),
         }
     }
 
-    /// Redis answered to a step that was asked for at `asked`; a slot is had only where this says so.
-    pub(super) fn answered(
+    /// Redis answered a step that was sent at `asked`. Returns a decision if it has one.
+    pub(super) fn step_answered(
         &mut self,
         step: Step,
         answer: &Answer,
@@ -156,231 +123,106 @@ impl Member {
             tracing::warn!(
                 "the clock of Redis was stepped: the shared budget is closed for a while"
             );
-            self.distrusts = true;
+            self.is_clock_stepped = true;
             return None;
         }
-        if self.away.is_some() && step.version != self.version {
-            // Taken of the static share meanwhile: Redis does not have that slot.
-            self.returned.extend(step.returned);
+        let was_outage = self.state.is_outage();
+        if was_outage && step.version != self.leases.version() {
+            // A slot of the static share was taken meanwhile, which Redis does not have.
+            self.leases.report_released(step.returned);
             return None;
         }
-        let away = self.away.take();
-        let was_partial = !self.needs_join && away.is_none() && !self.distrusts;
-        self.needs_join = false;
+        let was_partial = !self.needs_report && !was_outage && !self.is_clock_stepped;
         if is_known {
-            if let Some(since) = away {
-                self.come_back(since, now);
-            }
+            self.needs_report = false;
+            self.state.confirm_epoch(now);
         } else {
-            self.needs_join = was_partial && step.known.is_some();
-            self.adopt(&step, answer, away, now);
+            self.needs_report = was_partial && step.known.is_some();
+            self.is_clock_stepped = false;
+            let has_slots = self.leases.has_slots();
+            self.state.adopt_epoch(&step, answer, has_slots, now);
         }
         match (answer.result, step.action) {
             (Outcome::Taken, Action::Take { id, .. }) => {
-                self.in_flight.insert(id);
-                Some(Decision::Granted(Lease {
-                    id,
-                    is_of_static_share: false,
-                }))
+                Some(Decision::Granted(self.leases.granted(id)))
             }
             (Outcome::Wait(wait), _) => {
-                // Counted from the question on, the next one arrives when the turn has come.
+                // Counted from when the step was sent, the next one arrives when the turn has come.
                 let due = asked + wait.min(self.quota.release_delay) + Duration::from_millis(1);
                 Some(Decision::NotBefore(due.max(now)))
             }
             (Outcome::Closed, _) => {
-                if let Some((_, since)) = self.known {
-                    self.silent_until = self.silent_until.max(since + self.quota.release_delay);
-                }
+                self.state.close();
                 None
             }
             _ => None,
         }
     }
 
-    /// There was no answer to a step.
-    pub(super) fn lost(&mut self, step: Step, reason: &str, now: Instant) {
-        self.returned.extend(step.returned);
+    /// A step got no answer.
+    pub(super) fn step_failed(&mut self, step: Step, reason: &str, now: Instant) {
+        self.leases.report_released(step.returned);
         if let Action::Take { id, .. } = step.action {
-            // It may have been taken after all, and is not used.
-            self.returned.push(id);
+            // Redis may have granted the slot, which is not used.
+            self.leases.report_released([id]);
         }
-        self.changed.clear();
-        self.needs_join = true;
-        if self.away.is_some() {
-            return;
-        }
-        self.away = Some(now);
-        tracing::warn!(
-            reason,
-            silent_seconds = self.quota.release_delay.as_secs(),
-            static_share = self.quota.static_share,
-            "Redis is lost: nothing is sent for a while, then no more than the static share"
-        );
+        // The next step reports all slots.
+        self.leases.take_ended(now);
+        self.needs_report = true;
+        self.state.begin_outage(reason, now);
     }
 
-    /// Redis answers again, in the epoch that was known when it was lost at `since`.
-    fn come_back(&mut self, since: Instant, now: Instant) {
-        let end_of_silence = since + self.quota.release_delay;
-        // Others lost it a little earlier or later, and may have begun to use their static share.
-        if now + self.quota.margin >= end_of_silence {
-            self.silent_until = self.silent_until.max(end_of_silence);
-            self.cap_until(now + self.quota.release_delay + self.quota.margin);
-        }
-        self.log_return(now);
-    }
-
-    /// Redis has another epoch than was known, or the first one that this process sees.
-    fn adopt(&mut self, step: &Step, answer: &Answer, away: Option<Instant>, now: Instant) {
-        self.known = Some((answer.epoch, now));
-        self.distrusts = false;
-        if step.contests {
-            self.silent_until = now + self.quota.release_delay;
-            tracing::warn!(
-                silent_seconds = self.quota.release_delay.as_secs(),
-                "Redis lost the state of the shared budget: nothing is sent for a while"
-            );
-            return;
-        }
-        self.grace_until = now + self.quota.grace;
-        let has_slots = !self.in_flight.is_empty() || !self.held.is_empty();
-        if has_slots {
-            self.cap_until(now + self.quota.release_delay + self.quota.margin);
-        } else if answer.is_open && answer.is_vouched {
-            self.capped_until = now;
-        } else {
-            self.cap_until(now + self.quota.release_delay);
-        }
-        if away.is_some() {
-            self.log_return(now);
-        }
-    }
-
-    fn cap_until(&mut self, until: Instant) {
-        self.capped_until = self.capped_until.max(until);
-    }
-
-    fn log_return(&self, now: Instant) {
-        tracing::info!(
-            silent_seconds = self.silent_until.saturating_duration_since(now).as_secs(),
-            static_share_seconds = self.capped_until.saturating_duration_since(now).as_secs(),
-            "Redis is back"
-        );
-    }
-
-    /// Nothing was sent.
+    /// Releases a slot at once: nothing was sent.
     pub(super) fn release(&mut self, lease: &Lease) {
-        self.in_flight.remove(&lease.id);
-        self.version += 1;
         if lease.is_of_static_share {
             self.pacer.return_turn();
-            if self.away.is_some() {
-                // Redis does not have it, and there may be many before it is back.
-                return;
-            }
         }
-        self.returned.push(lease.id);
+        self.leases.release(lease, self.state.is_outage());
     }
 
-    /// The request is over.
+    /// Releases the slot of a request that ended at `now` after the release delay.
     pub(super) fn release_later(&mut self, lease: &Lease, now: Instant) {
-        self.in_flight.remove(&lease.id);
-        self.version += 1;
-        let release = now + self.quota.release_delay;
-        self.held.push_back((lease.id, release));
-        if self.away.is_none() {
-            self.changed.push((lease.id, release));
-        }
+        self.leases
+            .release_later(lease, now, self.state.is_outage());
     }
 
-    /// Whether Redis is to be told something at once.
+    /// Whether a step is due at once.
     pub(super) fn needs_sync(&self) -> bool {
-        self.known.is_none() || self.distrusts || self.needs_join
+        self.state.epoch().is_none() || self.is_clock_stepped || self.needs_report
     }
 
-    /// Whether it may neglect Redis: there is nothing to watch or to tell.
+    /// Whether it needs no heartbeat: it has no slots and nothing to report.
     pub(super) fn is_idle(&mut self, now: Instant) -> bool {
-        let has_no_news = self.changed.is_empty() && self.returned.is_empty();
-        has_no_news && !self.needs_sync() && self.away.is_none() && self.in_use(now) == 0
+        let is_settled = !self.needs_sync() && !self.state.is_outage();
+        is_settled && !self.leases.has_news() && self.leases.in_use(now) == 0
     }
 
     pub(super) fn version(&self) -> u64 {
-        self.version
+        self.leases.version()
     }
 
-    pub(super) fn is_away(&self) -> bool {
-        self.away.is_some()
+    pub(super) fn is_outage(&self) -> bool {
+        self.state.is_outage()
     }
 
     /// How many slots this process has.
     pub(super) fn in_use(&mut self, now: Instant) -> usize {
-        self.forget_released(now);
-        self.in_flight.len() + self.held.len()
+        self.leases.in_use(now)
     }
 
     pub(super) fn mode(&self, now: Instant) -> Mode {
-        if self.unavailable_until(now).is_some() {
-            Mode::Silent
-        } else if self.away.is_some() || now < self.capped_until {
-            Mode::StaticShare
-        } else {
-            Mode::Shared
-        }
+        self.state.mode(now)
     }
 
     /// Until when nothing is sent.
     pub(super) fn unavailable_until(&self, now: Instant) -> Option<Instant> {
-        let end_of_silence = self.away.map(|since| since + self.quota.release_delay);
-        let until = self.silent_until.max(end_of_silence.unwrap_or(now));
-        (now < until).then_some(until)
+        self.state.unavailable_until(now)
     }
 
-    fn access(&self, now: Instant) -> Access {
-        if self.away.is_some() || self.needs_sync() || now < self.silent_until {
-            Access::Closed
-        } else if now < self.capped_until {
-            Access::Capped
-        } else {
-            Access::Exact
-        }
-    }
-
-    /// Where the static share has no slot left for this purpose, when one is free again.
-    fn static_share_release(&self, now: Instant, purpose: Purpose) -> Option<Instant> {
-        let share = self.quota.static_share;
-        let open = (share - purpose.reserved(share)) as usize;
-        let taken = self.in_flight.len() + self.held.len();
-        let first = taken.checked_sub(open)?;
-        let release = self.held.get(first).map(|(_, release)| *release);
-        Some(release.unwrap_or(now + self.quota.release_delay))
-    }
-
-    fn take_alone(&mut self) -> Decision {
-        if let Err(next) = self.pacer.check() {
-            return Decision::NotBefore(next);
-        }
-        let id = self.next_id();
-        self.in_flight.insert(id);
-        self.version += 1;
-        Decision::Granted(Lease {
-            id,
-            is_of_static_share: true,
-        })
-    }
-
-    fn next_id(&mut self) -> u64 {
-        self.taken_so_far += 1;
-        self.taken_so_far
-    }
-
-    /// Forgets the slots that are free again.
-    fn forget_released(&mut self, now: Instant) {
-        while self
-            .held
-            .front()
-            .is_some_and(|(_, release)| *release <= now)
-        {
-            self.held.pop_front();
+    fn acquire_static(&mut self) -> Decision {
+        match self.pacer.check() {
+            Ok(()) => Decision::Granted(self.leases.take_static()),
+            Err(next) => Decision::NotBefore(next),
         }
     }
 }

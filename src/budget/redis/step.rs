@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use super::{super::slots::Purpose, SharedQuota, server_clock::SLACK};
+use super::{super::slots::Purpose, quota::SharedQuota, server_clock::SLACK};
 
 /// The script that every step runs.
 pub const SCRIPT: &str = include_str!("script.lua");

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{InvalidRequest, RawRequest};
+use super::{InvalidRequest, RawRequest, curl};
 
 /// Bytes of a request on stdin.
 const MAX_STDIN: u64 = 1024 * 1024;
@@ -28,6 +28,14 @@ pub(super) fn from_stdin(stdin: impl Read) -> Result<RawRequest, InvalidRequest>
         ));
     };
     bytes.drain(..begin);
+    if let Ok(text) = str::from_utf8(&bytes)
+        && curl::is_line(text)
+    {
+        return Ok(RawRequest {
+            bytes: curl::from_line(text).map_err(InvalidRequest::Usage)?,
+            warning: None,
+        });
+    }
     let mut warning = None;
     match end_of_head(&bytes) {
         Some(end) => {

@@ -2,6 +2,30 @@
 
 use http::{HeaderName, HeaderValue, Method};
 
+/// A request as it is typed or as a file has it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::explain) struct Typed {
+    pub(in crate::explain) method: String,
+    pub(in crate::explain) target: String,
+    /// Each as `Name: value`.
+    pub(in crate::explain) headers: Vec<String>,
+    pub(in crate::explain) body: Option<String>,
+}
+
+impl Typed {
+    /// # Errors
+    /// It is no request; says what to write.
+    pub(in crate::explain) fn bytes(&self) -> Result<Vec<u8>, &'static str> {
+        let Self {
+            method,
+            target,
+            headers,
+            body,
+        } = self;
+        from_words(method, target, body.as_ref(), headers)
+    }
+}
+
 pub(super) fn from_words(
     method: &str,
     target: &str,

@@ -1,10 +1,27 @@
-//! The response to a call for which the fallback gave none.
+//! Whether a response of the fallback is a success, and the response to a call for which there is none.
 
 use super::shape::{
     Answer, INCOMPLETE_BODY, bad_gateway, bad_request, body_too_slow, gateway_timeout,
     method_not_allowed,
 };
-use crate::proxy::Error;
+use crate::{json, privacy::Report, proxy::Error};
+
+/// Whether the body of a response of Z-API says that the call was carried out. Z-API sends some errors
+/// with the status 200.
+#[must_use]
+pub fn is_success(body: &[u8]) -> bool {
+    let success = json::object(body, ["success"]);
+    matches!(success, Ok([Some(value)]) if value.get() == "true")
+}
+
+/// `report` is of a response with the status of a success.
+pub(super) fn unconfirmed(Report { status, message }: &Report) -> Answer {
+    let shown = message.as_ref();
+    let shown = shown.map_or_else(String::new, |shown| format!("; it answered: {shown}"));
+    bad_gateway(&format!(
+        "the fallback answered {status} without \"success\":true, so the change is not confirmed{shown}"
+    ))
+}
 
 pub(super) fn fallback_error(error: Error) -> Answer {
     match error {

@@ -12,5 +12,6 @@ mod rejection;
 mod shape;
 
 pub use self::{
-    failure::fault, failure::report, outcome::outcome, rejection::rejection, shape::Answer,
+    failure::fault, failure::report, fallback::is_success, outcome::outcome, rejection::rejection,
+    shape::Answer,
 };

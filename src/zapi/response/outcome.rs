@@ -85,9 +85,7 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
             &report(it),
         ),
         Failure::Upstream(it) => bad_gateway(&fault(it)),
-        Failure::NotSent => {
-            unavailable("it could not be sent to Ryze in time; nothing was changed")
-        }
+        Failure::NotSent => unavailable("it could not be sent in time; nothing was changed"),
         Failure::QueueFull => {
             unavailable("too many calls of this instance are waiting already; nothing was changed")
         }

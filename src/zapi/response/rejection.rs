@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::{
-    fallback::fallback_error,
+    fallback::{fallback_error, unconfirmed},
     shape::{
         Answer, INCOMPLETE_BODY, bad_request, body_too_slow, framework, method_not_allowed,
         sentence, unavailable, unprocessable, unsupported_media_type,
@@ -16,15 +16,23 @@ use crate::{
     zapi::rejection::{BadRequest, Rejection, Unavailable, UnsupportedMediaType},
 };
 
+/// Ends the 404 of a call that a fallback would get.
+const NO_FALLBACK: &str =
+    "the gateway translates only privacy calls and has no [fallback] for the others";
+
 /// The response to a call that was rejected.
 #[must_use]
 pub fn rejection(rejection: &Rejection) -> Answer {
     match rejection {
         Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
-        Rejection::UnknownPath { instead } => {
+        Rejection::UnknownPath {
+            instead,
+            lacks_fallback,
+        } => {
             let message = "Unable to find matching target resource method";
             let message = match instead {
                 Some(path) => Cow::from(format!("{message}; use /{path}")),
+                None if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
                 None => message.into(),
             };
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
@@ -55,11 +63,16 @@ pub fn rejection(rejection: &Rejection) -> Answer {
              the mode switched and the list dropped, the operator of the gateway sets \
              policy.contacts_blacklist to \"mode_only\".",
         ),
+        Rejection::TlsRequired => bad_request(
+            "this port takes https only, and the request came as plain http; use https:// in the \
+             base URL",
+        ),
         Rejection::Unavailable(reason) => unavailable(match reason {
             Unavailable::Stopping => "the gateway is stopping; nothing was changed",
             Unavailable::TooManyConnections => "the gateway has too many connections",
         }),
         Rejection::Fallback(error) => fallback_error(*error),
+        Rejection::Unconfirmed(report) => unconfirmed(report),
     }
 }
 

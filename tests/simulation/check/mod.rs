@@ -1,10 +1,11 @@
 //! The promises that every history must keep. Each function is one promise, and returns its violations.
 
 mod answers;
-pub mod holds;
+mod lists;
 mod reads;
 mod recovery;
 mod requests;
+pub mod suspensions;
 pub mod turns;
 
 use std::time::Duration;
@@ -13,7 +14,7 @@ use zapi_to_ryze::privacy::Outcome;
 
 use self::turns::Turns;
 use super::{
-    history::{Answer, Call, End, Exchange, History},
+    history::{Answer, Call, End, Exchange, History, Vendor},
     schedule::Schedule,
 };
 
@@ -29,6 +30,9 @@ pub fn check(schedule: &Schedule, history: &History) -> (Vec<String>, Vec<(&'sta
     broken.extend(requests::values_are_in_order(history));
     broken.extend(requests::no_call_is_sent_too_late(schedule, history, turns));
     broken.extend(requests::the_last_acknowledged_holds(history, turns));
+    broken.extend(lists::each_is_sent_once_and_in_its_order(history));
+    broken.extend(lists::the_last_acknowledged_is_held(history));
+    broken.extend(lists::unknown_is_what_was_sent(history));
     broken.extend(answers::every_call_completes_in_time(history));
     broken.extend(answers::success_is_confirmed(history, turns));
     broken.extend(answers::not_changed_is_true(history, turns));
@@ -42,7 +46,7 @@ pub fn check(schedule: &Schedule, history: &History) -> (Vec<String>, Vec<(&'sta
     broken.extend(recovery::no_call_is_given_up_too_soon(
         schedule, history, turns,
     ));
-    broken.extend(holds::they_are_kept(schedule, history, turns));
+    broken.extend(suspensions::they_are_kept(schedule, history, turns));
     broken.extend(
         history
             .left
@@ -61,7 +65,9 @@ fn outcome(call: &Call) -> Option<(Duration, &Outcome)> {
 
 /// How long the gateway waits for the response.
 fn patience(exchange: &Exchange, schedule: &Schedule) -> Duration {
-    if exchange.asked.is_empty() {
+    if exchange.vendor == Vendor::ZApi {
+        schedule.zapi_timeout
+    } else if exchange.asked.is_empty() {
         schedule.request_timeout.min(schedule.deadline)
     } else {
         schedule.request_timeout
@@ -81,6 +87,11 @@ pub fn is_from(answer: &Answer, then: Duration) -> bool {
 }
 
 fn is_of(exchange: &Exchange, call: &Call) -> bool {
+    exchange.vendor == call.vendor && is_of_queue(exchange, call)
+}
+
+/// Whether they are of the same queue, at either vendor.
+fn is_of_queue(exchange: &Exchange, call: &Call) -> bool {
     exchange.process == call.process && exchange.instance == call.instance
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::simulation::{
     fault::FIELDS,
-    history::{Answer, Call, Exchange, History},
+    history::{Answer, Call, Exchange, History, Vendor},
     schedule::{Schedule, Step},
 };
 
@@ -93,7 +93,8 @@ pub fn no_call_is_given_up_too_soon(
         return Vec::new();
     }
     let mut broken = Vec::new();
-    for (number, call) in history.calls.iter().enumerate() {
+    let calls = history.calls.iter().enumerate();
+    for (number, call) in calls.filter(|(_, it)| it.vendor == Vendor::Ryze) {
         let Some((end, Err(Failure::Unknown | Failure::Upstream(_)))) = outcome(call) else {
             continue;
         };
@@ -140,7 +141,7 @@ fn left_open(
     };
     // Other requests of the instance may begin and end in the moment in which this call ends.
     let is_for_it = |request: &usize| match turns.purposes[*request] {
-        Purpose::Call => turns.may_be_in(number, *request),
+        Purpose::Call | Purpose::List => turns.may_be_in(number, *request),
         Purpose::ReadBack => {
             let update = turns.update_before(*request);
             update.is_some_and(|update| turns.may_be_in(number, update))

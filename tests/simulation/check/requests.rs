@@ -16,7 +16,7 @@ use crate::simulation::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// At most the share of each process arrives in any 60 s, both ends included. If two slots are reserved
+/// At most the share of each process arrives at Ryze in any 60 s, both ends included. If two slots are reserved
 /// for read-backs, two fewer other requests.
 pub fn share_is_kept(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
     let share = schedule.share as usize;
@@ -32,7 +32,7 @@ pub fn share_is_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
         windows.all(|window| window[most] - window[0] > MINUTE)
     };
     let is_kept = |process: &usize| {
-        most_are(share, *process, &|_| true)
+        most_are(share, *process, &|purpose| purpose != Purpose::List)
             && most_are(for_callers, *process, &|purpose| purpose == Purpose::Call)
     };
     let broken = (0..history.processes).filter(|process| !is_kept(process));
@@ -41,7 +41,7 @@ pub fn share_is_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
         .collect()
 }
 
-/// At most one request of an instance, update or read, is in flight, and each until its response or its
+/// At most one request of an instance, update or read, is in flight at either vendor, and each until its response or its
 /// timeout.
 pub fn requests_do_not_overtake(schedule: &Schedule, history: &History) -> Vec<String> {
     let mut broken = Vec::new();

@@ -1,12 +1,14 @@
 //! The calls of each request, inferred from the history alone. A request has the oldest call of its queue,
 //! with all that may share a request with it, and a retry shares none with new calls. Only a read-back
-//! comes out of turn.
+//! comes out of turn. A request to Z-API has the one call that it was recorded with.
+
+use std::time::Duration;
 
 use zapi_to_ryze::privacy::{Audience, Change, Setting};
 
-use super::{SLACK, heard, is_of, outcome, waited};
+use super::{SLACK, heard, is_of, is_of_queue, outcome, waited};
 use crate::simulation::{
-    history::{Answer, Call, Exchange, History},
+    history::{Answer, Call, Exchange, History, Vendor},
     schedule::Schedule,
 };
 
@@ -17,6 +19,8 @@ pub enum Purpose {
     Call,
     /// To resolve what the update before it left open.
     ReadBack,
+    /// A change of a list of contacts, at Z-API.
+    List,
 }
 
 /// Calls with the same key may share a request.
@@ -51,6 +55,8 @@ pub struct Turns<'history> {
     pub unsure: Vec<bool>,
     /// Requests that were rejected for a token that had been replaced meanwhile.
     pub sent_again_with_new_token: Vec<usize>,
+    /// The first change of a list that may be queued when the current request is sent.
+    possible_list: usize,
     pub broken: Vec<String>,
 }
 
@@ -71,6 +77,7 @@ impl<'history> Turns<'history> {
             sent: vec![None; history.calls.len()],
             unsure: vec![false; history.calls.len()],
             sent_again_with_new_token: Vec::new(),
+            possible_list: history.calls.len(),
             broken: Vec::new(),
         };
         for number in 0..history.exchanges.len() {
@@ -126,7 +133,14 @@ impl<'history> Turns<'history> {
 
     fn take(&mut self, number: usize) {
         let request = &self.history.exchanges[number];
-        let calls = self.history.calls.iter().enumerate();
+        if let Some(call) = request.call {
+            self.purposes.push(Purpose::List);
+            self.members.push(vec![call]);
+            return self.tries[call].push(number);
+        }
+        let behind = self.list_before(request, SLACK);
+        self.possible_list = self.list_before(request, Duration::ZERO);
+        let calls = self.history.calls.iter().enumerate().take(behind);
         let waiting: Vec<usize> = calls
             .filter(|(_, call)| is_of(request, call) && waited(call, request.sent))
             .map(|(call, _)| call)
@@ -201,11 +215,27 @@ impl<'history> Turns<'history> {
         })
     }
 
-    /// Whether the call was queued when the request was sent, and has only one possible key.
+    /// The first change of a list that is queued for `time` after the request is sent, or the number of
+    /// calls. The calls behind it wait.
+    fn list_before(&self, request: &Exchange, time: Duration) -> usize {
+        let mut calls = self.history.calls.iter().enumerate();
+        let list = calls.find(|(number, call)| {
+            call.vendor == Vendor::ZApi
+                && is_of_queue(request, call)
+                && call.start < request.sent
+                && waited(call, request.sent + time)
+                && self.tries[*number].is_empty()
+        });
+        list.map_or(self.history.calls.len(), |(number, _)| number)
+    }
+
+    /// Whether the call was queued when the request was sent, with no change of a list before it, and has
+    /// only one possible key.
     fn surely(&self, call: usize, request: &Exchange) -> bool {
         let is_of_one = self.possible_keys(call).len() == 1;
+        let is_behind = call > self.possible_list;
         let call = &self.history.calls[call];
-        is_of_one && call.start < request.sent && waited(call, request.sent + SLACK)
+        is_of_one && !is_behind && call.start < request.sent && waited(call, request.sent + SLACK)
     }
 
     fn possible_keys(&self, call: usize) -> Vec<BatchKey> {

@@ -11,7 +11,7 @@ use super::{
     waited,
 };
 use crate::simulation::{
-    history::{Call, History},
+    history::{Call, History, Vendor},
     schedule::Schedule,
 };
 
@@ -47,7 +47,8 @@ pub fn is_of_suspension(failure: &Failure) -> bool {
 pub fn they_are_kept(schedule: &Schedule, history: &History, turns: &Turns) -> Vec<String> {
     let mut broken = Vec::new();
     let mut suspensions: Vec<Suspension> = Vec::new();
-    for (number, request) in history.exchanges.iter().enumerate() {
+    let requests = history.exchanges.iter().enumerate();
+    for (number, request) in requests.filter(|(_, it)| it.vendor == Vendor::Ryze) {
         let is_own = |suspension: &Suspension| {
             let began = &history.exchanges[suspension.request];
             let is_meant = suspension.cause != Cause::Denied || began.token == request.token;
@@ -69,7 +70,8 @@ pub fn they_are_kept(schedule: &Schedule, history: &History, turns: &Turns) -> V
         );
         suspensions.extend(next);
     }
-    for (number, call) in history.calls.iter().enumerate() {
+    let calls = history.calls.iter().enumerate();
+    for (number, call) in calls.filter(|(_, it)| it.vendor == Vendor::Ryze) {
         let of_instance = |suspension: &&Suspension| {
             let request = &history.exchanges[suspension.request];
             (call.process, &call.instance) == (request.process, &request.instance)

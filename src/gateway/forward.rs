@@ -1,0 +1,102 @@
+//! Requests to the fallback: streamed, or, for a change of a list of contacts, with the whole response
+//! read, because only its body says whether the change was made.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::ACCEPT_ENCODING, request::Parts};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Body;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    privacy::Report,
+    proxy::{self, Download, Proxy},
+    redact::SecretIndex,
+    ryze::sanitize,
+    telemetry::{Called, Metrics, Trace, Upstream},
+    zapi::{
+        auth::CLIENT_TOKEN,
+        rejection::Rejection,
+        response::{Answer, is_success},
+    },
+};
+
+/// Bytes of a response to a change of a list of contacts. Z-API's have about a hundred.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// The fallback, and what belongs to each request to it.
+pub(super) struct Forwarder {
+    pub(super) proxy: Arc<Proxy>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Cancelled when the gateway stops waiting for responses.
+    pub(super) abort: CancellationToken,
+}
+
+impl Forwarder {
+    /// Forwards a request and counts it.
+    pub(super) async fn forward<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<Download>, proxy::Error>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (method, begun) = (request.method().clone(), Instant::now());
+        let answer = tokio::select! {
+            biased;
+            answer = self.proxy.forward(request) => answer,
+            () = self.abort.cancelled() => Err(proxy::Error::Stopping),
+        };
+        self.metrics.called(Called {
+            upstream: Upstream::Fallback,
+            method: &method,
+            status: answer.as_ref().ok().map(Response::status),
+            error: answer.as_ref().err().map(|error| error.label()),
+            duration: begun.elapsed(),
+        });
+        answer
+    }
+
+    /// Forwards a change of a list of contacts and reads the whole response. One with the status of a
+    /// success must also say that it is one.
+    pub(super) async fn change_contacts(
+        self,
+        mut parts: Parts,
+        body: Bytes,
+        trace: Arc<Trace>,
+        secrets: Arc<SecretIndex>,
+    ) -> Result<Answer, Rejection> {
+        let client_token = parts.headers.get(CLIENT_TOKEN).cloned();
+        // A compressed response could not be read.
+        let identity = HeaderValue::from_static("identity");
+        parts.headers.insert(ACCEPT_ENCODING, identity);
+        trace.request_to_fallback_started(Instant::now());
+        let request = Request::from_parts(parts, Full::new(body));
+        let answer = match self.forward(request).await {
+            Ok(answer) => read(answer).await,
+            Err(error) => Err(error),
+        };
+        let was_sent = !matches!(answer, Err(proxy::Error::Unreachable));
+        trace.request_ended(was_sent, Instant::now());
+        let (parts, body) = answer?.into_parts();
+        if parts.status.is_success() && !is_success(&body) {
+            let client_token = client_token.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+            let text = String::from_utf8_lossy(&body);
+            return Err(Rejection::Unconfirmed(Report {
+                status: parts.status.as_u16(),
+                message: sanitize(&text, client_token, &[&*secrets]),
+            }));
+        }
+        Ok(Response::from_parts(parts, Full::new(body)))
+    }
+}
+
+async fn read(answer: Response<Download>) -> Result<Response<Bytes>, proxy::Error> {
+    let (parts, body) = answer.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await;
+    let body = body.map_err(|_| proxy::Error::Broken)?.to_bytes();
+    Ok(Response::from_parts(parts, body))
+}
