@@ -341,7 +341,10 @@ async fn without_a_turn_nothing_was_sent() {
     let bench = Bench { queues, ..bench };
     let sent = bench.call(&one, online()).await;
     let waits = other.call(&bench, &one, SECOND).await;
-    assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown(NoAnswer::Panicked)), 1));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::Panicked)), 1)
+    );
     assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 1));
     assert_eq!(other.seen(), []);
 }
