@@ -48,6 +48,9 @@ pub(super) fn refused(config: &Config, facts: &Facts, rejection: &Rejection) -> 
             "its id is that of the instance {name}, but its token is not \
              zapi_token{and_if_passed_on}"
         ),
+        Rejection::UnknownInstance if is_passed_on && !facts.looks_swapped => format!(
+            "its path has the id of an instance in another place or another letter case{NEVER}"
+        ),
         Rejection::UnknownInstance => format!("{}{and}", unknown_id(facts)),
         Rejection::ClientTokenMissing => {
             format!("the instance {name} has a client_token, and the call has no such header")
