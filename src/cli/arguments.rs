@@ -19,7 +19,7 @@ pub(super) enum Command {
     Serve(Serve),
     /// Run only an in-memory Ryze, to test an integration with
     Sandbox(SandboxArgs),
-    /// Read the configuration and report every problem; opens no port, and sends nothing without --live
+    /// List what is fine in the configuration and what is not; opens no port, and sends nothing without --live
     Check(Check),
     /// Explain how a Z-API request is handled; opens no port and sends nothing
     Explain(Explain),
@@ -75,7 +75,8 @@ pub(super) struct Check {
     /// Print the effective configuration, with secrets masked
     #[arg(long)]
     pub(super) print: bool,
-    /// Read each instance's settings at Ryze once, within the budget, to verify its token and name
+    /// Also ask Redis, open a connection to the fallback, and read each instance's settings at Ryze once,
+    /// within the budget, to verify its token and name
     #[arg(long)]
     pub(super) live: bool,
 }
@@ -111,12 +112,32 @@ pub(super) struct Explain {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) calls: Calls,
+    /// The variables of the Postman collection: an exported environment
+    #[arg(long, value_name = "FILE", requires = "postman")]
+    pub(super) postman_environment: Option<PathBuf>,
     /// METHOD, TARGET (a path or a URL) and optionally BODY (JSON unless a header says otherwise);
     /// without them, a raw HTTP request or a curl command line is read from stdin
     #[arg(value_name = "METHOD TARGET [BODY]")]
     pub(super) request: Vec<String>,
     #[command(subcommand)]
     pub(super) pasted: Option<Pasted>,
+}
+
+/// A file of calls in place of one request.
+#[derive(Args)]
+#[group(multiple = false, conflicts_with_all = ["request", "headers"])]
+pub(super) struct Calls {
+    /// Count how each request of a HAR file would be handled, and why
+    #[arg(long, value_name = "FILE")]
+    pub(super) har: Option<PathBuf>,
+    /// The same for a Postman collection (v2.1)
+    #[arg(long, value_name = "FILE")]
+    pub(super) postman: Option<PathBuf>,
+    /// The same for an access log (common or combined format, or JSON lines), by method and path
+    #[arg(long, value_name = "FILE")]
+    pub(super) access_log: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

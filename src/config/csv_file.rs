@@ -17,11 +17,17 @@ use super::{
     table::{Reader, instead},
 };
 
+/// Columns whose cells are `true` or `false` and not text.
+const FLAGS: [&str; 1] = ["shared"];
 /// Begins a line that is skipped.
 const COMMENT: u8 = b'#';
 
 /// Reads the rows and adds their instances, each with its path.
-pub(super) fn read(reader: &mut Reader<'_>, text: &str, instances: &mut Vec<(String, Instance)>) {
+pub(super) fn read(
+    reader: &mut Reader<'_, '_>,
+    text: &str,
+    instances: &mut Vec<(String, Instance)>,
+) {
     // Excel begins a file with a byte order mark. The library skips it and counts its bytes.
     let mut rows = ReaderBuilder::new()
         .delimiter(separator(text.trim_start_matches('\u{feff}')))
@@ -65,7 +71,7 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str, instances: &mut Vec<(Str
 
 /// Whether the header has each column that must be there, and no others. A name that is not known is not
 /// quoted: in a file without a header it may be a secret.
-fn check_header(reader: &mut Reader<'_>, columns: &[&str], at: usize) -> bool {
+fn check_header(reader: &mut Reader<'_, '_>, columns: &[&str], at: usize) -> bool {
     let name = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
     let known: Vec<_> = Instance::ROWS.iter().map(|row| name(row.path())).collect();
     let mut problems = Vec::new();
@@ -98,13 +104,15 @@ fn value_of<'c>(name: &str, cell: &'c str, at: usize) -> DeValue<'c> {
         name.ends_with("_token").then_some((source, place))
     });
     let string = |text: &'c str| DeValue::String(DeString::Borrowed(text));
-    match place {
-        Some((source, place)) => {
+    match (place, cell) {
+        (Some((source, place)), _) => {
             let source = Spanned::new(at..at, DeString::Borrowed(source));
             let place = Spanned::new(at..at, string(place));
             DeValue::Table(DeTable::from_iter([(source, place)]))
         }
-        None => string(cell),
+        (None, "true") if FLAGS.contains(&name) => DeValue::Boolean(true),
+        (None, "false") if FLAGS.contains(&name) => DeValue::Boolean(false),
+        (None, text) => string(text),
     }
 }
 

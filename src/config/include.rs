@@ -6,13 +6,20 @@
 
 use std::{
     collections::BTreeSet,
+    mem,
     path::{Path, PathBuf},
 };
 
 use glob::{MatchOptions, Pattern};
 use toml::de::DeTable;
 
-use super::{Instance, csv_file, keys::Included, load::INSTANCES, source, table::Reader};
+use super::{
+    Instance, csv_file,
+    keys::Included,
+    load::{INSTANCES, OPEN_FILE},
+    source,
+    table::Reader,
+};
 
 /// More files than this are probably not meant.
 const MAX_FILES: usize = 20_000;
@@ -22,15 +29,14 @@ const KEY: &str = "include";
 
 /// Reads the files and adds their instances, each with its path.
 pub(super) fn read(
-    reader: &mut Reader<'_>,
+    reader: &mut Reader<'_, '_>,
     patterns: &[String],
-    directory: &Path,
     instances: &mut Vec<(String, Instance)>,
 ) {
     let mut bytes = 0;
-    for path in find(reader, patterns, directory) {
-        let text = match source::included(&path) {
-            Ok(text) => text,
+    for path in find(reader, patterns) {
+        let (text, metadata) = match source::included(&path) {
+            Ok(read) => read,
             Err(error) => {
                 let message =
                     format!("the file {path:?} cannot be read ({error}); name one that can");
@@ -45,6 +51,7 @@ pub(super) fn read(
             return;
         }
         reader.report.include(&path, &text);
+        let had_literal = mem::take(&mut reader.context.has_literal);
         if path
             .extension()
             .is_some_and(|it| it.eq_ignore_ascii_case("csv"))
@@ -53,10 +60,14 @@ pub(super) fn read(
         } else {
             read_toml(reader, &text, instances);
         }
+        if reader.context.has_literal && source::is_open(&metadata) {
+            reader.report.warn_of_file(OPEN_FILE);
+        }
+        reader.context.has_literal = had_literal;
     }
 }
 
-fn read_toml(reader: &mut Reader<'_>, text: &str, instances: &mut Vec<(String, Instance)>) {
+fn read_toml(reader: &mut Reader<'_, '_>, text: &str, instances: &mut Vec<(String, Instance)>) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problems = reader.report.not_toml(text, errors);
@@ -70,11 +81,11 @@ fn read_toml(reader: &mut Reader<'_>, text: &str, instances: &mut Vec<(String, I
 }
 
 /// The files that the patterns name, in their order.
-fn find(reader: &mut Reader<'_>, patterns: &[String], directory: &Path) -> Vec<PathBuf> {
+fn find(reader: &mut Reader<'_, '_>, patterns: &[String]) -> Vec<PathBuf> {
     let mut known = BTreeSet::new();
     let mut files = Vec::new();
     for pattern in patterns {
-        let found = match matches(pattern, directory) {
+        let found = match matches(pattern, reader.context.directory) {
             Ok(found) => found,
             Err(message) => {
                 reader.report.problem(KEY, message);

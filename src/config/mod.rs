@@ -28,7 +28,7 @@ pub use keys::{Facts, keys};
 pub use load::{AdminListen, Loaded, admin_listen, load, parse, sandbox};
 pub use model::*;
 pub use print::print;
-pub use report::Problem;
+pub use report::{Position, Problem};
 pub use routing::routing;
 pub use secret::Secret;
 pub use tls::Tls;

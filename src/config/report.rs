@@ -27,6 +27,15 @@ pub struct Problem {
 }
 
 impl Problem {
+    pub(super) fn of_file(message: impl Into<String>) -> Self {
+        Self {
+            file: None,
+            line: None,
+            key: String::new(),
+            message: message.into(),
+        }
+    }
+
     /// The problem with the file that it is in, if that is an included one.
     #[must_use]
     pub fn with_file(&self) -> String {
@@ -49,6 +58,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A line of a file.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// As that of [`Problem`].
+    pub file: Option<PathBuf>,
+    /// Counted from 1.
+    pub line: Option<usize>,
+}
+
 /// Where a key stands.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Place {
@@ -69,6 +87,7 @@ pub(super) struct Report {
     /// The keys of `problems`.
     faulty: HashSet<String>,
     warnings: Vec<Found>,
+    advice: Vec<Found>,
 }
 
 /// A problem, and its file and line, by which problems are sorted.
@@ -91,6 +110,7 @@ impl Report {
             problems: Vec::new(),
             faulty: HashSet::new(),
             warnings: Vec::new(),
+            advice: Vec::new(),
         }
     }
 
@@ -143,8 +163,8 @@ impl Report {
 
     /// The key, with its file and line if there are several files.
     pub(super) fn described(&self, key: &str) -> String {
-        let ((_, line), problem) = self.to_problem(self.at(key), key, String::new());
-        match (line, problem.file) {
+        let Position { file, line } = self.position(key);
+        match (line, file) {
             (Some(line), Some(file)) => format!("{key} ({}:{line})", file.display()),
             (Some(line), None) if self.files.len() > 1 => format!("{key} (line {line})"),
             _ => key.to_owned(),
@@ -194,16 +214,39 @@ impl Report {
         self.warnings.push(warning);
     }
 
-    /// The warnings, or all problems, in the order of the files and lines.
-    pub(super) fn finish(self) -> Result<Vec<Problem>, Vec<Problem>> {
+    /// Reports something of the file that is being read that is allowed and probably not intended.
+    pub(super) fn warn_of_file(&mut self, message: &str) {
+        let mut warning = self.to_problem(self.in_all(Some(0)), "", message.to_owned());
+        warning.0.1 = None;
+        warning.1.line = None;
+        self.warnings.push(warning);
+    }
+
+    /// Reports something that is allowed and has a consequence that one may not expect.
+    pub(super) fn advise(&mut self, key: &str, message: impl Into<String>) {
+        let advice = self.to_problem(self.at(key), key, message.into());
+        self.advice.push(advice);
+    }
+
+    /// The warnings and the advice, or all problems, in the order of the files and lines.
+    pub(super) fn finish(self) -> Result<(Vec<Problem>, Vec<Problem>), Vec<Problem>> {
         let sorted = |mut found: Vec<Found>| -> Vec<Problem> {
             found.sort_by_key(|(place, _)| *place);
             found.into_iter().map(|(_, problem)| problem).collect()
         };
         if self.problems.is_empty() {
-            Ok(sorted(self.warnings))
+            Ok((sorted(self.warnings), sorted(self.advice)))
         } else {
             Err(sorted(self.problems))
+        }
+    }
+
+    /// Where `key` stands, or its table if the key is not written.
+    pub(super) fn position(&self, key: &str) -> Position {
+        let ((_, line), problem) = self.to_problem(self.at(key), key, String::new());
+        Position {
+            file: problem.file,
+            line,
         }
     }
 

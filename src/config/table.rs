@@ -17,9 +17,9 @@ use super::{
 const INCLUDE: &str = "include";
 
 /// Reads tables and reports their problems.
-pub(super) struct Reader<'f> {
+pub(super) struct Reader<'r, 'e> {
     pub(super) report: Report,
-    pub(super) context: Context<'f>,
+    pub(super) context: &'r mut Context<'e>,
     /// How many elements of arrays were read, which numbers them across the files.
     pub(super) elements: usize,
 }
@@ -35,7 +35,7 @@ struct At<'t> {
     at: Option<usize>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// Reads the root. `arrays` are keys that the caller has taken out.
     pub(super) fn root<O: Owner>(
         &mut self,
@@ -80,7 +80,7 @@ impl Reader<'_> {
             match element.into_inner() {
                 DeValue::Table(entries) => owners.push(self.element(name, at, entries)),
                 _ => {
-                    let path = self.next_path(name);
+                    let path = self.next_path(name, at);
                     let message = format!("must be a table; {hint}");
                     self.report.problem_at(Some(at), &path, message);
                 }
@@ -96,7 +96,7 @@ impl Reader<'_> {
         at: usize,
         entries: DeTable<'_>,
     ) -> (String, O) {
-        let path = self.next_path(name);
+        let path = self.next_path(name, at);
         let table = At {
             path: &path,
             prefix: &format!("{name}[]."),
@@ -107,9 +107,15 @@ impl Reader<'_> {
         (path, owner)
     }
 
-    fn next_path(&mut self, name: &str) -> String {
+    /// The path of the next element, which begins at the byte offset `at`.
+    fn next_path(&mut self, name: &str, at: usize) -> String {
         let path = format!("{name}[{}]", self.elements);
         self.elements += 1;
+        let place = Place {
+            at: Some(at),
+            is_written: true,
+        };
+        self.report.place(&path, place);
         path
     }
 
@@ -159,7 +165,7 @@ impl Reader<'_> {
         row.reset(owner);
         match value {
             Some(value) => {
-                if let Err(message) = row.read(owner, &value, &mut self.context) {
+                if let Err(message) = row.read(owner, &value, self.context) {
                     self.report.problem(path, message);
                 }
                 for warning in self.context.warnings.drain(..) {
@@ -199,7 +205,7 @@ impl Reader<'_> {
             let path = if !name.is_empty() && name.bytes().all(is_bare) {
                 table.path_of(name)
             } else {
-                table.path_of(&format!("{name:?}"))
+                table.path_of(&format!("\"{}\"", name.escape_debug()))
             };
             self.report
                 .problem_at(Some(key.span().start), &path, message);

@@ -1,7 +1,11 @@
 //! Files that `include` names, as TOML and as CSV: their instances, and mistakes with their own file and
 //! line.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
 
 use tempfile::TempDir;
 use zapi_to_ryze::config::{self, Loaded, Mode, Problem};
@@ -130,12 +134,14 @@ fn a_csv_row_is_an_instance() {
         ("token", "from-file\n"),
         (
             "more.csv",
-            "\u{feff}# Customers\r\n\r\nryze_instance; zapi_instance;zapi_token;ryze_token;mode\r\n\
-             \"a; \"\"b\"\"\";A;plain;env:PATH;\r\n\r\n# none\r\nb;B;env:PATH;plain;observe\r\n",
+            "\u{feff}# Customers\r\n\r\nryze_instance; zapi_instance;zapi_token;ryze_token;mode;shared\r\n\
+             \"a; \"\"b\"\"\";A;plain;env:PATH;;true\r\n\r\n# none\r\nb;B;env:PATH;plain;observe;\r\n",
         ),
     ]);
     let config = folder.load().unwrap().config;
     let path = std::env::var("PATH").unwrap();
+    let shared: Vec<_> = config.instances.iter().map(|it| it.shared).collect();
+    assert_eq!(shared, [true, false]);
     let shown: Vec<_> = config
         .instances
         .iter()
@@ -295,5 +301,29 @@ async fn check_names_the_included_file() {
         .await;
     assert_eq!(ended.code, Some(64), "{ended:?}");
     let file = folder.path("instances.d/a.toml").display().to_string();
-    assert!(ended.stderr.starts_with(&file), "{ended:?}");
+    assert!(
+        ended.stderr.starts_with(&format!("{file}:2: ✗ unheard: ")),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn secrets_in_an_included_file_that_others_can_read_are_warned_of() {
+    let folder = Folder::new(&[
+        ("gateway.toml", MAIN),
+        ("instances.d/a.toml", &instance("a")),
+        (
+            "more.csv",
+            "zapi_instance,zapi_token,ryze_instance\nb,env:PATH,b\n",
+        ),
+    ]);
+    for name in ["gateway.toml", "instances.d/a.toml", "more.csv"] {
+        fs::set_permissions(folder.path(name), Permissions::from_mode(0o644)).unwrap();
+    }
+    let warned = folder.load().unwrap().warnings.into_iter();
+    let warned: Vec<_> = warned
+        .filter(|it| it.message.starts_with("chmod 640"))
+        .map(|it| it.file.and_then(|file| Some(file.file_name()?.to_owned())))
+        .collect();
+    assert_eq!(warned, [Some("a.toml".into()), None]);
 }

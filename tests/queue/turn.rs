@@ -13,7 +13,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    privacy::{Audience, Failure},
+    net::{Connect, Opening},
+    privacy::{Audience, Failure, NoAnswer},
     queue::Queues,
     ryze::{Client, Target},
 };
@@ -172,7 +173,10 @@ async fn after_its_deadline_it_is_unknown_and_the_calls_behind_it_still_wait_for
     let unsent_turn = other.call(&bench, &one, SECOND).await;
     sleep(SECOND * 20).await;
     let behind = bench.call(&one, online()).await;
-    assert_eq!(late.await.unwrap(), (Err(Failure::Unknown), 30));
+    assert_eq!(
+        late.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 30)
+    );
     assert_eq!(unsent.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(unsent_turn.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(behind.await.unwrap(), (Ok(()), 21));
@@ -187,7 +191,7 @@ async fn work_without_an_end_holds_the_queue_until_the_limit() {
     let work = bench
         .queues
         .run_in_turn(&one, Instant::now() + DEADLINE, LIMIT, pending::<()>());
-    assert_eq!(work.await, Err(Failure::Unknown));
+    assert_eq!(work.await, Err(Failure::Unknown(NoAnswer::TimedOut)));
     sleep(SECOND * 20).await;
     let behind = bench.call(&one, online()).await;
     assert_eq!(behind.await.unwrap(), (Ok(()), 11), "60 s after the begin");
@@ -242,7 +246,10 @@ async fn an_abort_completes_it_at_once() {
     let waits = other.call(&bench, &one, SECOND).await;
     sleep(SECOND).await;
     bench.abort.cancel();
-    assert_eq!(begun.await.unwrap(), (Err(Failure::Unknown), 1));
+    assert_eq!(
+        begun.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 1)
+    );
     assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 1));
 }
 
@@ -301,7 +308,43 @@ async fn a_panic_leaves_its_outcome_unknown_and_the_queue_goes_on() {
     let work = bench
         .queues
         .run_in_turn::<()>(&one, Instant::now() + DEADLINE, LIMIT, work);
-    assert_eq!(work.await, Err(Failure::Unknown));
+    assert_eq!(work.await, Err(Failure::Unknown(NoAnswer::Panicked)));
     let behind = bench.call(&one, online()).await;
     assert_eq!(behind.await.unwrap(), (Ok(()), 1));
+}
+
+/// A connector that ends its worker.
+struct Panics;
+
+impl Connect for Panics {
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async {
+            sleep(SECOND).await;
+            panic!("the worker")
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_turn_nothing_was_sent() {
+    let bench = Bench::new(slow(1));
+    let client = Client::new(Panics, Duration::from_secs(180));
+    let (one, other) = (target("one"), Other::new());
+    let queues = Queues::new(
+        bench.budget.clone(),
+        client,
+        DEADLINE,
+        2,
+        Arc::default(),
+        CancellationToken::new(),
+    );
+    let bench = Bench { queues, ..bench };
+    let sent = bench.call(&one, online()).await;
+    let waits = other.call(&bench, &one, SECOND).await;
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::Panicked)), 1)
+    );
+    assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 1));
+    assert_eq!(other.seen(), []);
 }
