@@ -12,7 +12,7 @@ use crate::{
     app,
     config::{Budget, Config, Fallback, Instance},
     net::{Connect as _, ConnectFault},
-    privacy::{Failure, Limiter, Operation, Outcome},
+    privacy::{Failure, Limiter, NoAnswer, Operation, Outcome},
     queue::{Queues, longest_wait},
     redact::SecretIndex,
     ryze::Target,
@@ -83,7 +83,9 @@ pub(super) async fn check(
         for (instance, read) in chunk.iter().zip(reads) {
             progress.show(done, total, time_left(&config.budget, done, total));
             // `Err` if the task panicked.
-            let outcome = read.await.unwrap_or(Err(Failure::Unknown));
+            let outcome = read
+                .await
+                .unwrap_or(Err(Failure::Unknown(NoAnswer::Panicked)));
             progress.clear();
             let fault = match outcome {
                 Ok(settings) if !settings.is_empty() => None,
@@ -163,6 +165,6 @@ fn fault(failure: &Failure) -> String {
         Failure::Budget { .. } | Failure::NotSent | Failure::QueueFull => {
             "not known: the budget left no time for it; try again in a minute".into()
         }
-        Failure::Unknown => "not known: Ryze did not answer; try again".into(),
+        Failure::Unknown(_) => "not known: Ryze did not answer; try again".into(),
     }
 }

@@ -184,7 +184,7 @@ impl Reader<'_, '_> {
             let path = if !name.is_empty() && name.bytes().all(is_bare) {
                 table.path_of(name)
             } else {
-                table.path_of(&format!("{name:?}"))
+                table.path_of(&format!("\"{}\"", name.escape_debug()))
             };
             self.report
                 .problem_at(Some(key.span().start), &path, message);

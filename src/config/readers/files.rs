@@ -97,27 +97,33 @@ impl<'v> Source<'v> {
     }
 
     fn fetch(self, context: &mut Context<'_>) -> Result<Zeroizing<String>, String> {
-        let mut found = match self {
-            Self::Literal(literal) => {
-                context.has_literal = true;
-                return Ok(Zeroizing::new(literal.to_owned()));
-            }
-            Self::Environment(name) => (context.environment)(name)
-                .map(Zeroizing::new)
-                .ok_or_else(|| format!("the environment variable {name:?} is not set; set it"))?,
-            Self::File(path) => {
-                let path = context.directory.join(path);
-                let (text, metadata) = source::secret(&path).map_err(|error| {
-                    format!("the file {path:?} cannot be read ({error}); name one that can")
-                })?;
-                if source::is_open(&metadata) {
-                    let message =
-                        format!("chmod 640 {path:?}: others may read or change the secret");
-                    context.warnings.push(message);
+        let mut found =
+            match self {
+                Self::Literal(literal) => {
+                    context.has_literal = true;
+                    return Ok(Zeroizing::new(literal.to_owned()));
                 }
-                text
-            }
-        };
+                Self::Environment(name) => (context.environment)(name)
+                    .map(Zeroizing::new)
+                    .ok_or_else(|| {
+                        let name = name.escape_debug();
+                        format!("the environment variable \"{name}\" is not set; set it")
+                    })?,
+                Self::File(path) => {
+                    let path = context.directory.join(path);
+                    let name = path.to_string_lossy();
+                    let name = name.escape_debug();
+                    let (text, metadata) = source::secret(&path).map_err(|error| {
+                        format!("the file \"{name}\" cannot be read ({error}); name one that can")
+                    })?;
+                    if source::is_open(&metadata) {
+                        let message =
+                            format!("chmod 640 \"{name}\": others may read or change the secret");
+                        context.warnings.push(message);
+                    }
+                    text
+                }
+            };
         carried::strip_line_end(&mut found);
         Ok(found)
     }
@@ -128,9 +134,19 @@ impl fmt::Display for Source<'_> {
         match self {
             Self::Literal(_) => formatter.write_str("the value"),
             Self::Environment(name) => {
-                write!(formatter, "the value of the environment variable {name:?}")
+                let name = name.escape_debug();
+                write!(
+                    formatter,
+                    "the value of the environment variable \"{name}\""
+                )
             }
-            Self::File(path) => write!(formatter, "the value in the file {path:?}"),
+            Self::File(path) => {
+                write!(
+                    formatter,
+                    "the value in the file \"{}\"",
+                    path.escape_debug()
+                )
+            }
         }
     }
 }
