@@ -5,7 +5,9 @@
 
 mod failure;
 
-pub use failure::{Denied, Failure, Fault, Limiter, Malformed, Refused, Report, WhatsAppError};
+pub use failure::{
+    Denied, Failure, Fault, Limiter, Malformed, NoAnswer, Refused, Report, WhatsAppError,
+};
 
 /// A privacy setting that both vendors support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -57,7 +57,7 @@ async fn the_page_follows_the_gateway_until_it_is_gone() {
     let title = shown.browser.evaluate("document.title").await;
     assert_eq!(title, "zapi-to-ryze: Serving");
     shown.text("version", env!("CARGO_PKG_VERSION")).await;
-    shown.cell(0, "main").await;
+    shown.cell(0, "main I1").await;
     shown.cell(1, "Not called yet").await;
     shown.text("in-use", "0").await;
     let no_fallback = "No fallback is configured: these calls are rejected";
@@ -127,7 +127,7 @@ async fn a_denied_instance_is_shown_as_suspended_for_any_name_also_on_a_phone() 
     shown
         .text("count", "1 in all, 1 suspended, 0 failing")
         .await;
-    shown.cell(0, name).await;
+    shown.cell(0, &format!("{name} I1")).await;
     let images = shown
         .browser
         .evaluate("document.querySelectorAll('img').length")

@@ -23,8 +23,8 @@ use crate::{
 const PAGE: &str = include_str!("page.html");
 /// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
 const PAGE_POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-BIM8Eoun9x7HRWZUNUvKOwz8fNmA6qXMKGt5VewjMfI='; \
-    script-src 'sha256-RgEXUFYu+miCLOb0uPCl/MC0lfgPWYSCWqIhcu6A12k='; \
+    style-src 'sha256-lr/PCaOxd3OpwYPZcSva/J1jByuisJGaJXvKBQStNNY='; \
+    script-src 'sha256-XubkMNlSPKyhedN7kKXf2wDEa+ULhdXUELJnd5Iq61M='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -135,6 +135,7 @@ impl Overview {
         let (waiting, held) = self.queues.instance_status(instance.target());
         InstanceStatus {
             name: instance.target().name().to_string(),
+            zapi_instance: instance.target().entry().to_string(),
             mode: match instance.mode() {
                 config::Mode::Translate => "translate",
                 config::Mode::Observe => "observe",

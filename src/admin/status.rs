@@ -100,6 +100,8 @@ pub struct Certificate {
 pub struct InstanceStatus {
     /// Its name at the upstream.
     pub name: String,
+    /// Its id at Z-API.
+    pub zapi_instance: String,
     /// `translate` or `observe`.
     pub mode: &'static str,
     /// What would have happened to its privacy calls since the start, if they are observed.

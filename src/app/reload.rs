@@ -92,7 +92,9 @@ impl Reload {
 
     fn apply(
         &self,
-        Loaded { config, warnings }: &Loaded,
+        Loaded {
+            config, warnings, ..
+        }: &Loaded,
         running: &Running<'_>,
     ) -> Result<(), Error> {
         let Running {

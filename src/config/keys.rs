@@ -200,6 +200,8 @@ impl Owner for Instance {
         &Key::new("instances[].mode", Words(&[("translate", Mode::Translate), ("observe", Mode::Observe)]),
             Or(|| Mode::Translate), TakenOver,
             |it: &mut Self| Some(&mut it.mode)),
+        &Key::new("instances[].shared", Flag, Or(|| false), TakenOver,
+            |it: &mut Self| Some(&mut it.shared)),
     ];
 }
 

@@ -1,6 +1,6 @@
 //! Loads a [`Config`] from a file, or reports every problem of the file.
 
-use std::{env, net::SocketAddr, path::Path};
+use std::{env, fs::Metadata, net::SocketAddr, path::Path};
 
 use toml::de::DeTable;
 use zeroize::Zeroizing;
@@ -12,36 +12,49 @@ use super::{
 
 const INSTANCES: &str = "instances";
 
-/// A valid configuration and its warnings.
+/// A valid configuration, and what is to be said of it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
     /// What is allowed and probably not intended.
     pub warnings: Vec<Problem>,
+    /// What is allowed and has a consequence that one may not expect. For `check` alone.
+    pub advice: Vec<Problem>,
+    /// The line of each instance.
+    pub instance_lines: Vec<Option<usize>>,
 }
 
-/// Reads the file at `path`, with secrets from this process's environment.
+/// Reads the file at `path`, with secrets from this process's environment. Relative paths in it are
+/// looked up beside it.
 ///
 /// # Errors
 /// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
-    let text = read(path).map_err(|problem| vec![problem])?;
+    let (text, metadata) = read(path).map_err(|problem| vec![problem])?;
     // What is not UTF-8 is reported as such where it is used.
     let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
-    let mut loaded = parse(&text, &environment)?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut context = Context::new(&environment, directory);
+    let mut loaded = parse_in(&text, &mut context)?;
+    if context.has_literal && source::is_open(&metadata) {
+        loaded.warnings.push(Problem::of_file(
+            "chmod 640 the file: it has secrets in it, and others may read or change it",
+        ));
+    }
     loaded.warnings.extend(rules::proxies(&environment));
     Ok(loaded)
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
-    source::configuration(path).map_err(|error| Problem {
-        line: None,
-        key: String::new(),
-        message: format!("the file cannot be read ({error}); name one that can"),
+fn read(path: &Path) -> Result<(Zeroizing<String>, Metadata), Problem> {
+    source::configuration(path).map_err(|error| {
+        Problem::of_file(format!(
+            "the file cannot be read ({error}); name one that can"
+        ))
     })
 }
 
-/// Reads the `text` of a file, with secrets from `environment`.
+/// Reads the `text` of a file, with secrets from `environment`. Relative paths in it are looked up in the
+/// working directory.
 ///
 /// # Errors
 /// Every problem, in the order of the lines. A text that is not TOML is not read any further.
@@ -49,18 +62,16 @@ pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
+    parse_in(text, &mut Context::new(environment, Path::new("")))
+}
+
+fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let report = Report::new(text);
     if !errors.is_empty() {
         return Err(report.not_toml(text, errors));
     }
-    let mut reader = Reader {
-        report,
-        context: Context {
-            environment,
-            warnings: Vec::new(),
-        },
-    };
+    let mut reader = Reader { report, context };
     let mut entries = tree.into_inner();
     let array = entries.remove_entry(INSTANCES);
     let mut draft = Draft::default();
@@ -75,13 +86,21 @@ pub fn parse(
         draft.ryze_token.as_ref(),
         report,
     );
+    let instance_lines = instances.iter().map(|(path, _)| report.line(path));
+    let instance_lines = instance_lines.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
         .tls
         .and_then(|files| tls::read(files.cert_file, files.key_file, report));
-    let warnings = reader.report.finish()?;
-    Ok(Loaded { config, warnings })
+    rules::advise(&config, report);
+    let (warnings, advice) = reader.report.finish()?;
+    Ok(Loaded {
+        config,
+        warnings,
+        advice,
+        instance_lines,
+    })
 }
 
 /// The address of a gateway's admin listener, as far as its file says.
@@ -99,14 +118,12 @@ pub struct AdminListen {
 /// The file cannot be read.
 pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     let text = file.map(read).transpose()?;
-    let (tree, errors) = DeTable::parse_recoverable(text.as_ref().map_or("", |text| text));
+    let text = text.as_ref().map(|(text, _)| &***text);
+    let (tree, errors) = DeTable::parse_recoverable(text.unwrap_or_default());
     let admin = tree.into_inner().remove_entry("admin");
     let mut reader = Reader {
         report: Report::new(""),
-        context: Context {
-            environment: &|_| None,
-            warnings: Vec::new(),
-        },
+        context: &mut Context::new(&|_| None, Path::new("")),
     };
     let mut draft = Draft::default();
     reader.root(admin.into_iter().collect(), &[], &mut draft);

@@ -85,8 +85,9 @@ pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
             && !same_name.iter().any(is_known)
         {
             let message = format!(
-                "and zapi_instance are others than before; {name:?} is taken for the same instance, \
-                 and its waiting calls are sent with the new token"
+                "and zapi_instance are others than before; \"{}\" is taken for the same instance, \
+                 and its waiting calls are sent with the new token",
+                name.escape_debug()
             );
             found.push(problem(number, "ryze_token", message));
         }
@@ -94,9 +95,9 @@ pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
             && before.ryze_instance != *name
         {
             let message = format!(
-                "is no longer {:?} and is taken for another instance; if it is the same one with \
+                "is no longer \"{}\" and is taken for another instance; if it is the same one with \
                  another name, an older update may take effect after a newer one",
-                before.ryze_instance
+                before.ryze_instance.escape_debug()
             );
             found.push(problem(number, "ryze_instance", message));
         }

@@ -23,6 +23,16 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    pub(super) fn of_file(message: impl Into<String>) -> Self {
+        Self {
+            line: None,
+            key: String::new(),
+            message: message.into(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
@@ -51,6 +61,7 @@ pub(super) struct Report {
     /// The keys of `problems`.
     faulty: HashSet<String>,
     warnings: Vec<Problem>,
+    advice: Vec<Problem>,
 }
 
 impl Report {
@@ -61,6 +72,7 @@ impl Report {
             problems: Vec::new(),
             faulty: HashSet::new(),
             warnings: Vec::new(),
+            advice: Vec::new(),
         }
     }
 
@@ -130,24 +142,40 @@ impl Report {
         self.warnings.push(warning);
     }
 
-    /// The warnings, or all problems, in the order of the lines.
-    pub(super) fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
+    /// Reports something that is allowed and has a consequence that one may not expect.
+    pub(super) fn advise(&mut self, key: &str, message: impl Into<String>) {
+        let advice = self.to_problem(self.at(key), key, message.into());
+        self.advice.push(advice);
+    }
+
+    /// The warnings and the advice, or all problems, in the order of the lines.
+    pub(super) fn finish(mut self) -> Result<(Vec<Problem>, Vec<Problem>), Vec<Problem>> {
         self.problems.sort_by_key(|problem| problem.line);
         self.warnings.sort_by_key(|warning| warning.line);
+        self.advice.sort_by_key(|advice| advice.line);
         if self.problems.is_empty() {
-            Ok(self.warnings)
+            Ok((self.warnings, self.advice))
         } else {
             Err(self.problems)
         }
+    }
+
+    /// The line of `key`, or of its table if the key is not written.
+    pub(super) fn line(&self, key: &str) -> Option<usize> {
+        self.at(key).map(|at| self.line_at(at))
     }
 
     fn at(&self, key: &str) -> Option<usize> {
         self.places.get(key)?.at
     }
 
+    fn line_at(&self, at: usize) -> usize {
+        self.line_ends.partition_point(|end| *end < at) + 1
+    }
+
     fn to_problem(&self, at: Option<usize>, key: &str, message: String) -> Problem {
         Problem {
-            line: at.map(|at| self.line_ends.partition_point(|end| *end < at) + 1),
+            line: at.map(|at| self.line_at(at)),
             key: key.to_owned(),
             message,
         }

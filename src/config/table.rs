@@ -14,9 +14,9 @@ use super::{
 };
 
 /// Reads tables and reports their problems.
-pub(super) struct Reader<'f> {
+pub(super) struct Reader<'r, 'e> {
     pub(super) report: Report,
-    pub(super) context: Context<'f>,
+    pub(super) context: &'r mut Context<'e>,
 }
 
 /// The table that is being read.
@@ -30,7 +30,7 @@ struct At<'t> {
     at: Option<usize>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// Reads the root. `arrays` are keys that the caller has taken out.
     pub(super) fn root<O: Owner>(
         &mut self,
@@ -77,6 +77,13 @@ impl Reader<'_> {
                 prefix: &format!("{name}[]."),
                 at: Some(element.span().start),
             };
+            self.report.place(
+                &path,
+                Place {
+                    at: table.at,
+                    is_written: true,
+                },
+            );
             let DeValue::Table(entries) = element.into_inner() else {
                 let message = format!("must be a table; {hint}");
                 self.report.problem_at(table.at, &path, message);
@@ -135,7 +142,7 @@ impl Reader<'_> {
         row.reset(owner);
         match value {
             Some(value) => {
-                if let Err(message) = row.read(owner, &value, &mut self.context) {
+                if let Err(message) = row.read(owner, &value, self.context) {
                     self.report.problem(path, message);
                 }
                 for warning in self.context.warnings.drain(..) {
@@ -177,7 +184,7 @@ impl Reader<'_> {
             let path = if !name.is_empty() && name.bytes().all(is_bare) {
                 table.path_of(name)
             } else {
-                table.path_of(&format!("{name:?}"))
+                table.path_of(&format!("\"{}\"", name.escape_debug()))
             };
             self.report
                 .problem_at(Some(key.span().start), &path, message);

@@ -4,7 +4,10 @@
 use super::Verdict;
 use crate::{
     config::Config,
-    zapi::{rejection::Rejection, router::Facts},
+    zapi::{
+        rejection::{Mismatch, Rejection},
+        router::Facts,
+    },
 };
 
 /// Why Ryze gets it.
@@ -44,14 +47,14 @@ pub(super) fn refused(config: &Config, facts: &Facts, rejection: &Rejection) -> 
         }
         Rejection::UnknownPath { .. } => format!("it is not a privacy call{NO_FALLBACK}"),
         Rejection::WrongMethod { allow } => format!("the call takes {allow}{and_if_passed_on}"),
-        Rejection::UnknownInstance if facts.instance.is_some() => format!(
+        Rejection::UnknownInstance(Mismatch::Token) => format!(
             "its id is that of the instance {name}, but its token is not \
              zapi_token{and_if_passed_on}"
         ),
-        Rejection::UnknownInstance if is_passed_on && !facts.looks_swapped => format!(
+        Rejection::UnknownInstance(_) if is_passed_on && !facts.looks_swapped => format!(
             "its path has the id of an instance in another place or another letter case{NEVER}"
         ),
-        Rejection::UnknownInstance => format!("{}{and}", unknown_id(facts)),
+        Rejection::UnknownInstance(_) => format!("{}{and}", unknown_id(facts)),
         Rejection::ClientTokenMissing => {
             format!("the instance {name} has a client_token, and the call has no such header")
         }

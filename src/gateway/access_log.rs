@@ -17,7 +17,7 @@ use crate::{
     privacy::{Change, Operation},
     ryze::Target,
     sync::lock,
-    telemetry::{EndedBy, Metrics, OutcomeLabel, Served, Trace, method},
+    telemetry::{EndedBy, Metrics, OutcomeLabel, Reason, Served, Trace, method},
 };
 
 /// Written to log and metrics when it is dropped, so also if the client disconnects; the status is 0 if
@@ -30,13 +30,16 @@ pub(crate) struct AccessLogEntry {
     /// Whether it goes to the fallback.
     pub(crate) is_forwarded: bool,
     pub(crate) target: Option<Arc<Target>>,
+    /// The target whose id is in the path, also if the credentials are wrong.
+    pub(crate) named: Option<Arc<Target>>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
     /// Of a call that is observed, with the record of its instance.
     pub(crate) observation: Option<(Box<Observation>, Option<SharedRecord>)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) outcome: OutcomeLabel,
-    is_success: bool,
+    /// `None` for a success.
+    reason: Option<Reason>,
     pub(crate) ended_by: EndedBy,
     metrics: Arc<Metrics>,
 }
@@ -51,11 +54,12 @@ impl AccessLogEntry {
             route: "unknown",
             is_forwarded: false,
             target: None,
+            named: None,
             operation: None,
             observation: None,
             status: None,
             outcome: OutcomeLabel::CallerLeft,
-            is_success: false,
+            reason: Some(Reason::CallerLeft),
             ended_by: EndedBy::Caller,
             metrics,
         }
@@ -63,12 +67,12 @@ impl AccessLogEntry {
 
     pub(crate) fn succeeded(&mut self, outcome: OutcomeLabel) {
         self.outcome = outcome;
-        self.is_success = true;
+        self.reason = None;
     }
 
-    pub(crate) fn failed(&mut self, outcome: OutcomeLabel) {
+    pub(crate) fn failed(&mut self, outcome: OutcomeLabel, reason: Reason) {
         self.outcome = outcome;
-        self.is_success = false;
+        self.reason = Some(reason);
     }
 }
 
@@ -100,8 +104,10 @@ impl Drop for AccessLogEntry {
             method = method(&self.method),
             route = self.route,
             instance = self.target.as_deref().map_or("", |target| target.name()),
+            zapi_instance = self.named.as_deref().map_or("", |target| target.entry()),
             status = self.status.map_or(0, |status| status.as_u16()),
             outcome = self.outcome.as_str(),
+            reason = self.reason.map(Reason::as_str),
             ended_by = self.ended_by.as_str(),
             observed = verdict.map(|it| it.label.as_str()),
             observed_reason = verdict.and_then(|it| it.reason).map(OutcomeLabel::as_str),
@@ -117,7 +123,7 @@ impl Drop for AccessLogEntry {
             route: self.route,
             is_forwarded: self.is_forwarded,
             status: self.status,
-            error: (!self.is_success).then_some(self.outcome),
+            error: self.reason.map(|_| self.outcome),
             duration: total,
         });
     }
@@ -165,7 +171,7 @@ impl<B: Body + Unpin> Body for Logged<B> {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         if let Some(Err(_)) = frame {
             this.entry.ended_by = EndedBy::Fallback;
-            this.entry.failed(OutcomeLabel::CutShort);
+            this.entry.failed(OutcomeLabel::CutShort, Reason::CutShort);
         } else if frame.is_none() || this.body.is_end_stream() {
             this.complete();
         }

@@ -79,7 +79,7 @@ impl Forwarder {
             Ok(answer) => read(answer).await,
             Err(error) => Err(error),
         };
-        let was_sent = !matches!(answer, Err(proxy::Error::Unreachable));
+        let was_sent = !matches!(answer, Err(proxy::Error::Unreachable(_)));
         trace.request_ended(was_sent, Instant::now());
         let (parts, body) = answer?.into_parts();
         if parts.status.is_success() && !is_success(&body) {

@@ -25,11 +25,12 @@ use self::{
 };
 use crate::{
     config::Config,
-    privacy::{Failure, Operation},
+    net::ConnectFault,
+    privacy::{Failure, NoAnswer, Operation},
     proxy::{self, Download, Proxy},
     queue::Queues,
     server::{Handler, RequestBody},
-    telemetry::{EndedBy, Metrics, OutcomeLabel, Trace, X_REQUEST_ID},
+    telemetry::{EndedBy, Metrics, OutcomeLabel, Reason, Trace, X_REQUEST_ID},
     zapi::{
         auth,
         rejection::{Rejection, Unavailable},
@@ -145,7 +146,7 @@ impl Gateway {
                     Err(failure) => self.ended_by(failure, deadline, EndedBy::Ryze),
                 };
                 match (&outcome, operation) {
-                    (Err(failure), _) => entry.failed(failure.into()),
+                    (Err(failure), _) => entry.failed(failure.into(), self.reason(failure)),
                     (Ok(_), Operation::Change(_)) => entry.succeeded(OutcomeLabel::Confirmed),
                     (Ok(_), Operation::Read) => entry.succeeded(OutcomeLabel::Read),
                 }
@@ -198,7 +199,7 @@ impl Gateway {
             Ok(Err(rejection)) => self.reject(&rejection, entry),
             Err(failure) => {
                 entry.ended_by = self.ended_by(&failure, deadline, EndedBy::Fallback);
-                entry.failed((&failure).into());
+                entry.failed((&failure).into(), self.reason(&failure));
                 response::outcome(&operation, &Err(failure))
             }
         };
@@ -214,7 +215,7 @@ impl Gateway {
             | Failure::NotSent
             | Failure::QueueFull => EndedBy::Gateway,
             // The gateway timed out or was aborted; the upstream may still respond.
-            Failure::Unknown if deadline <= Instant::now() || self.abort.is_cancelled() => {
+            Failure::Unknown(_) if deadline <= Instant::now() || self.abort.is_cancelled() => {
                 EndedBy::Gateway
             }
             Failure::Throttled { .. }
@@ -222,12 +223,23 @@ impl Gateway {
             | Failure::Denied { .. }
             | Failure::Refused { .. }
             | Failure::Upstream(_)
-            | Failure::Unknown => upstream,
+            | Failure::Unknown(_) => upstream,
+        }
+    }
+
+    fn reason(&self, failure: &Failure) -> Reason {
+        match failure {
+            Failure::NotSent | Failure::Unknown(NoAnswer::TimedOut)
+                if self.abort.is_cancelled() =>
+            {
+                Reason::Stopping
+            }
+            failure => failure.into(),
         }
     }
 
     fn reject(&self, rejection: &Rejection, entry: &mut AccessLogEntry) -> Answer {
-        entry.failed(rejection.label());
+        entry.failed(rejection.label(), rejection.reason());
         if rejection.is_of_fallback() {
             entry.ended_by = EndedBy::Fallback;
         }
@@ -241,7 +253,11 @@ impl Gateway {
     /// one.
     fn forwarder(&self, rules: &Rules) -> Result<Forwarder, proxy::Error> {
         Ok(Forwarder {
-            proxy: Arc::clone(rules.proxy().ok_or(proxy::Error::Unreachable)?),
+            proxy: Arc::clone(
+                rules
+                    .proxy()
+                    .ok_or(proxy::Error::Unreachable(ConnectFault::Other))?,
+            ),
             metrics: Arc::clone(&self.metrics),
             abort: self.abort.clone(),
         })
@@ -335,6 +351,8 @@ fn route(
     }
     let instance = routed.instance.map(|place| &rules.instances()[place]);
     entry.target = instance.map(|instance| Arc::clone(instance.target()));
+    let named = routed.named.map(|place| &rules.instances()[place]);
+    entry.named = named.map(|instance| Arc::clone(instance.target()));
     if let Some(decided) = routed.observed {
         let observation = Observation::begin(decided, parts, &rules.limits);
         let record = instance.map(|instance| Arc::clone(&instance.record));

@@ -41,15 +41,20 @@ pub enum Failure {
     NotSent,
     /// The instance's queue was full. Nothing was sent.
     QueueFull,
-    /// The operation was sent and got no response. It may still take effect.
-    Unknown,
+    /// The operation was sent, and its outcome is unknown. It may still take effect.
+    Unknown(NoAnswer),
 }
 
 impl Failure {
     /// Whether the change may have been applied nevertheless.
     #[must_use]
     pub fn leaves_open(&self) -> bool {
-        matches!(self, Self::Upstream(_) | Self::Unknown)
+        matches!(self, Self::Upstream(_) | Self::Unknown(_))
+    }
+
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
     }
 }
 
@@ -137,4 +142,31 @@ pub enum Malformed {
     Encoded,
     /// It claims success and shows no settings.
     NoSettings,
+}
+
+/// Why the outcome of an operation that was sent is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// There was no response in time.
+    TimedOut,
+    /// The connection was closed before the response.
+    Closed,
+    /// WhatsApp did not answer the upstream in time.
+    WhatsAppTimedOut,
+    /// The upstream lost its connection to WhatsApp before the answer.
+    WhatsAppDisconnected,
+    /// The task that sent it panicked.
+    Panicked,
+}
+
+impl Display for NoAnswer {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::TimedOut => "no answer in time",
+            Self::Closed => "the connection was closed",
+            Self::WhatsAppTimedOut => "no answer of WhatsApp in time",
+            Self::WhatsAppDisconnected => "the connection to WhatsApp was closed",
+            Self::Panicked => "an internal error",
+        })
+    }
 }

@@ -27,7 +27,7 @@ use super::{
     body::{Exchange, Upload},
     connector::{Connector, Handle},
 };
-use crate::header_limit::max_headers;
+use crate::{header_limit::max_headers, net::ConnectFault};
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 32;
@@ -80,7 +80,7 @@ impl HttpClient {
                 let again = attempt(&self.unpooled, head.map(|()| body), exchange).await;
                 again.map_err(|failed| match failed.error {
                     // The first attempt was sent.
-                    Error::Unreachable => stale,
+                    Error::Unreachable(_) => stale,
                     _ => failed,
                 })
             }
@@ -141,21 +141,23 @@ async fn attempt(
 impl Failed {
     /// Finds the cause: the client or the upstream.
     fn new(failure: &legacy::Error, exchange: &Exchange) -> Self {
-        let mut causes = iter::successors(failure.source(), |cause| (*cause).source());
-        let timed_out = causes.find_map(|cause| {
-            let error = cause.downcast_ref::<io::Error>();
-            error.filter(|error| error.kind() == io::ErrorKind::TimedOut)
-        });
+        let causes = || iter::successors(failure.source(), |cause| (*cause).source());
+        let mut of_system = causes().filter_map(|cause| cause.downcast_ref::<io::Error>());
+        let mut of_hyper = causes().filter_map(|cause| cause.downcast_ref::<hyper::Error>());
+        let first = of_system.clone().next();
+        let timed_out = of_system.find(|error| error.kind() == io::ErrorKind::TimedOut);
         // With an error number it is from the system: the peer is dead.
         let is_idle = timed_out.is_some_and(|error| error.raw_os_error().is_none());
         let error = if failure.is_connect() {
-            Error::Unreachable
+            Error::Unreachable(first.map_or(ConnectFault::Other, ConnectFault::from))
         } else if exchange.is_broken() {
             Error::IncompleteBody
         } else if is_idle && exchange.waits_for_client() {
             Error::BodyTooSlow
         } else if timed_out.is_some() {
             Error::Silent
+        } else if of_hyper.any(|error| error.is_parse() || error.is_parse_too_large()) {
+            Error::Malformed
         } else {
             Error::Broken
         };

@@ -1,6 +1,9 @@
 //! Why the proxy has no response to forward. The sentences for clients are in `zapi/response/`.
 
-use crate::telemetry::OutcomeLabel;
+use crate::{
+    net::ConnectFault,
+    telemetry::{OutcomeLabel, Reason},
+};
 
 /// A request that was not forwarded, or that got no usable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +24,11 @@ pub enum Error {
     /// The request has passed too many gateways: `fallback.base_url` leads back here.
     Loop,
     /// No connection. Nothing was sent.
-    Unreachable,
-    /// The connection broke, or the response is not HTTP.
+    Unreachable(ConnectFault),
+    /// The connection broke.
     Broken,
+    /// The response is not HTTP.
+    Malformed,
     /// The response has a transfer coding other than chunked, or another protocol's status.
     Unsolicited,
     /// More interim responses than the proxy accepts.
@@ -54,11 +59,29 @@ impl Error {
             }
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::Loop
-            | Self::Unreachable
+            | Self::Unreachable(_)
             | Self::Broken
+            | Self::Malformed
             | Self::Unsolicited
             | Self::EndlessInterim => OutcomeLabel::FallbackFailed,
             Self::Silent | Self::Stopping => OutcomeLabel::FallbackTimeout,
+        }
+    }
+
+    /// The reason of this error in the log.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Method { .. } => Reason::Method,
+            Self::TargetTooLong | Self::TargetInvalid => Reason::Target,
+            Self::IncompleteBody => Reason::BodyIncomplete,
+            Self::BodyTooSlow => Reason::BodyTimeout,
+            Self::Loop => Reason::Loop,
+            Self::Unreachable(fault) => fault.into(),
+            Self::Broken => Reason::ConnectionClosed,
+            Self::Malformed | Self::Unsolicited | Self::EndlessInterim => Reason::AnswerInvalid,
+            Self::Silent => Reason::Timeout,
+            Self::Stopping => Reason::Stopping,
         }
     }
 }

@@ -50,7 +50,7 @@ use self::{
 pub use self::{health::Health, suspension::Suspended};
 use crate::{
     budget::{self, Budget},
-    privacy::{Failure, Operation, Outcome},
+    privacy::{Failure, NoAnswer, Operation, Outcome},
     redact::SecretIndex,
     ryze::{Client, Target},
     sync,
@@ -141,7 +141,9 @@ impl Queues {
         };
         let result = self.queued(&mut ticket, &mut result, [send_by, deadline]);
         // Without a result the worker panicked, and whether it sent the operation is unknown.
-        result.await?.unwrap_or(Err(Failure::Unknown))
+        result
+            .await?
+            .unwrap_or(Err(Failure::Unknown(NoAnswer::Panicked)))
     }
 
     /// Runs `work`, which changes an instance through another upstream, in its place in the instance's
@@ -177,8 +179,10 @@ impl Queues {
         });
         match self.result_by(deadline, &mut result).await {
             Some(Ok(Ok(result))) => Ok(result),
-            // The deadline, a panic or the limit.
-            None | Some(Err(_) | Ok(Err(_))) => Err(Failure::Unknown),
+            // A panic.
+            Some(Err(_)) => Err(Failure::Unknown(NoAnswer::Panicked)),
+            // The deadline or the limit.
+            None | Some(Ok(Err(_))) => Err(Failure::Unknown(NoAnswer::TimedOut)),
         }
     }
 
@@ -205,7 +209,7 @@ impl Queues {
                 return Err(failure);
             }
         }
-        Err(Failure::Unknown)
+        Err(Failure::Unknown(NoAnswer::TimedOut))
     }
 
     /// `None` at the given time, or when the calls are aborted.

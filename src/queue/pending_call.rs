@@ -72,7 +72,7 @@ impl PendingCall {
                     not_applied: false,
                     ..
                 },
-            ) if before == Failure::Unknown || !now.leaves_open() => Err(before),
+            ) if before.is_unknown() || !now.leaves_open() => Err(before),
             (outcome, ..) => outcome,
         };
         // Fails if the client disconnected meanwhile.

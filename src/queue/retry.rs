@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     budget::Purpose,
-    privacy::{Failure, Limiter, Setting, Settings},
+    privacy::{Failure, Limiter, NoAnswer, Setting, Settings},
     ryze::{Error, wire::comes_before},
 };
 
@@ -133,7 +133,7 @@ pub(super) async fn resolve_open(
         } else if call.was_sent_before() || (is_named && is_coalesced) {
             call.complete(Err(failure));
         } else {
-            let is_unnamed = named.is_none() && failure != Failure::Unknown;
+            let is_unnamed = named.is_none() && !failure.is_unknown();
             call.attempt = Attempt::Sent {
                 failure,
                 isolated: is_coalesced && is_unnamed,
@@ -142,7 +142,12 @@ pub(super) async fn resolve_open(
             retried.push(call);
         }
     }
-    requeue(&sender.queue, retried, Instant::now(), &Failure::Unknown);
+    requeue(
+        &sender.queue,
+        retried,
+        Instant::now(),
+        &Failure::Unknown(NoAnswer::TimedOut),
+    );
 }
 
 /// The current settings, or `None` if they cannot be read while a call waits for them.

@@ -11,7 +11,7 @@ use crate::{
     budget::{Allowance, Permit, Purpose, Refused, RefusedBy},
     privacy::{Failure, Limiter, Settings},
     ryze::{Error, Progress, RateLimit, Reply, Target},
-    telemetry::{self, Called, OutcomeLabel, Trace, Upstream, WaitPurpose},
+    telemetry::{self, Called, OutcomeLabel, Reason, Trace, Upstream, WaitPurpose},
 };
 
 pub(super) struct Sender {
@@ -134,7 +134,9 @@ impl Sender {
         drop(state);
         tracing::warn!(
             instance = &**target.name(),
+            zapi_instance = &**target.entry(),
             outcome = OutcomeLabel::from(&*failure).as_str(),
+            reason = Reason::from(&*failure).as_str(),
             failure = report,
             "instance suspended"
         );

@@ -58,7 +58,7 @@ pub(super) fn shows_other(settings: &Settings, operation: Operation) -> bool {
 /// The failure in a form that does not promise that a change was not carried out.
 fn unconfirmed(failure: Failure) -> Failure {
     Failure::Upstream(match failure {
-        Failure::Unknown => return Failure::Unknown,
+        Failure::Unknown(_) => return failure,
         Failure::Denied { report, .. } | Failure::Refused { report, .. } => Fault::Answered(report),
         Failure::Upstream(fault) => fault,
         Failure::Throttled {

@@ -15,11 +15,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::error::{Error, NoAnswer};
+use super::error::Error;
 use crate::{
     header_limit::max_headers,
     net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
-    privacy::Malformed,
+    privacy::{Malformed, NoAnswer},
     timer::Timer,
 };
 

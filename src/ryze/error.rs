@@ -13,7 +13,7 @@ use crate::{
     content_encoding,
     net::ConnectFault,
     privacy::{
-        Denied, Failure, Fault, Limiter, Malformed, Refused, Report, Setting, Settings,
+        Denied, Failure, Fault, Limiter, Malformed, NoAnswer, Refused, Report, Setting, Settings,
         WhatsAppError,
     },
     redact::SecretIndex,
@@ -62,15 +62,6 @@ pub enum Error {
         /// How much of the update may have been applied.
         progress: Progress,
     },
-}
-
-/// Why a request that was sent has no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("the connection was closed")]
-    Closed,
 }
 
 /// How much of an update Ryze may have applied before it failed. Ryze applies the fields one by one and
@@ -155,7 +146,7 @@ impl Error {
             Self::Unreachable(fault) | Self::Untrusted(fault) => {
                 Failure::Upstream(Fault::Unreachable(*fault))
             }
-            Self::Unknown(_) => Failure::Unknown,
+            Self::Unknown(cause) => Failure::Unknown(*cause),
             Self::Answered {
                 setting: failed @ Some(_),
                 ..
@@ -274,12 +265,13 @@ fn classify(parts: &Parts, message: &str, report: Report) -> Error {
 
 /// The failure of a field by a text of the WhatsApp library.
 fn from_whatsapp(cause: &str, report: Report) -> Failure {
-    let starts_with = |texts: &[&str]| texts.iter().any(|text| cause.starts_with(text));
     if cause.contains(OVER_LIMIT) {
         WHATSAPP_THROTTLES
-    } else if starts_with(&["info query timed out", "websocket disconnected"]) {
-        Failure::Unknown
-    } else if starts_with(&["websocket not connected"]) {
+    } else if cause.starts_with("info query timed out") {
+        Failure::Unknown(NoAnswer::WhatsAppTimedOut)
+    } else if cause.starts_with("websocket disconnected") {
+        Failure::Unknown(NoAnswer::WhatsAppDisconnected)
+    } else if cause.starts_with("websocket not connected") {
         Failure::NotConnected
     } else if let Some((_, error)) = REFUSALS.iter().find(|(word, _)| cause.contains(word)) {
         Failure::Refused {

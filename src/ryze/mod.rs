@@ -12,7 +12,7 @@ mod target;
 pub mod wire;
 
 pub use client::{Client, Reply};
-pub use error::{Error, NoAnswer, Progress};
+pub use error::{Error, Progress};
 pub use rate_limit::RateLimit;
 pub(crate) use reason::sanitize;
 pub use target::Target;

@@ -248,7 +248,7 @@ impl From<&Failure> for OutcomeLabel {
             Failure::Upstream(_) => Self::Upstream,
             Failure::NotSent => Self::NotSent,
             Failure::QueueFull => Self::QueueFull,
-            Failure::Unknown => Self::Unknown,
+            Failure::Unknown(_) => Self::Unknown,
         }
     }
 }

@@ -10,6 +10,7 @@ mod line_output;
 mod log;
 mod metrics;
 mod panic;
+mod reason;
 mod request_id;
 mod trace;
 mod writer;
@@ -24,6 +25,7 @@ pub use self::{
     log::{LogLevel, start},
     metrics::Metrics,
     panic::hide_panic_messages,
+    reason::Reason,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
     writer::{LogWriter, dropped_lines},
 };

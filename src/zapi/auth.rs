@@ -7,7 +7,7 @@ use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use super::{
-    rejection::Rejection,
+    rejection::{Mismatch, Rejection},
     routes::{self, Matched},
 };
 use crate::config::{Instance, Mode, Secret};
@@ -128,7 +128,12 @@ impl Accounts {
         let account = self.by_id.get(&*id);
         let expected = account.map_or(&self.decoy, |account| &account.token);
         let (true, Some(account)) = (expected.matches(&token), account) else {
-            return Err(Rejection::UnknownInstance);
+            let is_swapped = self.by_id.contains_key(&*token);
+            return Err(Rejection::UnknownInstance(match account {
+                Some(_) => Mismatch::Token,
+                None if is_swapped => Mismatch::Swapped,
+                None => Mismatch::Id,
+            }));
         };
         if let Some(expected) = &account.client_token {
             match headers.get(CLIENT_TOKEN) {

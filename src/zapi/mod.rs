@@ -2,6 +2,7 @@
 //! and neither Ryze nor sockets.
 
 pub mod auth;
+pub mod field;
 pub mod rejection;
 pub mod request;
 pub mod response;

@@ -2,8 +2,13 @@
 //!
 //! A rejection carries facts. Its status, headers and sentences are in `response/`.
 
-use super::values::Values;
-use crate::{privacy::Report, proxy, server::InvalidHead, telemetry::OutcomeLabel};
+use super::{field::Field, values::Values};
+use crate::{
+    privacy::Report,
+    proxy,
+    server::InvalidHead,
+    telemetry::{OutcomeLabel, Reason},
+};
 
 /// A call that the gateway does not carry out and does not pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +28,7 @@ pub enum Rejection {
         allow: &'static str,
     },
     /// Id and token are not a configured pair.
-    UnknownInstance,
+    UnknownInstance(Mismatch),
     /// The instance requires a `Client-Token`, and the request has none or an empty one.
     ClientTokenMissing,
     /// The `Client-Token` is not the configured one.
@@ -51,6 +56,17 @@ pub enum Rejection {
     Unconfirmed(Report),
 }
 
+/// Why id and token are not a configured pair. The client is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// No instance has the id.
+    Id,
+    /// The id's instance has another token.
+    Token,
+    /// No instance has the id, and one has the token as its id.
+    Swapped,
+}
+
 /// What is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadRequest {
@@ -62,17 +78,34 @@ pub enum BadRequest {
     NotTheObject(String),
     /// The field or the parameter is missing, or its value is not one of those that it takes.
     Value {
-        /// Its name.
-        name: &'static str,
+        field: Field,
         /// Whether it is a parameter of the query instead of a field of the body.
         in_query: bool,
         /// The values that it takes.
         values: Values,
         /// The field of other privacy calls that the body has instead.
-        sent_instead: Option<&'static str>,
+        sent_instead: Option<Field>,
     },
     /// `contactsBlacklist` is not a list of contacts.
     ContactsList,
+}
+
+impl BadRequest {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Head(InvalidHead::TargetForm | InvalidHead::TargetNotAscii) => Reason::Target,
+            Self::Head(
+                InvalidHead::RepeatedHeader(_)
+                | InvalidHead::TransferEncoding
+                | InvalidHead::HostMalformed
+                | InvalidHead::HostMissing,
+            ) => Reason::Header,
+            Self::IncompleteBody => Reason::BodyIncomplete,
+            Self::NotTheObject(_) => Reason::BodyNotJson,
+            Self::Value { field, .. } => (*field).into(),
+            Self::ContactsList => Reason::FieldContactsBlacklist,
+        }
+    }
 }
 
 /// Why a body's type is not accepted.
@@ -147,7 +180,7 @@ impl Rejection {
             Self::BadRequest(_) => OutcomeLabel::BadRequest,
             Self::UnknownPath { .. } => OutcomeLabel::UnknownPath,
             Self::WrongMethod { .. } => OutcomeLabel::WrongMethod,
-            Self::UnknownInstance => OutcomeLabel::UnknownInstance,
+            Self::UnknownInstance(_) => OutcomeLabel::UnknownInstance,
             Self::ClientTokenMissing => OutcomeLabel::ClientTokenMissing,
             Self::ClientTokenWrong => OutcomeLabel::ClientTokenWrong,
             Self::UnsupportedMediaType(_) => OutcomeLabel::UnsupportedMediaType,
@@ -159,6 +192,36 @@ impl Rejection {
             Self::Unavailable(_) => OutcomeLabel::Unavailable,
             Self::Fallback(error) => error.label(),
             Self::Unconfirmed(_) => OutcomeLabel::FallbackFailed,
+        }
+    }
+
+    /// The reason of this rejection in the log.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::BadRequest(problem) => problem.reason(),
+            Self::UnknownPath {
+                lacks_fallback: true,
+                ..
+            } => Reason::NoFallback,
+            Self::UnknownPath { .. } => Reason::PathUnknown,
+            Self::WrongMethod { .. } => Reason::Method,
+            Self::UnknownInstance(Mismatch::Id) => Reason::IdUnknown,
+            Self::UnknownInstance(Mismatch::Token) => Reason::ZapiTokenWrong,
+            Self::UnknownInstance(Mismatch::Swapped) => Reason::LooksSwapped,
+            Self::ClientTokenMissing => Reason::ClientTokenMissing,
+            Self::ClientTokenWrong => Reason::ClientTokenWrong,
+            Self::UnsupportedMediaType(UnsupportedMediaType::Encoded) => Reason::ContentEncoding,
+            Self::UnsupportedMediaType(UnsupportedMediaType::NotJson) => Reason::ContentType,
+            Self::BodyTooLarge { .. } => Reason::BodyTooLarge,
+            Self::BodyTooSlow => Reason::BodyTimeout,
+            Self::NoCounterpart(_) => Reason::NoCounterpart,
+            Self::ContactsList => Reason::ContactsList,
+            Self::TlsRequired => Reason::TlsRequired,
+            Self::Unavailable(Unavailable::Stopping) => Reason::Stopping,
+            Self::Unavailable(Unavailable::TooManyConnections) => Reason::Overloaded,
+            Self::Fallback(error) => error.reason(),
+            Self::Unconfirmed(_) => Reason::NotConfirmed,
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    field::Field,
     rejection::{BadRequest, Rejection, UnsupportedMediaType},
     routes::{Call, Input, Route},
     values::{Values, audience},
@@ -65,7 +66,7 @@ pub enum Expected {
     /// A change, whose value is in the body.
     InBody {
         setting: Setting,
-        field: &'static str,
+        field: Field,
         values: Values,
     },
 }
@@ -218,22 +219,18 @@ where
 }
 
 /// The value of `field`, and whether there are contacts to change with it.
-fn read_object(
-    body: &[u8],
-    field: &'static str,
-    values: Values,
-) -> Result<(Audience, bool), Rejection> {
-    let [value, contacts] = json::object(body, [field, "contactsBlacklist"])
+fn read_object(body: &[u8], field: Field, values: Values) -> Result<(Audience, bool), Rejection> {
+    let [value, contacts] = json::object(body, [field.name(), "contactsBlacklist"])
         .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
     let expected = |sent_instead| BadRequest::Value {
-        name: field,
+        field,
         in_query: false,
         values,
         sent_instead,
     };
     let Some(value) = value else {
         let other = other_field(field);
-        let has_other = matches!(json::object(body, [other]), Ok([Some(_)]));
+        let has_other = matches!(json::object(body, [other.name()]), Ok([Some(_)]));
         return Err(expected(has_other.then_some(other)).into());
     };
     let audience = json::string(value)
@@ -247,23 +244,22 @@ fn read_object(
 }
 
 /// The field that clients confuse with this one, because other privacy calls have it.
-fn other_field(field: &str) -> &'static str {
-    if field == "type" {
-        "visualizationType"
-    } else {
-        "type"
+fn other_field(field: Field) -> Field {
+    match field {
+        Field::Type => Field::VisualizationType,
+        Field::VisualizationType | Field::Value => Field::Type,
     }
 }
 
-fn read_query(query: &str, parameter: &'static str, values: Values) -> Result<Audience, Rejection> {
+fn read_query(query: &str, parameter: Field, values: Values) -> Result<Audience, Rejection> {
     let mut sent = form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| (name == parameter).then_some(value));
+        .filter_map(|(name, value)| (name == parameter.name()).then_some(value));
     match (sent.next(), sent.next()) {
         (Some(word), None) => audience(values, &word),
         _ => None,
     }
     .ok_or(Rejection::BadRequest(BadRequest::Value {
-        name: parameter,
+        field: parameter,
         in_query: true,
         values,
         sent_instead: None,

@@ -41,6 +41,8 @@ pub struct Routed {
     pub route: Option<&'static Route>,
     /// Index of its instance: if the credentials are right, or if the fallback is to check them.
     pub instance: Option<usize>,
+    /// Index of the instance with the id in its path, whether or not the credentials are right.
+    pub named: Option<usize>,
     /// Where it goes, or why it is rejected.
     pub destination: Result<Destination, Rejection>,
     /// For a privacy call of an observed instance: what `destination` would be if its calls were
@@ -92,14 +94,11 @@ impl Router {
             (_, None) if self.has_fallback => (Ok(Destination::Fallback), None),
             (decided, None) => (decided.map_err(Rejection::lacking_fallback), None),
         };
-        let instance = match &destination {
-            Ok(Destination::Ryze { instance, .. }) => Some(*instance),
-            Ok(Destination::Fallback) => routes::id(path).and_then(|id| self.accounts.find(id)),
-            Err(_) => None,
-        };
+        let named = routes::id(path).and_then(|id| self.accounts.find(id));
         Routed {
             route,
-            instance,
+            instance: named.filter(|_| destination.is_ok()),
+            named,
             destination,
             observed,
         }

@@ -6,6 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::{
+    field::Field,
     rejection::Rejection,
     values::{GROUP_ADD, ONLINE, SWITCH, VISUALIZATION, Values},
 };
@@ -43,9 +44,9 @@ pub(super) enum Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Input {
     /// In a field of the JSON body.
-    Body(&'static str),
+    Body(Field),
     /// In a parameter of the query. A body is ignored.
-    Query(&'static str),
+    Query(Field),
 }
 
 impl Route {
@@ -73,37 +74,37 @@ pub(super) static ROUTES: [Route; 9] = [
     route!(POST "privacy/photo", Call::Change {
         setting: Setting::ProfilePhoto,
         values: VISUALIZATION,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "photo",
     }),
     route!(POST "privacy/last-seen", Call::Change {
         setting: Setting::LastSeen,
         values: VISUALIZATION,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "lastSeen",
     }),
     route!(POST "privacy/description", Call::Change {
         setting: Setting::About,
         values: VISUALIZATION,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "description",
     }),
     route!(POST "privacy/online", Call::Change {
         setting: Setting::Online,
         values: ONLINE,
-        input: Input::Body("visualizationType"),
+        input: Input::Body(Field::VisualizationType),
         key: "online",
     }),
     route!(POST "privacy/group-add", Call::Change {
         setting: Setting::GroupAdd,
         values: GROUP_ADD,
-        input: Input::Body("type"),
+        input: Input::Body(Field::Type),
         key: "groupAdd",
     }),
     route!(POST "privacy/read-receipts", Call::Change {
         setting: Setting::ReadReceipts,
         values: SWITCH,
-        input: Input::Query("value"),
+        input: Input::Query(Field::Value),
         key: "readReceipts",
     }),
     route!(POST "privacy/messages-duration", Call::Untranslatable {

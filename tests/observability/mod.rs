@@ -160,8 +160,10 @@ async fn the_guide_has_every_field_of_the_log_line() {
         .iter()
         .flat_map(|row| code(row[0]))
         .collect();
-    // Its caller has no trace, and it went alone.
-    assert!(told.remove("trace_id") && told.remove("sent_as"));
+    // Its caller has no trace, it went alone, and it succeeded.
+    for absent in ["trace_id", "sent_as", "reason"] {
+        assert!(told.remove(absent), "{absent}");
+    }
     assert_eq!(told, written.cloned().collect());
 
     let example = guide

@@ -5,6 +5,7 @@ mod flood;
 mod ids;
 mod load;
 mod metrics;
+mod reasons;
 mod reload;
 mod status;
 

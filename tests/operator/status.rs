@@ -36,7 +36,7 @@ async fn the_status_tells_of_each_part() {
         "forwarded": { "base_url": null, "calls": [] },
         "certificate": null,
         "instances": [{
-            "name": "main", "mode": "translate", "observed": null, "outcome": null, "seconds_ago": null, "waiting": 0, "held": null,
+            "name": "main", "zapi_instance": "I1", "mode": "translate", "observed": null, "outcome": null, "seconds_ago": null, "waiting": 0, "held": null,
         }],
     });
     assert_eq!(status, expected);

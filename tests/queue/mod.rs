@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     budget::Budget,
-    privacy::{Audience, Change, Failure, Operation, Setting, Settings},
+    privacy::{Audience, Change, Failure, NoAnswer, Operation, Setting, Settings},
     queue::Queues,
     ryze::{Client, Target},
 };
@@ -239,7 +239,10 @@ async fn after_a_late_response_the_sent_call_is_unknown_and_the_queued_one_unsen
     let one = target("one");
     let sent = bench.call(&one, photo(Audience::Everyone)).await;
     let waiting = bench.call(&one, photo(Audience::Nobody)).await;
-    assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 30));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 30)
+    );
     let (outcome, seconds) = waiting.await.unwrap();
     assert!(matches!(outcome, Err(Failure::NotSent)), "{outcome:?}");
     assert_eq!(seconds, 22, "when it can no longer be sent");
@@ -329,9 +332,9 @@ async fn an_unsent_request_costs_no_slot_and_the_worker_continues_after_every_fa
         outcomes.push(call.await.unwrap().0);
         bench.queues.idle().await;
     }
-    assert_eq!(outcomes[0], Err(Failure::Unknown));
+    assert_eq!(outcomes[0], Err(Failure::Unknown(NoAnswer::Closed)));
     assert!(matches!(outcomes[1], Err(Failure::Upstream(_))));
-    assert_eq!(outcomes[2], Err(Failure::Unknown));
+    assert_eq!(outcomes[2], Err(Failure::Unknown(NoAnswer::TimedOut)));
     assert_eq!(outcomes[3], Ok(()));
 }
 
@@ -343,7 +346,10 @@ async fn an_abort_completes_all_calls_at_once() {
     let waiting = bench.call(&one, photo(Audience::Nobody)).await;
     sleep(Duration::from_secs(1)).await;
     bench.abort.cancel();
-    assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 1));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 1)
+    );
     assert!(matches!(waiting.await.unwrap(), (Err(Failure::NotSent), 1)));
 }
 

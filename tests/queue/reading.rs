@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zapi_to_ryze::privacy::{Audience, Failure, Setting, Settings};
+use zapi_to_ryze::privacy::{Audience, Failure, NoAnswer, Setting, Settings};
 
 use super::{ALL, BOTH, Bench, NONE, ONLINE, READ, online, photo, slow};
 use crate::pipes::{Ending, Fate, Pipes, budget, target};
@@ -158,7 +158,10 @@ async fn a_read_without_a_response_is_unknown_and_the_calls_behind_it_are_not_se
     let sent = bench.read(&one).await;
     let change = bench.call(&one, online()).await;
     let read = bench.read(&one).await;
-    assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 30));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 30)
+    );
     assert_eq!(change.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(read.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(bench.pipes.bodies(), [READ]);

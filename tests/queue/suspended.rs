@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zapi_to_ryze::privacy::{Audience, Change, Failure, Limiter, Operation, Setting};
+use zapi_to_ryze::privacy::{Audience, Change, Failure, Limiter, NoAnswer, Operation, Setting};
 
 use super::{Bench, in_turn, online, photo};
 use crate::pipes::{Ending, target};
@@ -100,7 +100,10 @@ async fn a_denied_read_back_suspends_the_instance_and_leaves_the_sent_change_unk
     let one = target("one");
     let sent = bench.call(&one, hide()).await;
     let waits = bench.call(&one, hide()).await;
-    assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 2));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::Closed)), 2)
+    );
     assert!(is_denied(&waits.await.unwrap().0), "it was not sent");
     assert!(is_denied(&bench.call(&one, hide()).await.await.unwrap().0));
     assert_eq!(bench.pipes.bodies().len(), 2);

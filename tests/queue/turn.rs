@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
     net::{Connect, Opening},
-    privacy::{Audience, Failure},
+    privacy::{Audience, Failure, NoAnswer},
     queue::Queues,
     ryze::{Client, Target},
 };
@@ -173,7 +173,10 @@ async fn after_its_deadline_it_is_unknown_and_the_calls_behind_it_still_wait_for
     let unsent_turn = other.call(&bench, &one, SECOND).await;
     sleep(SECOND * 20).await;
     let behind = bench.call(&one, online()).await;
-    assert_eq!(late.await.unwrap(), (Err(Failure::Unknown), 30));
+    assert_eq!(
+        late.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 30)
+    );
     assert_eq!(unsent.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(unsent_turn.await.unwrap(), (Err(Failure::NotSent), 22));
     assert_eq!(behind.await.unwrap(), (Ok(()), 21));
@@ -188,7 +191,7 @@ async fn work_without_an_end_holds_the_queue_until_the_limit() {
     let work = bench
         .queues
         .run_in_turn(&one, Instant::now() + DEADLINE, LIMIT, pending::<()>());
-    assert_eq!(work.await, Err(Failure::Unknown));
+    assert_eq!(work.await, Err(Failure::Unknown(NoAnswer::TimedOut)));
     sleep(SECOND * 20).await;
     let behind = bench.call(&one, online()).await;
     assert_eq!(behind.await.unwrap(), (Ok(()), 11), "60 s after the begin");
@@ -243,7 +246,10 @@ async fn an_abort_completes_it_at_once() {
     let waits = other.call(&bench, &one, SECOND).await;
     sleep(SECOND).await;
     bench.abort.cancel();
-    assert_eq!(begun.await.unwrap(), (Err(Failure::Unknown), 1));
+    assert_eq!(
+        begun.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 1)
+    );
     assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 1));
 }
 
@@ -302,7 +308,7 @@ async fn a_panic_leaves_its_outcome_unknown_and_the_queue_goes_on() {
     let work = bench
         .queues
         .run_in_turn::<()>(&one, Instant::now() + DEADLINE, LIMIT, work);
-    assert_eq!(work.await, Err(Failure::Unknown));
+    assert_eq!(work.await, Err(Failure::Unknown(NoAnswer::Panicked)));
     let behind = bench.call(&one, online()).await;
     assert_eq!(behind.await.unwrap(), (Ok(()), 1));
 }
@@ -335,7 +341,10 @@ async fn without_a_turn_nothing_was_sent() {
     let bench = Bench { queues, ..bench };
     let sent = bench.call(&one, online()).await;
     let waits = other.call(&bench, &one, SECOND).await;
-    assert_eq!(sent.await.unwrap(), (Err(Failure::Unknown), 1));
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::Panicked)), 1)
+    );
     assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 1));
     assert_eq!(other.seen(), []);
 }

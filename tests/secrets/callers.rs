@@ -126,8 +126,9 @@ fn in_bodies(instance: &str) -> Vec<Call> {
 fn tells(format: &str, line: &str, call: &Call) -> bool {
     let (route, instance, status, ended_by) = call.1;
     if format == "text" {
-        let fields = format!(" route={route:?} instance={instance:?} status={status} outcome=");
-        return line.contains(&fields) && line.contains(&format!(" ended_by={ended_by:?} "));
+        return line.contains(&format!(" route={route:?} instance={instance:?} "))
+            && line.contains(&format!(" status={status} outcome="))
+            && line.contains(&format!(" ended_by={ended_by:?} "));
     }
     let event: Value = serde_json::from_str(line).unwrap();
     event["route"] == route

@@ -70,7 +70,7 @@ impl History {
             Some((_, End::Answered(outcome))) if call.vendor == Vendor::ZApi => match outcome {
                 Ok(_) => "lists changed",
                 Err(Failure::NotSent) => "lists not sent",
-                Err(Failure::Unknown) => "lists unknown",
+                Err(Failure::Unknown(_)) => "lists unknown",
                 Err(_) => "lists refused",
             },
             Some((_, End::Answered(Ok(_)))) => match call.operation {
@@ -91,7 +91,7 @@ impl History {
                 Failure::Upstream(_) => "failed",
                 Failure::NotSent => "not sent",
                 Failure::QueueFull => "queue full",
-                Failure::Unknown => "unknown",
+                Failure::Unknown(_) => "unknown",
             },
             Some((_, End::HungUp)) => "hung up",
             Some((_, End::Killed)) => "killed",

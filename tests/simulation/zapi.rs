@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
-    privacy::{Failure, Fault, Outcome, Refused, Report, Settings},
+    privacy::{Failure, Fault, NoAnswer, Outcome, Refused, Report, Settings},
     ryze::wire,
     sandbox::Sandbox,
 };
@@ -99,7 +99,7 @@ impl Zapi {
         over.0 = None;
         self.history.over(number);
         match answer {
-            None => Err(Failure::Unknown),
+            None => Err(Failure::Unknown(NoAnswer::Closed)),
             Some(Ending::Made) => Ok(self.store(number)),
             Some(Ending::Unconfirmed) => Err(Failure::Upstream(Fault::NotConfirmed)),
             Some(_) => Err(Failure::Refused {

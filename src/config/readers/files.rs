@@ -1,9 +1,6 @@
 //! Readers of secrets and of values that name other files.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use rustls::{RootCertStore, pki_types::CertificateDer};
 use toml::de::DeValue;
@@ -99,16 +96,34 @@ impl<'v> Source<'v> {
             .or_else(|| name("file").map(Self::File))
     }
 
-    fn fetch(self, context: &Context<'_>) -> Result<Zeroizing<String>, String> {
-        let mut found = match self {
-            Self::Literal(literal) => return Ok(Zeroizing::new(literal.to_owned())),
-            Self::Environment(name) => (context.environment)(name)
-                .map(Zeroizing::new)
-                .ok_or_else(|| format!("the environment variable {name:?} is not set; set it"))?,
-            Self::File(path) => source::secret(Path::new(path)).map_err(|error| {
-                format!("the file {path:?} cannot be read ({error}); name one that can")
-            })?,
-        };
+    fn fetch(self, context: &mut Context<'_>) -> Result<Zeroizing<String>, String> {
+        let mut found =
+            match self {
+                Self::Literal(literal) => {
+                    context.has_literal = true;
+                    return Ok(Zeroizing::new(literal.to_owned()));
+                }
+                Self::Environment(name) => (context.environment)(name)
+                    .map(Zeroizing::new)
+                    .ok_or_else(|| {
+                        let name = name.escape_debug();
+                        format!("the environment variable \"{name}\" is not set; set it")
+                    })?,
+                Self::File(path) => {
+                    let path = context.directory.join(path);
+                    let name = path.to_string_lossy();
+                    let name = name.escape_debug();
+                    let (text, metadata) = source::secret(&path).map_err(|error| {
+                        format!("the file \"{name}\" cannot be read ({error}); name one that can")
+                    })?;
+                    if source::is_open(&metadata) {
+                        let message =
+                            format!("chmod 640 \"{name}\": others may read or change the secret");
+                        context.warnings.push(message);
+                    }
+                    text
+                }
+            };
         carried::strip_line_end(&mut found);
         Ok(found)
     }
@@ -119,16 +134,26 @@ impl fmt::Display for Source<'_> {
         match self {
             Self::Literal(_) => formatter.write_str("the value"),
             Self::Environment(name) => {
-                write!(formatter, "the value of the environment variable {name:?}")
+                let name = name.escape_debug();
+                write!(
+                    formatter,
+                    "the value of the environment variable \"{name}\""
+                )
             }
-            Self::File(path) => write!(formatter, "the value in the file {path:?}"),
+            Self::File(path) => {
+                write!(
+                    formatter,
+                    "the value in the file \"{}\"",
+                    path.escape_debug()
+                )
+            }
         }
     }
 }
 
 const PATH: Text = Text(&[]);
 
-/// The path of a file that a rule reads.
+/// The path of a file, from the directory of the configuration file.
 pub(in crate::config) struct FilePath;
 
 impl Format for FilePath {
@@ -139,7 +164,8 @@ impl Format for FilePath {
     }
 
     fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<PathBuf, Invalid> {
-        PATH.read(value, context).map(PathBuf::from)
+        let path = PATH.read(value, context)?;
+        Ok(context.directory.join(path))
     }
 
     fn show(&self, value: &PathBuf) -> Option<String> {

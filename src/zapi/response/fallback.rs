@@ -31,8 +31,10 @@ pub(super) fn fallback_error(error: Error) -> Answer {
         Error::IncompleteBody => bad_request(INCOMPLETE_BODY),
         Error::BodyTooSlow => body_too_slow(),
         Error::Loop => bad_gateway("the fallback leads back to the gateway"),
-        Error::Unreachable => bad_gateway("the fallback cannot be reached; nothing was sent to it"),
-        Error::Broken => bad_gateway(
+        Error::Unreachable(_) => {
+            bad_gateway("the fallback cannot be reached; nothing was sent to it")
+        }
+        Error::Broken | Error::Malformed => bad_gateway(
             "the fallback's connection or its answer broke; it may have carried the call out",
         ),
         Error::Unsolicited => bad_gateway("the fallback's answer is one that was not asked for"),

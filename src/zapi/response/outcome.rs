@@ -89,7 +89,7 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
         Failure::QueueFull => {
             unavailable("too many calls of this instance are waiting already; nothing was changed")
         }
-        Failure::Unknown => gateway_timeout(match operation {
+        Failure::Unknown(_) => gateway_timeout(match operation {
             Operation::Change(_) => {
                 "the change was sent and not confirmed in time; it may still take effect"
             }

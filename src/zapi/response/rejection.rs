@@ -38,7 +38,7 @@ pub fn rejection(rejection: &Rejection) -> Answer {
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }
         Rejection::WrongMethod { allow } => method_not_allowed(allow),
-        Rejection::UnknownInstance => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
+        Rejection::UnknownInstance(_) => sentence(StatusCode::BAD_REQUEST, "Instance not found"),
         Rejection::ClientTokenMissing => {
             sentence(StatusCode::FORBIDDEN, "Client-Token null not allowed")
         }
@@ -84,7 +84,7 @@ fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
             format!("the body is not the JSON object of this call: {problem}").into()
         }
         BadRequest::Value {
-            name,
+            field,
             in_query,
             values,
             sent_instead,
@@ -92,9 +92,10 @@ fn problem_sentence(problem: &BadRequest) -> Cow<'_, str> {
             let place = if *in_query { "the query's " } else { "" };
             let values: Vec<_> = values.iter().map(|(word, _)| *word).collect();
             let hint = sent_instead.map_or_else(String::new, |other| {
-                format!(", not {other} as in other privacy calls")
+                format!(", not {} as in other privacy calls", other.name())
             });
-            format!("{place}{name} must be one of {}{hint}", values.join(", ")).into()
+            let (name, values) = (field.name(), values.join(", "));
+            format!("{place}{name} must be one of {values}{hint}").into()
         }
         BadRequest::ContactsList => "contactsBlacklist must be a list of {\"action\":\"add\" or \
              \"remove\",\"phone\":\"digits\"}"

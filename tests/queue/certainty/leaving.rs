@@ -86,7 +86,10 @@ async fn late_in_its_time_a_call_is_read_back_and_not_retried() {
 async fn a_deadline_that_passes_during_the_read_back_leaves_the_call_unknown() {
     let bench = Bench::new(in_turn(SECOND * 20, &[FAILED, HIDDEN]));
     let call = bench.call(&target("one"), hide()).await;
-    assert_eq!(call.await.unwrap(), (Err(Failure::Unknown), 30));
+    assert_eq!(
+        call.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 30)
+    );
     bench.queues.idle().await;
     assert_eq!(bench.pipes.bodies(), [HIDE, READ]);
 }
@@ -98,7 +101,10 @@ async fn a_read_back_without_a_response_blocks_the_queue_for_one_deadline() {
     let call = bench.call(&one, hide()).await;
     sleep(SECOND * 20).await;
     let next = bench.call(&one, online()).await;
-    assert_eq!(call.await.unwrap(), (Err(Failure::Unknown), 30));
+    assert_eq!(
+        call.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 30)
+    );
     // The read-back starts at 1 s and may take one deadline.
     assert_eq!(next.await.unwrap(), (Ok(()), 12));
     assert_eq!(bench.pipes.bodies(), [HIDE, READ, ONLINE]);
@@ -127,9 +133,9 @@ async fn an_abort_completes_calls_with_what_is_known() {
     // One more request of the script is in flight each second.
     let script = [FAILED, SHOWN, Ending::Confirm];
     for (after, outcome) in [
-        (500, Failure::Unknown),
-        (1500, Failure::Unknown),
-        (2500, Failure::Unknown),
+        (500, Failure::Unknown(NoAnswer::TimedOut)),
+        (1500, Failure::Unknown(NoAnswer::TimedOut)),
+        (2500, Failure::Unknown(NoAnswer::TimedOut)),
     ] {
         let bench = bench(&script);
         let call = bench.call(&target("one"), hide()).await;
@@ -162,7 +168,10 @@ async fn a_read_back_waits_for_the_budget_as_long_as_the_latest_deadline_permits
     let short = bench.call_within(&one, hide(), SECOND * 22).await;
     let long = bench.call_within(&one, hide(), SECOND * 40).await;
     assert_eq!(first.await.unwrap(), (Ok(()), 1));
-    assert_eq!(short.await.unwrap(), (Err(Failure::Unknown), 22));
+    assert_eq!(
+        short.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::TimedOut)), 22)
+    );
     assert_eq!(long.await.unwrap(), (Ok(()), 25));
     assert_eq!(bench.pipes.bodies()[1..], [HIDE, READ]);
 }

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use zapi_to_ryze::{
     net::ConnectFault,
-    privacy::{Audience, Change, Failure, Fault, Malformed, Operation, Report, Setting},
+    privacy::{Audience, Change, Failure, Fault, Malformed, NoAnswer, Operation, Report, Setting},
     ryze::Target,
 };
 
@@ -116,8 +116,8 @@ async fn outcomes(calls: Vec<Call>) -> Vec<Result<(), Failure>> {
 /// Endings that leave open whether a change was applied, and its failure if that stays unknown.
 fn open() -> [(Ending, Result<(), Failure>); 6] {
     [
-        (Ending::Close, Err(Failure::Unknown)),
-        (TIMED_OUT, Err(Failure::Unknown)),
+        (Ending::Close, Err(Failure::Unknown(NoAnswer::Closed))),
+        (TIMED_OUT, Err(Failure::Unknown(NoAnswer::WhatsAppTimedOut))),
         (FAILED, failed()),
         (Ending::Answer(503, "", ""), upstream(answered(503, None))),
         (
@@ -242,7 +242,7 @@ async fn unknown_at_either_attempt_is_unknown() {
         let (outcome, _, bodies) = hidden_through(&script).await;
         assert_eq!(
             (outcome, bodies.len()),
-            (Err(Failure::Unknown), 4),
+            (Err(Failure::Unknown(NoAnswer::Closed)), 4),
             "{script:?}"
         );
     }

@@ -55,7 +55,10 @@ async fn the_sent_value_is_retried_after_the_time_of_its_call() {
     // The call may be sent until 2.5 s; the retry is at 3 s.
     let second = bench.call_within(&one, hide(), SECOND * 10).await;
     assert_eq!(busy.await.unwrap(), (Ok(()), 1));
-    assert_eq!(second.await.unwrap(), (Err(Failure::Unknown), 3));
+    assert_eq!(
+        second.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::Closed)), 3)
+    );
     assert_eq!(first.await.unwrap(), (Ok(()), 4));
     assert_eq!(bench.pipes.bodies()[1..], [HIDE, READ, HIDE]);
 }

@@ -47,7 +47,10 @@ async fn a_setting_skipped_for_the_failure_of_another_gets_its_own_refusal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_named_setting_of_unknown_outcome_is_read_back_and_not_retried() {
-    for (read_back, outcome) in [(HIDDEN, Ok(())), (SHOWN, Err(Failure::Unknown))] {
+    for (read_back, outcome) in [
+        (HIDDEN, Ok(())),
+        (SHOWN, Err(Failure::Unknown(NoAnswer::WhatsAppTimedOut))),
+    ] {
         let script = [TIMED_OUT, read_back, Ending::Confirm];
         let (bench, _, calls) = coalesced(&script, &[hide(), online()]).await;
         assert_eq!(outcomes(calls).await, [outcome, Ok(())]);

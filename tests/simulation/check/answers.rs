@@ -101,7 +101,7 @@ pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
         let (Some(change), Some((_, Err(failure)))) = (call.change(), outcome(call)) else {
             continue;
         };
-        if matches!(failure, Failure::Unknown | Failure::Upstream(_)) {
+        if matches!(failure, Failure::Unknown(_) | Failure::Upstream(_)) {
             continue;
         }
         for update in &turns.tries[number] {

@@ -75,7 +75,7 @@ pub fn unknown_is_what_was_sent(history: &History) -> Vec<String> {
             answer.is_none_or(|answer| answer.at + SLACK >= end)
         };
         let is_sent = requests(history, number).any(|it| it.sent <= end && is_open(it));
-        if *outcome == Err(Failure::Unknown) && !is_sent {
+        if matches!(outcome, Err(Failure::Unknown(_))) && !is_sent {
             broken.push(format!("list: call {number} was not sent, and is unknown"));
         }
     }

@@ -95,7 +95,7 @@ pub fn no_call_is_given_up_too_soon(
     let mut broken = Vec::new();
     let calls = history.calls.iter().enumerate();
     for (number, call) in calls.filter(|(_, it)| it.vendor == Vendor::Ryze) {
-        let Some((end, Err(Failure::Unknown | Failure::Upstream(_)))) = outcome(call) else {
+        let Some((end, Err(Failure::Unknown(_) | Failure::Upstream(_)))) = outcome(call) else {
             continue;
         };
         // A call that is queued for a retry fails when its time to be sent is over.
