@@ -1,5 +1,5 @@
-//! Labels of the metrics, and words of the log and the status page. Each has few values, and none that
-//! a caller wrote.
+//! Labels of the metrics, and words of the log and the status page. Each has few values, and none that a
+//! client wrote.
 
 use http::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -41,7 +41,7 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
-    /// How a request ended: `outcome`, and where it failed `error_type`.
+    /// How a request ended: `outcome`, and for a failure `error_type`.
     pub enum OutcomeLabel {
         CallerLeft = "caller_left",
         Confirmed = "confirmed",
@@ -98,10 +98,10 @@ words! {
     pub enum ObservedLabel {
         /// Sent to Ryze.
         Translated = "translated",
-        /// Passed to the fallback, as it was.
+        /// Forwarded to the fallback, translated or not.
         Forwarded = "forwarded",
         Refused = "refused",
-        /// Not known: its body did not come whole, or was not read.
+        /// Unknown, because the body is incomplete or was not read.
         Unread = "unread",
     }
 }
@@ -149,7 +149,7 @@ words! {
 }
 
 words! {
-    /// Whose limit refused a request.
+    /// The limit that refused a request.
     pub(crate) enum RefusedBy {
         Budget = "budget",
         Ryze = "ryze",
@@ -158,7 +158,7 @@ words! {
 }
 
 words! {
-    /// How a reload of the configuration went.
+    /// The result of a reload of the configuration.
     pub(crate) enum Reloaded {
         Applied = "applied",
         Refused = "refused",
@@ -179,14 +179,14 @@ pub(super) const OBSERVED_REASONS: [OutcomeLabel; 10] = [
     OutcomeLabel::ContactsList,
 ];
 
-/// The metrics in which an outcome is counted from the start as 0.
+/// The counters that export an outcome as 0 from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CountedIn {
     ChangesAndReads,
     Changes,
     Reads,
     Unsupported,
-    /// Requests alone, which are counted by route and status.
+    /// None: only requests end with it, which are counted by route and status.
     Requests,
 }
 
@@ -205,7 +205,7 @@ impl OutcomeLabel {
             | Self::NotSent
             | Self::QueueFull
             | Self::Unknown => CountedIn::ChangesAndReads,
-            // The last three are of changes that the fallback carries out.
+            // The last three are outcomes of changes that the fallback carries out.
             Self::Confirmed | Self::Forwarded | Self::FallbackFailed | Self::FallbackTimeout => {
                 CountedIn::Changes
             }
@@ -253,7 +253,7 @@ impl From<&Failure> for OutcomeLabel {
     }
 }
 
-/// Of a request to the gateway.
+/// Labels of a client's request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ServerLabels {
     pub(super) http_request_method: &'static str,
@@ -262,7 +262,7 @@ pub(super) struct ServerLabels {
     pub(super) error_type: Option<OutcomeLabel>,
 }
 
-/// Of a request of the gateway.
+/// Labels of a request to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ClientLabels {
     pub(super) upstream: Upstream,
@@ -271,14 +271,14 @@ pub(super) struct ClientLabels {
     pub(super) error_type: Option<OutcomeLabel>,
 }
 
-/// Of a call of an observed instance.
+/// Labels of a privacy call of an observed instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ObservedLabels {
     pub(super) verdict: ObservedLabel,
     pub(super) reason: Option<OutcomeLabel>,
 }
 
-/// Of a change that a caller asked for.
+/// Labels of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ChangeLabels {
     pub(super) setting: &'static str,
@@ -301,8 +301,8 @@ pub(crate) fn method(method: &Method) -> &'static str {
     }
 }
 
-/// A status as a caller who does not know it has to take it: one that is not registered is the `x00` of
-/// its class (RFC 9110, 15).
+/// A registered status code, or the `x00` of its class, as which a client treats an unknown code (RFC
+/// 9110, 15). So the label has few values.
 pub(super) fn status(status: StatusCode) -> u16 {
     let code = status.as_u16();
     match status.canonical_reason() {

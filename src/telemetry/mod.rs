@@ -1,7 +1,8 @@
 //! What the gateway records about itself: the log, the metrics and the ids of requests.
 //!
-//! Below everything else: it knows no vendor, no queue and no budget. What the operator sees of the
-//! running gateway is in `admin`, the log line of a request in `gateway/access_log.rs`.
+//! Of the other modules it knows the domain, the configuration of the log and the names of connection
+//! faults; no queue, no budget and no vendor's module. What the operator sees of the running gateway is
+//! in `admin`, the log line of a request in `gateway/access_log.rs`.
 
 mod forwarded;
 mod json_line;
