@@ -1,7 +1,7 @@
 //! The HTTP server: sockets, TLS, connections, their limits and timeouts, and the order of a shutdown.
 //!
-//! A [`Listener`] accepts connections within [`Limits`] and runs each in a task. hyper reads the requests
-//! and a [`Handler`] responds to them. The server knows nothing of what is asked.
+//! A [`Listener`] accepts connections within [`Limits`] and runs each in a task. hyper reads the
+//! requests and a [`Handler`] responds to them. The server does not interpret the requests.
 
 mod body;
 mod connection;

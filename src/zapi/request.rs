@@ -58,10 +58,10 @@ impl From<Operation> for ReadCall {
     }
 }
 
-/// What a call asks for, as far as its head says.
+/// The operation that a call requests, as far as its head has it.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
-    /// All of it. A body is ignored.
+    /// The whole operation. A body is ignored.
     Operation(Operation),
     /// A change, whose value is in the body.
     InBody {
