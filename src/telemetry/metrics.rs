@@ -12,9 +12,10 @@ use prometheus_client::{
 use super::{
     forwarded::Forwarded,
     labels::{
-        self, ChangeLabels, ClientLabels, CountedIn, ObservedLabel, ObservedLabels, OutcomeLabel,
-        RefusedBy, Reloaded, ServerLabels, Upstream, WaitPurpose, method, status,
+        self, ChangeLabels, ClientLabels, ObservedLabel, ObservedLabels, RefusedBy, Reloaded,
+        ServerLabels, Upstream, WaitPurpose, method, status,
     },
+    outcome_label::{CountedIn, OBSERVED_REASONS, OutcomeLabel},
 };
 use crate::privacy::Setting;
 
@@ -114,7 +115,7 @@ impl Metrics {
         }
         for verdict in ObservedLabel::ALL.iter().copied() {
             let reasons: &[_] = match verdict {
-                ObservedLabel::Refused => &labels::OBSERVED_REASONS.map(Some),
+                ObservedLabel::Refused => &OBSERVED_REASONS.map(Some),
                 _ => &[None],
             };
             for reason in reasons.iter().copied() {

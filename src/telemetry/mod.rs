@@ -10,21 +10,25 @@ mod labels;
 mod line_output;
 mod log;
 mod metrics;
+mod outcome_label;
 mod panic;
 mod reason;
 mod request_id;
 mod trace;
+mod words;
 mod writer;
 
 pub(crate) use self::{
     forwarded::ForwardedCall,
-    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
+    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method},
     metrics::{Called, Served},
+    words::words,
 };
 pub use self::{
-    labels::{ObservedLabel, OutcomeLabel},
+    labels::ObservedLabel,
     log::{LogLevel, start},
     metrics::Metrics,
+    outcome_label::OutcomeLabel,
     panic::hide_panic_messages,
     reason::Reason,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},

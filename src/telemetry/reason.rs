@@ -4,7 +4,7 @@
 //! `outcome` says how a request ended, and `ended_by` at which side; a reason says what to check. Each
 //! failed request has exactly one, and a success has none.
 
-use super::labels::words;
+use super::words::words;
 use crate::{
     net::ConnectFault,
     privacy::{Denied, Failure, Fault, Limiter, NoAnswer, Refused, WhatsAppError},
