@@ -3,6 +3,7 @@
 //! A [`Listener`] accepts connections within [`Limits`] and runs each in a task. hyper reads the
 //! requests and a [`Handler`] responds to them. The server does not interpret the requests.
 
+mod accepted_connection;
 mod body;
 mod connection;
 mod connection_state;
