@@ -20,6 +20,8 @@ const KIB: u64 = 1024;
 
 /// KiB of the configuration file or a PEM file.
 const MAX_FILE: u64 = 1024;
+/// KiB of a file with instances: some 50,000 of them.
+const MAX_INCLUDED: u64 = 16 * 1024;
 /// KiB of the file of a secret.
 const MAX_SECRET: u64 = 64;
 
@@ -33,6 +35,10 @@ pub(super) fn is_open(metadata: &Metadata) -> bool {
 
 pub(super) fn configuration(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
     text(path, MAX_FILE)
+}
+
+pub(super) fn included(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
+    text(path, MAX_INCLUDED)
 }
 
 pub(super) fn secret(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
