@@ -15,7 +15,7 @@ use super::{
     tls,
 };
 
-/// A valid configuration, and what is to be said of it.
+/// A valid configuration, with warnings and advice.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
@@ -119,7 +119,7 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminListen {
     pub address: SocketAddr,
-    /// Why the gateway may listen elsewhere.
+    /// Why the running gateway may listen at another address.
     pub doubt: Option<String>,
 }
 

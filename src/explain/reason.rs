@@ -1,5 +1,5 @@
-//! The rule that decides over a call, as a sentence without a full stop. It quotes nothing of the call but
-//! the instance that it names, by its name at Ryze.
+//! The rule that decides how a call is handled, as a sentence without a full stop. It quotes nothing of
+//! the call but the instance that it names, by its name at Ryze.
 
 use super::Verdict;
 use crate::{

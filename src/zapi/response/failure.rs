@@ -1,4 +1,4 @@
-//! The sentences for a failure of Ryze.
+//! The sentences for a failure of Ryze itself. `outcome.rs` has those for all other failures.
 
 use std::borrow::Cow;
 
