@@ -12,6 +12,7 @@ use super::{
     keys::Owner,
     report::{Place, Report},
 };
+use crate::spelling::is_close;
 
 /// Reads tables and reports their problems.
 pub(super) struct Reader<'f> {
@@ -193,13 +194,4 @@ impl At<'_> {
             format!("{}.{name}", self.path)
         }
     }
-}
-
-/// Whether two words differ in one stretch of at most two letters.
-fn is_close(one: &str, other: &str) -> bool {
-    let same = |(a, b): &(u8, u8)| a == b;
-    let head = one.bytes().zip(other.bytes()).take_while(same).count();
-    let backwards = one.bytes().rev().zip(other.bytes().rev());
-    let tail = backwards.take_while(same).count();
-    head + tail + 2 >= one.len().max(other.len())
 }

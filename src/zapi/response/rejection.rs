@@ -27,13 +27,15 @@ pub fn rejection(rejection: &Rejection) -> Answer {
         Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
         Rejection::UnknownPath {
             instead,
+            near,
             lacks_fallback,
         } => {
             let message = "Unable to find matching target resource method";
-            let message = match instead {
-                Some(path) => Cow::from(format!("{message}; use /{path}")),
-                None if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
-                None => message.into(),
+            let message = match (instead, near) {
+                (Some(path), _) => Cow::from(format!("{message}; use /{path}")),
+                (None, Some(near)) => Cow::from(format!("{message}; did you mean {near}?")),
+                (None, None) if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
+                (None, None) => message.into(),
             };
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }
