@@ -31,12 +31,15 @@ pub fn rejection(rejection: &Rejection) -> Answer {
             lacks_fallback,
         } => {
             let message = "Unable to find matching target resource method";
-            let message = match (instead, near) {
-                (Some(path), _) => Cow::from(format!("{message}; use /{path}")),
-                (None, Some(near)) => Cow::from(format!("{message}; did you mean {near}?")),
-                (None, None) if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
-                (None, None) => message.into(),
-            };
+            let mut message = Cow::from(message);
+            if let Some(path) = instead {
+                message += &*format!("; use /{path}");
+            } else if *lacks_fallback {
+                message += &*format!("; {NO_FALLBACK}");
+            }
+            if let (None, Some(near)) = (instead, near) {
+                message += &*format!("; did you mean {near}?");
+            }
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }
         Rejection::WrongMethod { allow } => method_not_allowed(allow),
