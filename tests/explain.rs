@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::{
@@ -71,12 +72,21 @@ fn explain(arguments: &[&str], stdin: &[u8]) -> Ended {
     ended
 }
 
-/// What is explained, which is always a success.
-fn explained(arguments: &[&str], stdin: &[u8]) -> String {
+fn told(code: i32, arguments: &[&str], stdin: &[u8]) -> String {
     let ended = explain(arguments, stdin);
-    assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+    assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
     assert_eq!(ended.stderr, "", "{arguments:?}");
     ended.stdout
+}
+
+/// The explanation of a call that would be carried out or passed on.
+fn explained(arguments: &[&str], stdin: &[u8]) -> String {
+    told(0, arguments, stdin)
+}
+
+/// The explanation of a call that would be refused.
+fn refused(arguments: &[&str], stdin: &[u8]) -> String {
+    told(1, arguments, stdin)
 }
 
 fn with_client_token<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
@@ -100,9 +110,15 @@ fn a_call_of_an_observed_instance_goes_to_the_fallback_and_is_judged() {
         .split_once("\nIts instance has mode = \"observe\". With \"translate\":\n\n")
         .expect(&sound);
     let alone = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
-    assert_eq!(translated, alone);
+    let (alone, _) = alone.split_once("\nWhy: ").unwrap();
+    let why = "Why: the instance \"a b\" has mode = \"observe\"; with \"translate\" it would be ";
+    assert_eq!(translated, format!("{alone}\n{why}translated.\n"));
     let refused = told(&["POST", PHOTO, ALL]);
     assert!(refused.starts_with(begin), "{refused}");
+    assert!(
+        refused.ends_with(&format!("\n{why}refused.\n")),
+        "{refused}"
+    );
     assert!(
         refused.contains("With \"translate\":\n\nThe gateway refuses it."),
         "{refused}"
@@ -132,7 +148,8 @@ fn a_change_becomes_a_request_to_ryze() {
              200 OK\n  \
              content-type: application/json\n  \
              x-request-id: (a new one)\n\n  \
-             {{\"success\":true}}\n",
+             {{\"success\":true}}\n\n\
+             Why: it is a privacy call of the instance \"a b\", which is in [[instances]].\n",
             env!("CARGO_PKG_VERSION")
         )
     );
@@ -179,6 +196,7 @@ fn a_list_of_contacts_for_the_fallback_is_told_of_with_its_order() {
         "those that wait before it are over before it is sent",
         "Cost: none of Ryze's budget",
         "becomes a 502 that says what came",
+        "\nWhy: it has a list of contacts, and policy.contacts_blacklist is \"fallback\".\n",
     ] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
@@ -234,10 +252,10 @@ fn what_is_refused_has_its_status_headers_and_body() {
         (&["TRACE", "/planted"], "405 Method Not Allowed\n"),
     ];
     for (arguments, answer) in cases {
-        let told = explained(arguments, b"");
+        let told = refused(arguments, b"");
         let begin = format!("The gateway refuses it. The caller gets:\n\n  {answer}");
         assert!(told.starts_with(&begin), "{arguments:?}: {told}");
-        assert!(told.ends_with("\nCost: none.\n"), "{told}");
+        assert!(told.contains("\nCost: none.\n\nWhy: "), "{told}");
     }
 }
 
@@ -269,7 +287,8 @@ fn the_fallback_gets_the_request_and_credentials_are_masked() {
              via: 1.1 zapi-to-ryze\n\n  \
              {{\"phone\":\"55\",\"n\":\"\\n\"}}\n\n\
              Cost: none of Ryze's budget.\n\n\
-             Its answer comes back as it is, with its status, headers and body.\n",
+             Its answer comes back as it is, with its status, headers and body.\n\n\
+             Why: it is not a privacy call.\n",
             body.len()
         )
     );
@@ -390,19 +409,19 @@ fn a_raw_request_that_is_not_whole() {
         "Host: gateway\r\n",
         "Host: a\r\nclient-token: planted-client\r\n",
     );
-    let cut = explained(&[], &raw.as_bytes()[..raw.len() - 1]);
+    let cut = refused(&[], &raw.as_bytes()[..raw.len() - 1]);
     assert!(
         cut.contains("400 Bad Request") && cut.contains("the body ended"),
         "{cut}"
     );
-    let cut = explained(&[], post("/other", ALL).trim_end_matches('}').as_bytes());
+    let cut = refused(&[], post("/other", ALL).trim_end_matches('}').as_bytes());
     assert!(
         cut.contains("400 Bad Request") && cut.contains("the body ended"),
         "{cut}"
     );
     let unannounced = raw.replace("Content-Length: 27\r\n", "");
     let ended = explain(&[], unannounced.as_bytes());
-    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.starts_with("warning: ") && ended.stderr.contains("Content-Length"));
     assert!(ended.stdout.contains("400 Bad Request"), "{}", ended.stdout);
 }
@@ -422,10 +441,11 @@ fn a_head_that_is_none_is_explained_as_such() {
         ),
         (long.as_str(), "431 Request Header Fields Too Large"),
     ] {
-        let told = explained(&[], raw.as_bytes());
+        let told = refused(&[], raw.as_bytes());
         let answer = format!(
             "The gateway refuses it. The caller gets:\n\n  {status}\n\n\
-             The head is not one of HTTP/1.1, or it is too long.\n\nCost: none.\n"
+             The head is not one of HTTP/1.1, or it is too long.\n\nCost: none.\n\n\
+             Why: the head is not valid.\n"
         );
         assert_eq!(told, answer);
     }
@@ -439,10 +459,10 @@ fn a_target_is_a_path_or_a_url() {
         explained(&with_client_token(&["POST", &url, ALL]), b""),
         told
     );
-    let no_host = explained(&["GET", "http://:80/planted"], b"");
+    let no_host = refused(&["GET", "http://:80/planted"], b"");
     assert!(no_host.contains("host is malformed"), "{no_host}");
     let form = ["-H", "content-type: application/x-www-form-urlencoded"];
-    let told = explained(
+    let told = refused(
         &[&with_client_token(&["POST", PHOTO, ALL])[..], &form].concat(),
         b"",
     );
@@ -470,6 +490,237 @@ fn wrong_usage_is_told_without_what_was_typed() {
         assert_eq!(ended.stdout, "", "{arguments:?}");
         assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
     }
+}
+
+/// Explains with a configuration of the example's instance, and perhaps its fallback.
+fn why(fallback: bool, arguments: &[&str]) -> (Option<i32>, String) {
+    let text = configuration("https://ryze.test", "https://zapi.test");
+    let table = "[fallback]\nbase_url = \"https://zapi.test\"\nidle_timeout = \"100ms\"\n";
+    assert!(text.contains(table));
+    let text = if fallback {
+        text
+    } else {
+        text.replace(table, "")
+    };
+    let ended = run(&mut command(file(&text).path(), arguments), b"");
+    let why = ended
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("Why: "));
+    assert!(!ended.stdout.contains("planted"), "{ended:?}");
+    (ended.code, why.unwrap_or_default().to_owned())
+}
+
+#[test]
+fn the_reason_is_the_rule_that_decides() {
+    let at = |path: &str| path.replace("I1", "X");
+    let swapped = "/instances/planted-zapi/token/I1/privacy/photo";
+    let other = "/instances/I1/token/planted-other/privacy/photo";
+    let no_privacy = "/instances/I1/token/planted-zapi/privacy/planted";
+    let message = "/instances/I1/token/planted-zapi/send-text";
+    let untranslatable = format!("{PRIVACY}/messages-duration?value=hours24");
+    let never = "; a privacy call of an instance in [[instances]] is never passed on.";
+    let unknown = "no entry of [[instances]] has its id (zapi_instance)";
+    let photo = at(PHOTO);
+    let same: [(&[&str], i32, String); 6] = [
+        (
+            &with_client_token(&["POST", PHOTO, ALL]),
+            0,
+            "it is a privacy call of the instance \"a b\", which is in [[instances]].".into(),
+        ),
+        (
+            &["POST", PHOTO, ALL],
+            1,
+            "the instance \"a b\" has a client_token, and the call has no such header.".into(),
+        ),
+        (
+            &["POST", PHOTO, ALL, "-H", "Client-Token: planted-other"],
+            1,
+            "the header of the call is not the client_token of the instance \"a b\".".into(),
+        ),
+        (
+            &with_client_token(&["POST", PHOTO, r#"{"visualizationType":"planted"}"#]),
+            1,
+            "visualizationType must be one of ALL, NONE, CONTACTS, CONTACT_BLACKLIST.".into(),
+        ),
+        (
+            &[
+                "POST",
+                PHOTO,
+                ALL,
+                "-H",
+                "Host: planted",
+                "-H",
+                "Host: planted",
+            ],
+            1,
+            "the header host stands twice.".into(),
+        ),
+        (
+            &with_client_token(&["POST", PHOTO, ALL, "-H", "Content-Type: text/planted"]),
+            1,
+            "send a JSON body with the header Content-Type: application/json.".into(),
+        ),
+    ];
+    for (arguments, code, expected) in same {
+        for fallback in [true, false] {
+            assert_eq!(
+                why(fallback, arguments),
+                (Some(code), expected.clone()),
+                "{arguments:?}"
+            );
+        }
+    }
+    // With a fallback and without: the exit code and the reason.
+    type Told = [(i32, String); 2];
+    let cases: [(&[&str], Told); 7] = [
+        (
+            &["POST", message, ALL],
+            [
+                (0, "it is not a privacy call.".into()),
+                (
+                    1,
+                    "it is not a privacy call, and there is no [fallback].".into(),
+                ),
+            ],
+        ),
+        (
+            &["POST", &photo, ALL],
+            [
+                (0, format!("{unknown}.")),
+                (1, format!("{unknown}, and there is no [fallback].")),
+            ],
+        ),
+        (
+            &["POST", swapped, ALL],
+            [
+                (
+                    1,
+                    format!("{unknown}; one has its token as id, so they look swapped{never}"),
+                ),
+                (
+                    1,
+                    format!(
+                        "{unknown}; one has its token as id, so they look swapped, and there is no [fallback]."
+                    ),
+                ),
+            ],
+        ),
+        (
+            &["POST", other, ALL],
+            [
+                (
+                    1,
+                    format!(
+                        "its id is that of the instance \"a b\", but its token is not zapi_token{never}"
+                    ),
+                ),
+                (
+                    1,
+                    "its id is that of the instance \"a b\", but its token is not zapi_token."
+                        .into(),
+                ),
+            ],
+        ),
+        (
+            &["POST", no_privacy],
+            [
+                (1, format!("Z-API has no privacy call with its path{never}")),
+                (
+                    1,
+                    "it is not a privacy call, and there is no [fallback].".into(),
+                ),
+            ],
+        ),
+        (
+            &["GET", PHOTO],
+            [
+                (1, format!("the call takes POST{never}")),
+                (1, "the call takes POST.".into()),
+            ],
+        ),
+        (
+            &with_client_token(&["POST", &untranslatable]),
+            [
+                (0, "Ryze has no call to set how long messages last.".into()),
+                (
+                    1,
+                    "Ryze has no call to set how long messages last, and there is no [fallback]."
+                        .into(),
+                ),
+            ],
+        ),
+    ];
+    for (arguments, [with, without]) in cases {
+        for (fallback, (code, expected)) in [(true, with), (false, without)] {
+            assert_eq!(
+                why(fallback, arguments),
+                (Some(code), expected),
+                "{fallback}: {arguments:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn json_has_the_same() {
+    let arguments = with_client_token(&["--json", "POST", PHOTO, ALL]);
+    let mut translated: Value = serde_json::from_str(&explained(&arguments, b"")).unwrap();
+    let request = translated["request"].take();
+    assert_eq!(
+        request["url"],
+        "https://ryze.test/base/api/profile/privacy/a%20b"
+    );
+    assert_eq!(request["headers"]["token"], "********");
+    assert_eq!(request["body"], r#"{"visibility":{"profile":"all"}}"#);
+    let expected = json!({
+        "verdict": "translated",
+        "why": "it is a privacy call of the instance \"a b\", which is in [[instances]]",
+        "route": "/instances/{id}/token/{token}/privacy/photo",
+        "instance": "a b",
+        "request": null,
+        "response": {
+            "status": 200,
+            "headers": { "content-type": "application/json", "x-request-id": "(a new one)" },
+            "body": "{\"success\":true}",
+        },
+        "contacts_list": null,
+        "if_translated": null,
+        "cost": 1,
+    });
+    assert_eq!(translated, expected);
+    let told = explained(
+        &["--json", "POST", "/instances/X/token/planted/send-text"],
+        b"",
+    );
+    let passed_on: Value = serde_json::from_str(&told).unwrap();
+    let fields = ["verdict", "route", "instance", "response", "cost"].map(|key| &passed_on[key]);
+    let route = "/instances/{id}/token/{token}/send-text";
+    assert_eq!(json!(fields), json!(["passed_on", route, null, null, 0]));
+    let told = refused(&["--json", "PUT", PHOTO], b"");
+    let refused: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(refused["verdict"], "refused");
+    assert_eq!(refused["response"]["status"], 405);
+}
+
+#[test]
+fn a_curl_line_may_be_pasted() {
+    let told = explained(&with_client_token(&["POST", PHOTO, ALL]), b"");
+    let url = format!("https://api.z-api.io{PHOTO}");
+    let json = "Content-Type: application/json";
+    let words = [
+        &["curl", "-X", "POST", &url, "-H", json, "-d", ALL][..],
+        &CLIENT_TOKEN,
+    ];
+    assert_eq!(explained(&words.concat(), b""), told);
+    let line = format!(
+        "curl --location '{url}' \\\n--header '{json}' \\\n--header 'Client-Token: planted-client' \\\n\
+         --data '{ALL}'\n"
+    );
+    assert_eq!(explained(&[], line.as_bytes()), told);
+    assert_eq!(explained(&[&line], b""), told);
+    let ended = explain(&["curl", "--planted", &url], b"");
+    assert_eq!(ended.code, Some(64));
 }
 
 #[test]

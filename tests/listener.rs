@@ -150,7 +150,7 @@ async fn a_request_in_transit_on_an_idle_connection_is_answered_after_a_stop() {
 async fn accept(listener: &Listener<Always200>, count: usize) {
     let occupancy = listener.occupancy();
     let accepted = async {
-        while occupancy.open() < count {
+        while occupancy.snapshot().open < count {
             yield_now().await;
         }
     };
@@ -221,9 +221,9 @@ async fn accept_errors_are_counted() {
     let socket = net::TcpListener::from(OwnedFd::from(no_listener));
     let listener = listener(TcpListener::from_std(socket).unwrap(), "").await;
     let occupancy = listener.occupancy();
-    assert_eq!(occupancy.accept_errors(), 0);
+    assert_eq!(occupancy.snapshot().accept_errors, 0);
     let counted = async {
-        while occupancy.accept_errors() < 2 {
+        while occupancy.snapshot().accept_errors < 2 {
             yield_now().await;
         }
     };
@@ -231,14 +231,20 @@ async fn accept_errors_are_counted() {
         () = listener.accept() => (),
         () = soon(counted) => (),
     }
-    assert_eq!((occupancy.open(), occupancy.turned_away()), (0, 0));
+    assert_eq!(
+        (occupancy.snapshot().open, occupancy.snapshot().turned_away),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
 async fn open_connections_and_those_turned_away_are_counted() {
     let (listener, address) = on_any_port("max_connections = 2").await;
     let occupancy = listener.occupancy();
-    assert_eq!((occupancy.limit(), occupancy.open()), (2, 0));
+    assert_eq!(
+        (occupancy.snapshot().limit, occupancy.snapshot().open),
+        (2, 0)
+    );
     tokio::spawn(async move { listener.accept().await });
     let call = async || {
         let mut caller = TcpStream::connect(address).await.unwrap();
@@ -251,20 +257,23 @@ async fn open_connections_and_those_turned_away_are_counted() {
         (caller, reply.status)
     };
     let (first, second) = (call().await, call().await);
-    assert_eq!((first.1, second.1, occupancy.open()), (200, 200, 2));
-    assert_eq!(occupancy.turned_away(), 0);
+    assert_eq!(
+        (first.1, second.1, occupancy.snapshot().open),
+        (200, 200, 2)
+    );
+    assert_eq!(occupancy.snapshot().turned_away, 0);
     let third = call().await;
-    assert_eq!((third.1, occupancy.open()), (503, 2));
-    assert_eq!(occupancy.turned_away(), 1);
+    assert_eq!((third.1, occupancy.snapshot().open), (503, 2));
+    assert_eq!(occupancy.snapshot().turned_away, 1);
     drop(first);
     soon(async {
-        while occupancy.open() > 1 {
+        while occupancy.snapshot().open > 1 {
             yield_now().await;
         }
     })
     .await;
     assert_eq!(call().await.1, 200);
-    assert_eq!(occupancy.turned_away(), 1);
+    assert_eq!(occupancy.snapshot().turned_away, 1);
 }
 
 /// The server's certificate on a connection.

@@ -2,7 +2,7 @@
 //!
 //! | Where to add a test | Modules |
 //! |---|---|
-//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `live`, `report`, `stop`, `systemd` |
+//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `live`, `recorded_calls`, `report`, `stop`, `systemd` |
 //! | configuration: sound, broken, reload | `config`, `broken_files`, `operator` |
 //! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
 //! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
@@ -53,6 +53,7 @@ mod queue;
 mod raw;
 mod reading;
 mod readme;
+mod recorded_calls;
 mod refusals;
 mod report;
 mod ryze_answers;

@@ -14,7 +14,7 @@ use super::{
     overview::Overview,
     status::{Phase, Status},
 };
-use crate::telemetry::dropped_lines;
+use crate::{budget::redis::Mode, telemetry::dropped_lines};
 
 /// Encodes the gauges when Prometheus scrapes.
 pub(super) struct Gauges(pub(super) Arc<Overview>);
@@ -59,8 +59,9 @@ fn rows(status: &Status) -> [(&'static str, &'static str, Value); 19] {
     let phases = Phase::ALL
         .iter()
         .map(|phase| (phase.as_str(), i64::from(*phase == status.phase)));
-    let redis =
-        ["shared", "alone", "silent"].map(|state| (state, (budget.redis == Some(state)).into()));
+    let redis = Mode::ALL
+        .iter()
+        .map(|mode| (mode.as_str(), (budget.redis == Some(*mode)).into()));
     let held = ["throttled", "denied"].map(|cause| {
         let held = status.instances.iter().filter_map(|it| it.held.as_ref());
         (
@@ -111,7 +112,7 @@ fn rows(status: &Status) -> [(&'static str, &'static str, Value); 19] {
         ),
         (
             "log_lines_dropped",
-            "Log lines that nobody read in time",
+            "Log lines that could not be written: stderr was not read, or failed",
             Value::Counter(dropped_lines()),
         ),
         (
@@ -143,18 +144,18 @@ fn rows(status: &Status) -> [(&'static str, &'static str, Value); 19] {
             "ryze_rate_limit_remaining",
             "The least that Ryze said is left for a token, less what was sent since, until its reset",
             budget
-                .remaining_at_ryze
+                .remaining
                 .map_or(Value::Absent, |left| Value::Gauge(signed(left))),
         ),
         (
             "redis_state",
             "How this process stands to the Redis of its budget",
-            Value::States("state", redis.to_vec()),
+            Value::States("state", redis.collect()),
         ),
         (
             "ryze_up",
             "Whether the last request to Ryze was answered, be it with a failure; 1 before the first",
-            status.ryze.up.into(),
+            status.ryze.is_up.into(),
         ),
         (
             "instances",

@@ -1,6 +1,7 @@
 //! The operator's listener: whether the process lives, whether it takes requests, and how it is. It
 //! answers nothing about callers, and changes nothing.
 
+mod exposition;
 mod gauges;
 mod overview;
 mod status;
@@ -10,9 +11,9 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
 use http_body_util::Full;
-use prometheus_client::{encoding::text, registry::Registry};
+use prometheus_client::registry::Registry;
 
-use self::gauges::Gauges;
+use self::{exposition::Exposition, gauges::Gauges};
 pub use self::{overview::Overview, status::Phase};
 use crate::{
     config,
@@ -28,7 +29,6 @@ const PAGE_POLICY: &str = "default-src 'none'; \
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PATHS: &str = "there is /, /live, /ready, /status, /config and /metrics\n";
 
 /// Answers the operator.
@@ -71,7 +71,10 @@ impl Admin {
                 serde_json::to_string(&self.overview.status()).unwrap_or_default(),
             ),
             "/config" => found(TEXT, config::print(&self.overview.config())),
-            "/metrics" => found(OPEN_METRICS, self.metrics()),
+            "/metrics" => {
+                let format = Exposition::negotiate(request.headers());
+                found(format.content_type(), format.encode(&self.registry))
+            }
             "/live" | "/ready" => text(StatusCode::OK, "ok\n"),
             _ => return text(StatusCode::NOT_FOUND, PATHS),
         };
@@ -79,13 +82,6 @@ impl Admin {
             Method::GET | Method::HEAD => answer,
             _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n"),
         }
-    }
-
-    fn metrics(&self) -> String {
-        let mut page = String::new();
-        // A String takes whatever is written.
-        let _ = text::encode(&mut page, &self.registry);
-        page
     }
 }
 

@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use super::status::{
-    Budget, Certificate, Configuration, Connections, Forwarded, ForwardedCall, HeldStatus, History,
-    InstanceStatus, Phase, Ryze, Status,
+    Certificate, Configuration, Forwarded, ForwardedCall, InstanceStatus, Phase, Status,
 };
 use crate::{
-    budget::{STEP, Snapshot, redis::Mode},
-    config::{self, Config, Scope},
+    config::{self, Config},
     gateway::{Gateway, Instance, Record},
-    queue::{Health, Queues, Suspended},
+    queue::Queues,
     server::Occupancy,
     sync::lock,
     telemetry::{self, Metrics, Reloaded},
@@ -114,18 +112,9 @@ impl Overview {
                 last_reload_applied: life.was_last_reload_applied,
                 restart_pending: life.restart_pending.clone(),
             },
-            connections: Connections {
-                open: self.connections.open(),
-                limit: self.connections.limit(),
-                turned_away: self.connections.turned_away(),
-                accept_errors: self.connections.accept_errors(),
-            },
-            budget: budget(
-                self.queues.budget(),
-                &life.config.budget,
-                self.queues.waiting(),
-            ),
-            ryze: ryze(self.queues.health(), now),
+            connections: self.connections.snapshot(),
+            budget: self.queues.budget(),
+            ryze: self.queues.health(),
             forwarded: Forwarded {
                 base_url: life
                     .config
@@ -155,34 +144,8 @@ impl Overview {
             outcome: last.map(|last| last.outcome),
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,
-            held: held.map(|Suspended { cause, remaining }| HeldStatus {
-                cause,
-                seconds_left: remaining.as_secs(),
-            }),
+            held,
         }
-    }
-}
-
-fn budget(now: Snapshot, config: &config::Budget, waiting: usize) -> Budget {
-    Budget {
-        scope: match config.scope {
-            Scope::Gateway => "gateway",
-            Scope::Token => "token",
-        },
-        limit: now.limit,
-        in_use: now.in_use,
-        worst_window: now.worst_window,
-        waiting,
-        remaining_at_ryze: now.remaining,
-        redis: now.redis.map(|mode| match mode {
-            Mode::Shared => "shared",
-            Mode::StaticShare => "alone",
-            Mode::Silent => "silent",
-        }),
-        history: History {
-            seconds_per_point: STEP.as_secs(),
-            sent_in_last_minute: now.history,
-        },
     }
 }
 
@@ -200,12 +163,4 @@ fn forwarded(metrics: &Metrics, now: Instant) -> Vec<ForwardedCall> {
         seconds_ago: (now - call.last).as_secs(),
     };
     calls.map(status).collect()
-}
-
-fn ryze(health: Health, now: Instant) -> Ryze {
-    Ryze {
-        up: health.is_up,
-        seconds_since_answer: health.last_answer.map(|time| (now - time).as_secs()),
-        last_failure: health.last_failure,
-    }
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
+    budget,
     gateway::Observed,
+    queue::{Health, Suspended},
+    server::Connections,
     telemetry::{OutcomeLabel, words},
 };
 
@@ -38,9 +41,9 @@ pub struct Status {
     /// Callers' connections.
     pub connections: Connections,
     /// What may be sent, and what was.
-    pub budget: Budget,
+    pub budget: budget::Snapshot,
     /// Whether the upstream answers.
-    pub ryze: Ryze,
+    pub ryze: Health,
     /// The calls that Z-API answered.
     pub forwarded: Forwarded,
     /// That callers see, where they are served with TLS.
@@ -60,60 +63,6 @@ pub struct Configuration {
     pub last_reload_applied: bool,
     /// Keys of the file that wait for a restart.
     pub restart_pending: Vec<&'static str>,
-}
-
-/// Callers' connections.
-#[derive(Debug, Serialize)]
-pub struct Connections {
-    /// Now.
-    pub open: usize,
-    /// How many there may be.
-    pub limit: usize,
-    /// That came over the limit, so far.
-    pub turned_away: u64,
-    /// That the system could not hand over, so far.
-    pub accept_errors: u64,
-}
-
-/// The budget.
-#[derive(Debug, Serialize)]
-pub struct Budget {
-    /// `gateway` or `token`.
-    pub scope: &'static str,
-    /// Requests that may arrive in any 60 s.
-    pub limit: u32,
-    /// Slots of this process that are taken, of the fullest budget.
-    pub in_use: usize,
-    /// The most requests of one budget that were sent in any 60 s.
-    pub worst_window: u32,
-    /// Calls that wait to be sent.
-    pub waiting: usize,
-    /// The least that the upstream said is left for a token, until its reset.
-    pub remaining_at_ryze: Option<u64>,
-    /// `shared`, `alone` or `silent`, where there is a Redis.
-    pub redis: Option<&'static str>,
-    /// What was sent in the last ten minutes.
-    pub history: History,
-}
-
-/// Points five seconds apart.
-#[derive(Debug, Serialize)]
-pub struct History {
-    /// The time between two points.
-    pub seconds_per_point: u64,
-    /// In the minute before each point, the latest last.
-    pub sent_in_last_minute: Vec<u32>,
-}
-
-/// The upstream.
-#[derive(Debug, Serialize)]
-pub struct Ryze {
-    /// Whether the last request got an answer.
-    pub up: bool,
-    /// Since the last answer.
-    pub seconds_since_answer: Option<u64>,
-    /// What kept the last request that got no answer from getting one.
-    pub last_failure: Option<String>,
 }
 
 /// The calls that went to the fallback.
@@ -164,14 +113,5 @@ pub struct InstanceStatus {
     /// Calls that wait to be sent.
     pub waiting: usize,
     /// Why it is suspended, if it is.
-    pub held: Option<HeldStatus>,
-}
-
-/// Why an instance is suspended.
-#[derive(Debug, Serialize)]
-pub struct HeldStatus {
-    /// `throttled` or `denied`.
-    pub cause: &'static str,
-    /// Until it is asked again.
-    pub seconds_left: u64,
+    pub held: Option<Suspended>,
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::slots::WINDOW;
@@ -15,7 +16,16 @@ const POINTS: usize = 121;
 const STEPS: usize = POINTS + STEPS_OF_WINDOW - 1;
 
 /// The time between two points of the history.
-pub const STEP: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_secs(5);
+
+/// The requests of the last ten minutes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Points {
+    pub seconds_per_point: u64,
+    /// How many requests were sent in the minute before each point, the latest last. A minute counts in
+    /// whole steps.
+    pub sent_in_last_minute: Vec<u32>,
+}
 
 /// When the requests of the last 60 s were over. Never longer than there are slots.
 #[derive(Debug, Default)]
@@ -65,18 +75,17 @@ impl History {
         self.worst_window
     }
 
-    /// How many were sent in the minute before each [`STEP`] of the last ten minutes, the latest last.
-    /// A minute counts in whole steps.
-    pub(super) fn points(&mut self, now: Instant) -> Vec<u32> {
+    pub(super) fn points(&mut self, now: Instant) -> Points {
         self.advance(now);
         let first = self.latest.saturating_sub(POINTS as u64 - 1);
-        let points = first..=self.latest;
-        points
-            .map(|point| {
-                let begin = point.saturating_sub(STEPS_OF_WINDOW as u64 - 1);
-                (begin..=point).map(|step| *self.count(step)).sum()
-            })
-            .collect()
+        let points = (first..=self.latest).map(|point| {
+            let begin = point.saturating_sub(STEPS_OF_WINDOW as u64 - 1);
+            (begin..=point).map(|step| *self.count(step)).sum()
+        });
+        Points {
+            seconds_per_point: STEP.as_secs(),
+            sent_in_last_minute: points.collect(),
+        }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -102,6 +111,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn sent(history: &mut History, now: Instant) -> Vec<u32> {
+        history.points(now).sent_in_last_minute
+    }
+
     #[test]
     fn a_window_is_sixty_seconds_wherever_it_begins() {
         let start = Instant::now();
@@ -117,17 +130,20 @@ mod tests {
     fn the_history_counts_the_minute_before_each_point_and_forgets_after_ten() {
         let start = Instant::now();
         let mut history = History::new(start);
-        assert_eq!(history.points(start), [0]);
+        assert_eq!(sent(&mut history, start), [0]);
         for second in [0, 4, 7, 31] {
             history.add(start + SECOND * second, 1);
         }
-        assert_eq!(history.points(start + SECOND * 31), [2, 3, 3, 3, 3, 3, 4]);
-        let later = history.points(start + SECOND * 90);
+        assert_eq!(
+            sent(&mut history, start + SECOND * 31),
+            [2, 3, 3, 3, 3, 3, 4]
+        );
+        let later = sent(&mut history, start + SECOND * 90);
         assert_eq!(later[11..], [4, 2, 1, 1, 1, 1, 1, 0]);
-        let all = history.points(start + SECOND * 640);
+        let all = sent(&mut history, start + SECOND * 640);
         assert_eq!(all.len(), POINTS);
         assert_eq!(all[..6], [4, 4, 4, 4, 2, 1], "from the fortieth second on");
-        assert_eq!(history.points(start + SECOND * 1_000_000), [0; POINTS]);
+        assert_eq!(sent(&mut history, start + SECOND * 1_000_000), [0; POINTS]);
     }
 
     #[test]
@@ -148,7 +164,7 @@ mod tests {
                 history.add(start + STEP * step, 1);
             }
             let later = start + STEP * (STEPS as u32 - 1 + pause);
-            assert_eq!(history.points(later), [0; POINTS], "{pause}");
+            assert_eq!(sent(&mut history, later), [0; POINTS], "{pause}");
         }
     }
 }

@@ -26,11 +26,12 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use self::{dispatcher::Dispatcher, history::History, limiter::Limiter, redis::SharedLimiter};
 pub use self::{
-    history::STEP,
+    history::Points,
     permit::Permit,
     quota::Quota,
     refused::{Refused, RefusedBy},
@@ -50,9 +51,11 @@ pub struct Budget {
     dispatchers: Dispatchers,
 }
 
-/// A snapshot of a budget.
-#[derive(Clone, Debug)]
+/// A snapshot of a budget, as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
 pub struct Snapshot {
+    /// `gateway` or `token`.
+    pub scope: &'static str,
     /// Requests that may arrive in any 60 s: this process's, or with Redis those of all.
     pub limit: u32,
     /// Slots in use: of requests in flight, and of those that ended in the last 61 s. Of several budgets,
@@ -60,13 +63,14 @@ pub struct Snapshot {
     pub in_use: usize,
     /// The most requests of one budget that were sent in any 60 s since the start.
     pub worst_window: u32,
-    /// How many requests were sent in the minute before each [`STEP`] of the last ten minutes, the
-    /// latest last.
-    pub history: Vec<u32>,
+    /// Calls that wait to be sent.
+    pub waiting: usize,
     /// The least that the upstream said is left for a token, less what was sent since, until its reset.
+    #[serde(rename = "remaining_at_ryze")]
     pub remaining: Option<u64>,
     /// The mode of the limiter in Redis; of several, the most restricted.
     pub redis: Option<redis::Mode>,
+    pub history: Points,
 }
 
 #[derive(Clone, Debug)]
@@ -148,15 +152,16 @@ impl Budget {
         }
     }
 
+    /// A snapshot, with the number of calls in the queues.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self, waiting: usize) -> Snapshot {
         let now = Instant::now();
-        let limiters: Vec<_> = match &self.dispatchers {
-            Dispatchers::One(dispatcher) => vec![Arc::clone(dispatcher.limiter())],
+        let (scope, limiters) = match &self.dispatchers {
+            Dispatchers::One(dispatcher) => ("gateway", vec![Arc::clone(dispatcher.limiter())]),
             Dispatchers::PerToken(dispatchers) => {
                 let dispatchers = lock(dispatchers);
                 let limiters = dispatchers.values().map(|it| Arc::clone(it.limiter()));
-                limiters.collect()
+                ("token", limiters.collect())
             }
         };
         let modes = limiters.iter().filter_map(|it| it.shared.as_ref());
@@ -164,15 +169,17 @@ impl Budget {
         let remaining = limiters.iter().filter_map(|it| it.lock().remaining(now));
         let mut history = lock(&self.history);
         Snapshot {
+            scope,
             limit: self
                 .shared
                 .as_ref()
                 .map_or(self.quota.share, SharedLimiter::limit),
             in_use: limiters.iter().map(|it| it.in_use(now)).max().unwrap_or(0),
             worst_window: history.worst_window(),
-            history: history.points(now),
+            waiting,
             remaining: remaining.min(),
             redis: mode.or_else(|| self.shared.as_ref().map(SharedLimiter::mode)),
+            history: history.points(now),
         }
     }
 

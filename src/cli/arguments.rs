@@ -111,12 +111,32 @@ pub(super) struct Explain {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) calls: Calls,
+    /// The variables of the Postman collection: an exported environment
+    #[arg(long, value_name = "FILE", requires = "postman")]
+    pub(super) postman_environment: Option<PathBuf>,
     /// METHOD, TARGET (a path or a URL) and optionally BODY (JSON unless a header says otherwise);
     /// without them, a raw HTTP request or a curl command line is read from stdin
     #[arg(value_name = "METHOD TARGET [BODY]")]
     pub(super) request: Vec<String>,
     #[command(subcommand)]
     pub(super) pasted: Option<Pasted>,
+}
+
+/// A file of calls in place of one request.
+#[derive(Args)]
+#[group(multiple = false, conflicts_with_all = ["request", "headers"])]
+pub(super) struct Calls {
+    /// Count how each request of a HAR file would be handled, and why
+    #[arg(long, value_name = "FILE")]
+    pub(super) har: Option<PathBuf>,
+    /// The same for a Postman collection (v2.1)
+    #[arg(long, value_name = "FILE")]
+    pub(super) postman: Option<PathBuf>,
+    /// The same for an access log (common or combined format, or JSON lines), by method and path
+    #[arg(long, value_name = "FILE")]
+    pub(super) access_log: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

@@ -1,24 +1,32 @@
 //! `explain`: how the gateway would handle a call, without a network.
 
-use std::{io, net::Ipv4Addr};
+use std::{
+    io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 use http::Uri;
 
 use super::{
     Exit, FAILURE, SANDBOX_LISTEN, USAGE,
-    arguments::{Explain, File, Pasted},
+    arguments::{Calls, Explain, File, Pasted},
     print, print_error,
 };
 use crate::{
     config::{self, Config},
     explain::{
-        Verdict, explain_why,
+        self, Source, Verdict, explain_why,
         request::{self, InvalidRequest},
     },
 };
 
 /// Exits with success only if the call would be carried out or passed on.
 pub(super) async fn explain(command: Explain) -> Result<(), Exit> {
+    let (sandbox, json) = (command.sandbox, command.json);
+    if let Some((path, source)) = source(&command) {
+        return judge(&config(sandbox, command.file)?, &path, &source, json).await;
+    }
     let request = match &command.pasted {
         Some(Pasted::Curl { words })
             if command.request.is_empty() && command.headers.is_empty() =>
@@ -40,16 +48,52 @@ pub(super) async fn explain(command: Explain) -> Result<(), Exit> {
     if let Some(warning) = request.warning {
         print_error(format_args!("warning: {warning}"));
     }
-    let config = config(command.sandbox, command.file)?;
+    let config = config(sandbox, command.file)?;
     let explained = explain_why(&config, &request.bytes).await?;
-    if command.json {
+    if json {
         print(serde_json::to_string_pretty(&explained.to_json())?);
     } else {
         print(explained.to_string().trim_end());
     }
     match explained.explanation.verdict() {
         Verdict::Translated | Verdict::PassedOn => Ok(()),
-        Verdict::Refused => Err(Exit::Reported(FAILURE)),
+        Verdict::Refused | Verdict::NotJudged => Err(Exit::Reported(FAILURE)),
+    }
+}
+
+/// The file of calls, if one is given.
+fn source(command: &Explain) -> Option<(PathBuf, Source)> {
+    let Calls {
+        har,
+        postman,
+        access_log,
+    } = &command.calls;
+    let environment = &command.postman_environment;
+    let har = har.iter().map(|path| (path, Source::Har(path.clone())));
+    let postman = postman
+        .iter()
+        .map(|path| (path, Source::Postman(path.clone(), environment.clone())));
+    let log = access_log
+        .iter()
+        .map(|path| (path, Source::AccessLog(path.clone())));
+    let mut all = har.chain(postman).chain(log);
+    all.next().map(|(path, source)| (path.clone(), source))
+}
+
+/// Exits with success only if all calls of the file would be carried out or passed on.
+async fn judge(config: &Config, path: &Path, source: &Source, json: bool) -> Result<(), Exit> {
+    let tally = explain::judge(config, source).await.map_err(|error| {
+        print_error(format_args!("{}: error: {error}", path.display()));
+        Exit::Reported(USAGE)
+    })?;
+    if json {
+        print(serde_json::to_string_pretty(&tally.to_json())?);
+    } else {
+        print(tally.to_string().trim_end());
+    }
+    match tally.is_fine() {
+        true => Ok(()),
+        false => Err(Exit::Reported(FAILURE)),
     }
 }
 

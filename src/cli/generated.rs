@@ -18,7 +18,8 @@ Success.
 Invalid usage or configuration.
 .TP
 1
-Any other failure; for \fBhealthcheck\fR, any status but 200; for \fBreport\fR, a gateway that does not respond.
+Any other failure; for \fBhealthcheck\fR, any status but 200; for \fBreport\fR, a gateway that does not respond;
+for \fBexplain\fR, a call that would be refused.
 .SH ENVIRONMENT
 .TP
 ZAPI_TO_RYZE_CONFIG

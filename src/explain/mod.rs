@@ -4,9 +4,11 @@
 //! of Ryze and the fallback record what they receive (`stub.rs`). So no rule of the gateway is repeated
 //! here. `request.rs` builds the request, `mask.rs` masks credentials, and `print.rs` writes the result.
 
+mod calls;
 mod json;
 mod mask;
 mod print;
+mod reason;
 pub mod request;
 mod stub;
 mod why;
@@ -31,6 +33,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::calls::{Source, Tally, judge};
 pub use self::why::{Explained, Verdict, explain_why};
 use self::{mask::MASK, stub::Stub};
 use crate::{

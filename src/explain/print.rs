@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Request, Response,
-    header::{CONNECTION, CONTENT_LENGTH, DATE},
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE},
 };
 
 use super::{Explained, Explanation};
@@ -25,71 +25,73 @@ becomes a 502 that says what came.
 
 impl Display for Explained {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        write(out, &self.explanation, &format!("\nWhy: {}.\n", self.why))
+        write!(out, "{}\nWhy: {}.\n", self.explanation, self.why)
     }
 }
 
-/// Writes an explanation, with a paragraph before its cost.
-fn write(out: &mut Formatter<'_>, explanation: &Explanation, why: &str) -> fmt::Result {
-    match explanation {
-        Explanation::Ryze {
-            request,
-            answer,
-            requests_per_minute,
-            drops_contacts,
-        } => {
-            let is_read = request.body().is_empty();
-            out.write_str("Ryze answers it. It gets this request:\n\n")?;
-            write_request(out, request)?;
-            if *drops_contacts {
-                out.write_str(
-                    "\nIts list of contacts is dropped (policy.contacts_blacklist = \
+impl Display for Explanation {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ryze {
+                request,
+                answer,
+                requests_per_minute,
+                drops_contacts,
+            } => {
+                let is_read = request.body().is_empty();
+                out.write_str("Ryze answers it. It gets this request:\n\n")?;
+                write_request(out, request)?;
+                if *drops_contacts {
+                    out.write_str(
+                        "\nIts list of contacts is dropped (policy.contacts_blacklist = \
                          \"mode_only\"): no contact is added to the list or removed from it.\n",
-                )?;
-            }
-            out.write_str(why)?;
-            writeln!(
-                out,
-                "\nCost: 1 of {requests_per_minute} requests a minute; {} of one instance that \
+                    )?;
+                }
+                writeln!(
+                    out,
+                    "\nCost: 1 of {requests_per_minute} requests a minute; {} of one instance that \
                      wait are coalesced into one.\n",
-                if is_read { "reads" } else { "changes" },
-            )?;
-            out.write_str(if is_read {
+                    if is_read { "reads" } else { "changes" },
+                )?;
+                out.write_str(if is_read {
                     "Then the caller gets, with the settings as Ryze has them (these are an example):\n\n"
                 } else {
                     "Once Ryze has confirmed it, the caller gets:\n\n"
                 })?;
-            write_answer(out, answer.as_ref())
-        }
-        Explanation::Fallback {
-            request,
-            in_turn,
-            if_translated,
-        } => {
-            out.write_str("The fallback answers it. It gets this request:\n\n")?;
-            write_request(out, request)?;
-            if *in_turn {
-                out.write_str(IN_TURN)?;
+                write_answer(out, answer.as_ref())
             }
-            out.write_str(why)?;
-            out.write_str(
-                "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
+            Self::Fallback {
+                request,
+                in_turn,
+                if_translated,
+            } => {
+                out.write_str("The fallback answers it. It gets this request:\n\n")?;
+                write_request(out, request)?;
+                if *in_turn {
+                    out.write_str(IN_TURN)?;
+                }
+                out.write_str(
+                    "\nCost: none of Ryze's budget.\n\nIts answer comes back as it is, with its \
                      status, headers and body.\n",
-            )?;
-            if *in_turn {
-                out.write_str(SUCCESS_IN_BODY)?;
+                )?;
+                out.write_str(if *in_turn { SUCCESS_IN_BODY } else { "" })?;
+                if let Some(translated) = if_translated {
+                    out.write_str(
+                        "\nIts instance has mode = \"observe\". With \"translate\":\n\n",
+                    )?;
+                    write!(out, "{translated}")?;
+                }
+                Ok(())
             }
-            if let Some(translated) = if_translated {
-                out.write_str("\nIts instance has mode = \"observe\". With \"translate\":\n\n")?;
-                write(out, translated, "")?;
+            Self::Refused { answer } => {
+                out.write_str("The gateway refuses it. The caller gets:\n\n")?;
+                write_answer(out, answer.as_ref())?;
+                let is_ours = |answer: &Response<_>| answer.headers().contains_key(CONTENT_TYPE);
+                if answer.as_ref().is_some_and(|answer| !is_ours(answer)) {
+                    out.write_str("\nThe head is not one of HTTP/1.1, or it is too long.\n")?;
+                }
+                out.write_str("\nCost: none.\n")
             }
-            Ok(())
-        }
-        Explanation::Refused { answer } => {
-            out.write_str("The gateway refuses it. The caller gets:\n\n")?;
-            write_answer(out, answer.as_ref())?;
-            out.write_str(why)?;
-            out.write_str("\nCost: none.\n")
         }
     }
 }

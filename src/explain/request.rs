@@ -8,6 +8,7 @@ mod words;
 
 use std::io::{self, Read};
 
+pub(super) use self::words::Typed;
 use self::{stdin::from_stdin, words::from_words};
 
 /// A request in HTTP/1.1.

@@ -1,21 +1,20 @@
-//! Why a call is handled as it is: which rule of the configuration or of Z-API's interface decides. The
-//! gateway has decided already; this finds the sentence.
+//! An explanation with the reason: the rule of the configuration or of Z-API's interface that decides. The
+//! gateway has decided already; here the head is read once more, to find the sentence.
 
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body_util::Full;
 use serde::Deserialize;
 
-use super::{Explanation, answer, explain};
+use super::{Explanation, answer, explain, reason};
 use crate::{
     config::Config,
     server::{Handler, RequestBody, validate},
     telemetry::{self, words},
     zapi::{
         auth::{Accounts, CLIENT_TOKEN},
-        rejection::{Mismatch, Rejection},
         response,
         router::{Facts, Router},
         templates,
@@ -26,8 +25,21 @@ words! {
     /// How a call is handled.
     pub enum Verdict {
         Refused = "refused",
+        /// It is not known well enough; only of a call in a file.
+        NotJudged = "not_judged",
         PassedOn = "passed_on",
         Translated = "translated",
+    }
+}
+
+impl Verdict {
+    pub(super) fn phrase(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NotJudged => "not judged",
+            Self::PassedOn => "passed on",
+            Self::Translated => "translated",
+        }
     }
 }
 
@@ -78,6 +90,12 @@ pub async fn explain_why(config: &Config, bytes: &[u8]) -> Result<Explained, htt
     })
 }
 
+/// The route template of a call, whether the gateway translates it or not.
+pub(super) fn route(parts: &Parts, facts: &Facts) -> &'static str {
+    let other = || templates::find(&parts.method, parts.uri.path());
+    facts.route.map_or_else(other, |route| route.template)
+}
+
 /// Reads the head of a request as the gateway does, and answers nothing.
 struct HeadReader {
     router: Router,
@@ -100,10 +118,7 @@ impl Handler for HeadReader {
         // A pipelined request is not explained.
         let _ = self.head.set(Head {
             method: telemetry::method(&parts.method),
-            route: match facts.route {
-                Some(route) => route.template,
-                None => templates::find(&parts.method, parts.uri.path()),
-            },
+            route: route(&parts, &facts),
             facts: validate::check(&parts, &CLIENT_TOKEN)
                 .is_ok()
                 .then_some(facts),
@@ -129,92 +144,33 @@ struct Said {
 
 /// The reason for an explanation. Without `facts` the head was not read to its end, or is not valid.
 fn why(config: &Config, explanation: &Explanation, facts: Option<&Facts>) -> String {
-    match explanation {
-        Explanation::Ryze { .. } => {
-            let name = name(config, facts);
-            format!("it is a privacy call of the instance {name}, which is in [[instances]]")
+    let answer = match (explanation, facts) {
+        (Explanation::Ryze { .. }, Some(facts)) => return reason::translated(config, facts),
+        (Explanation::Fallback { if_translated, .. }, Some(facts)) => {
+            let if_translated = if_translated.as_ref().map(|it| it.verdict());
+            return reason::passed_on(config, facts, if_translated);
         }
-        Explanation::Fallback { .. } => passed_on(config, facts),
-        Explanation::Refused { answer } => refused(config, facts, answer.as_ref()),
-    }
-}
-
-fn passed_on(config: &Config, facts: Option<&Facts>) -> String {
-    let Some(facts) = facts.filter(|facts| facts.route.is_some()) else {
-        return "it is not a privacy call".to_owned();
+        (Explanation::Refused { answer }, _) => answer.as_ref(),
+        // Both have a head.
+        (Explanation::Ryze { .. } | Explanation::Fallback { .. }, None) => None,
     };
-    match (&facts.rejection, facts.instance) {
-        (_, None) => unknown_id(facts),
-        (Some(Rejection::NoCounterpart(what)), _) => format!("Ryze has no call to {what}"),
-        _ => format!(
-            "the instance {} leaves it to Z-API",
-            name(config, Some(facts))
-        ),
-    }
-}
-
-fn refused(config: &Config, facts: Option<&Facts>, answer: Option<&Response<Bytes>>) -> String {
     let Some(answer) = answer else {
         return "the request is incomplete".to_owned();
     };
     // A check before or behind the one that `facts` is about may have decided.
-    let decided = facts.and_then(|facts| {
-        let rejection = facts.rejection.as_ref()?;
-        let is_it = response::rejection(rejection).status() == answer.status();
-        is_it.then_some((facts, rejection))
-    });
-    let Some((facts, rejection)) = decided else {
-        return said(answer.body());
-    };
-    let name = name(config, Some(facts));
-    let never = "a privacy call of an instance in [[instances]] is never passed on";
-    let consequence = match (config.fallback.is_some(), facts.instance) {
-        (true, _) => format!("; {never}"),
-        (false, None) => ", and there is no [fallback]".to_owned(),
-        (false, Some(_)) => String::new(),
-    };
-    match rejection {
-        Rejection::UnknownPath { .. } if config.fallback.is_none() => {
-            "it is not a privacy call, and there is no [fallback]".to_owned()
-        }
-        Rejection::UnknownPath { .. } => {
-            format!("Z-API has no privacy call with its path{consequence}")
-        }
-        Rejection::WrongMethod { allow } => format!("the call takes {allow}{consequence}"),
-        Rejection::UnknownInstance(Mismatch::Token) => {
-            format!(
-                "its id is that of the instance {name}, but its token is not zapi_token{consequence}"
-            )
-        }
-        Rejection::UnknownInstance(_) => unknown_id(facts) + &consequence,
-        Rejection::ClientTokenMissing => {
-            format!("the instance {name} has a client_token, and the call has no such header")
-        }
-        Rejection::ClientTokenWrong => {
-            format!("the header of the call is not the client_token of the instance {name}")
-        }
-        _ => said(answer.body()),
+    let decided = facts.and_then(|facts| Some((facts, facts.rejection.as_ref()?)));
+    let decided =
+        decided.filter(|(_, rejection)| response::rejection(rejection).status() == answer.status());
+    match decided {
+        Some((facts, rejection)) => reason::refused(config, facts, rejection),
+        None => said(answer.body()),
     }
-}
-
-fn unknown_id(facts: &Facts) -> String {
-    let known = "no entry of [[instances]] has its id (zapi_instance)";
-    match facts.looks_swapped {
-        true => format!("{known}; one has its token as id, so they look swapped"),
-        false => known.to_owned(),
-    }
-}
-
-/// The instance with the id of the path, by its name at Ryze.
-fn name(config: &Config, facts: Option<&Facts>) -> String {
-    let instance = facts.and_then(|facts| config.instances.get(facts.instance?));
-    instance.map_or_else(String::new, |it| format!("\"{}\"", it.ryze_instance))
 }
 
 /// The gateway's own sentence, which quotes nothing of the request.
 fn said(body: &[u8]) -> String {
     match serde_json::from_slice(body) {
         Ok(Said { error, message }) => message.unwrap_or(error),
-        Err(_) => "the head is not one of HTTP/1.1, or it is too long".to_owned(),
+        Err(_) => "the head is not valid".to_owned(),
     }
 }

@@ -286,7 +286,7 @@ impl Queues {
     }
 
     pub fn budget(&self) -> budget::Snapshot {
-        self.budget.snapshot()
+        self.budget.snapshot(self.waiting())
     }
 
     pub fn health(&self) -> Health {

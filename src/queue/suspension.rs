@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use super::directory::Directory;
@@ -39,11 +40,12 @@ struct Denied {
 }
 
 /// The suspension of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Suspended {
     /// `throttled`, by WhatsApp, or `denied`, by the upstream.
     pub cause: &'static str,
     /// The time until it ends.
+    #[serde(rename = "seconds_left", serialize_with = "seconds")]
     pub remaining: Duration,
 }
 
@@ -126,6 +128,10 @@ impl Suspensions {
             self.throttled.remove(target.name());
         }
     }
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
 }
 
 fn key(target: &Target) -> (Arc<str>, TokenDigest) {

@@ -35,3 +35,28 @@ impl PendingTurn {
         let _ = ended.await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A moment in which the worker comes before the timer of a call.
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_not_granted_when_its_time_is_over() {
+        let now = Instant::now();
+        for (send_by, is_granted) in [(now - Duration::from_millis(1), false), (now, true)] {
+            let (granted, mut turn) = oneshot::channel();
+            let pending = PendingTurn {
+                number: 1,
+                send_by,
+                granted,
+            };
+            let run = tokio::spawn(pending.run());
+            tokio::task::yield_now().await;
+            assert_eq!(turn.try_recv().is_ok(), is_granted);
+            assert!(run.await.is_ok());
+        }
+    }
+}

@@ -12,7 +12,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{idle_connections::IdleConnections, limits::Timeouts};
+use super::{
+    idle_connections::{IdleConnection, IdleConnections},
+    limits::Timeouts,
+};
 use crate::sync::lock;
 
 /// How long after a stop an idle connection stays open for a request that is in transit, and how long
@@ -103,6 +106,18 @@ impl State {
     }
 }
 
+impl IdleConnection for Mutex<State> {
+    fn close_if_idle(&self) -> bool {
+        let mut state = lock(self);
+        let is_idle = matches!(state.phase, Phase::Idle { .. });
+        if is_idle {
+            state.phase = Phase::Closing;
+            state.wake_reader();
+        }
+        is_idle
+    }
+}
+
 impl ConnectionState {
     /// A new connection, which is listed while it is idle.
     pub(super) fn new(idle_connections: Arc<IdleConnections>) -> Self {
@@ -162,17 +177,6 @@ impl ConnectionState {
         }
     }
 
-    /// Closes the connection unless it is not idle any more.
-    pub(super) fn close_if_idle(&self) -> bool {
-        let mut state = self.lock();
-        let is_idle = matches!(state.phase, Phase::Idle { .. });
-        if is_idle {
-            state.phase = Phase::Closing;
-            state.wake_reader();
-        }
-        is_idle
-    }
-
     /// Records that the client takes bytes again.
     pub(super) fn write_resumed(&self) {
         self.lock().wake_reader();
@@ -204,7 +208,8 @@ impl ConnectionState {
         {
             let since = Instant::now();
             state.phase = if state.is_drained {
-                let key = state.idle_connections.add(self.clone());
+                let connection = Arc::clone(&self.0);
+                let key = state.idle_connections.add(connection);
                 Phase::Idle { since, key }
             } else {
                 Phase::ReadingHead { since }

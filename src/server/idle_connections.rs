@@ -4,10 +4,18 @@
 //! entries than the listener has connections. Its lock is taken while the lock of a connection is held, never
 //! the other way round.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
-use super::connection_state::ConnectionState;
 use crate::sync::lock;
+
+pub(super) trait IdleConnection: Debug + Send + Sync {
+    /// Closes the connection unless it is not idle any more.
+    fn close_if_idle(&self) -> bool;
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct IdleConnections(Mutex<List>);
@@ -16,12 +24,12 @@ pub(crate) struct IdleConnections(Mutex<List>);
 struct List {
     /// The key of the next entry.
     next: u64,
-    entries: BTreeMap<u64, ConnectionState>,
+    entries: BTreeMap<u64, Arc<dyn IdleConnection>>,
 }
 
 impl IdleConnections {
     /// Adds a connection that has just become idle. Returns its key.
-    pub(super) fn add(&self, connection: ConnectionState) -> u64 {
+    pub(super) fn add(&self, connection: Arc<dyn IdleConnection>) -> u64 {
         let mut list = lock(&self.0);
         let key = list.next;
         list.next += 1;
@@ -44,7 +52,7 @@ impl IdleConnections {
         false
     }
 
-    fn pop(&self) -> Option<ConnectionState> {
+    fn pop(&self) -> Option<Arc<dyn IdleConnection>> {
         lock(&self.0)
             .entries
             .pop_first()

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::config::Server;
@@ -63,6 +64,20 @@ impl From<&Server> for Limits {
     }
 }
 
+/// A snapshot of an [`Occupancy`], as `/status` shows it.
+#[derive(Debug, Serialize)]
+pub struct Connections {
+    /// Open connections, without those that are being turned away.
+    pub open: usize,
+    /// Maximum number of open connections.
+    pub limit: usize,
+    /// Connections turned away since the start.
+    pub turned_away: u64,
+    /// Failed accepts since the start, usually for lack of file descriptors. The connection stays in the
+    /// backlog and the accept is retried.
+    pub accept_errors: u64,
+}
+
 /// The use of a listener. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct Occupancy {
@@ -83,28 +98,13 @@ impl Occupancy {
         }
     }
 
-    /// Maximum number of open connections.
     #[must_use]
-    pub fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// Open connections, without those that are being turned away.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.limit - self.permits.available_permits()
-    }
-
-    /// Connections turned away since the start.
-    #[must_use]
-    pub fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
-    }
-
-    /// Failed accepts since the start, usually for lack of file descriptors. The connection stays in the
-    /// backlog and the accept is retried.
-    #[must_use]
-    pub fn accept_errors(&self) -> u64 {
-        self.accept_errors.load(Ordering::Relaxed)
+    pub fn snapshot(&self) -> Connections {
+        Connections {
+            open: self.limit - self.permits.available_permits(),
+            limit: self.limit,
+            turned_away: self.turned_away.load(Ordering::Relaxed),
+            accept_errors: self.accept_errors.load(Ordering::Relaxed),
+        }
     }
 }

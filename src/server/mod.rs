@@ -19,7 +19,7 @@ pub(crate) mod validate;
 
 pub use body::RequestBody;
 pub use handler::Handler;
-pub use limits::{Limits, Occupancy};
+pub use limits::{Connections, Limits, Occupancy};
 pub use listener::Listener;
 pub use socket::{Address, Socket, bind};
 pub use socket_file::SocketFile;

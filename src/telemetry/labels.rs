@@ -10,7 +10,7 @@ use crate::privacy::{Failure, Limiter, Setting};
 macro_rules! words {
     ($(#[$doc:meta])* $vis:vis enum $name:ident { $($(#[$of_variant:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name { $($(#[$of_variant])* $variant,)+ }
 
         impl $name {

@@ -6,6 +6,7 @@
 mod forwarded;
 mod json_line;
 mod labels;
+mod line_output;
 mod log;
 mod metrics;
 mod panic;

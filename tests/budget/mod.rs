@@ -1,9 +1,9 @@
 //! The promise of the budget, on a paused clock: never more arrivals than the share in any 60 s,
-//! whatever calls, waits, failures and disconnects there are. `permits` is about single permits, `kept`
+//! whatever calls, waits, failures and disconnects there are. `permits` is about single permits, `reserved`
 //! about slots that are reserved for read-backs.
 
-mod kept;
 mod permits;
+mod reserved;
 
 use std::{sync::Arc, time::Duration};
 

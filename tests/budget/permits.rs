@@ -308,6 +308,6 @@ async fn the_snapshot_has_the_least_that_any_token_has_left() {
             }));
             permits.push(permit);
         }
-        assert_eq!(budget.snapshot().remaining, Some(20));
+        assert_eq!(budget.snapshot(0).remaining, Some(20));
     }
 }

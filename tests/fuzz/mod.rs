@@ -1,9 +1,9 @@
 //! Whatever comes in, the program does not panic and says nothing that is not true: `request` is about
-//! the bytes of a Z-API call on their way through the whole gateway, `reply` about those of Ryze, `fold`
+//! the bytes of a Z-API call on their way through the whole gateway, `reply` about those of Ryze, `coalesce`
 //! about the changes of one instance. For the configuration file see `config/arbitrary.rs`. The inputs
 //! are made by proptest, blindly but from good ones; one that ever failed stays here as a named case.
 
-mod fold;
+mod coalesce;
 mod reply;
 mod request;
 

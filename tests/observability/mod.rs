@@ -184,9 +184,12 @@ fn every_alert_has_its_section_and_its_test_and_there_is_no_other_section() {
     let mut names = BTreeSet::new();
     for rule in alerts.split("- alert: ").skip(1) {
         let name = rule.lines().next().unwrap();
-        let link = rule.lines().find_map(|line| after(line, "runbook: "));
         let section = format!("{RUNBOOK}#{}", name.to_lowercase());
-        assert_eq!(link, Some(section), "{name}");
+        let link = rule.lines().find_map(|line| after(line, "runbook: "));
+        assert_eq!(link.as_ref(), Some(&section), "{name}");
+        let url = rule.lines().find_map(|line| after(line, "runbook_url: "));
+        let expected = format!("https://example.com/zapi-to-ryze/{section}");
+        assert_eq!(url, Some(expected), "{name}");
         names.insert(name.to_owned());
     }
     let runbook = read(RUNBOOK);

@@ -1,7 +1,12 @@
 //! What is counted, of requests that end in each way, and what is shown of the moment.
 
+use std::{collections::BTreeSet, process::Command};
+
 use super::Operated;
-use crate::harness::{Setup, Step, Upstream, answers, confirms, photo, post, refuses};
+use crate::{
+    harness::{Setup, Step, Upstream, answers, confirms, photo, post, refuses},
+    process::file,
+};
 
 const SERVER: &str = "http_server_request_duration_seconds_count";
 const CLIENT: &str = "http_client_request_duration_seconds_count";
@@ -107,7 +112,31 @@ async fn requests_are_counted_by_how_they_end() {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(metrics.header("content-type"), Some(kind));
     assert!(metrics.message.body.ends_with("# EOF\n"));
+    let classic = operated.classic_metrics().await;
+    let samples = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let names = lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
+        names.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(samples(&classic), samples(&metrics.message.body));
     assert!(!metrics.message.body.to_lowercase().contains("planted"));
+}
+
+#[tokio::test]
+#[ignore = "needs promtool"]
+async fn promtool_accepts_the_classic_format() {
+    let upstream = Upstream::start(answers(200, "{}")).await;
+    let operated = Operated::start(&Setup::default().toml(&upstream.base_url)).await;
+    assert_eq!(operated.send(photo("ALL")).await.status, 502);
+    let metrics = file(&operated.classic_metrics().await);
+    let mut promtool = Command::new("promtool");
+    promtool
+        .args(["check", "metrics"])
+        .stdin(metrics.reopen().unwrap());
+    let output = promtool.output().unwrap();
+    let heard = (output.stdout, output.stderr);
+    let heard = [heard.0, heard.1].map(|it| String::from_utf8(it).unwrap());
+    assert_eq!((heard, output.status.code()), (Default::default(), Some(0)));
 }
 
 #[tokio::test]

@@ -46,6 +46,17 @@ impl Operated {
         send(self.admin, request).await
     }
 
+    /// `/metrics` in the classic text format.
+    pub async fn classic_metrics(&self) -> String {
+        let accept = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let host = self.admin;
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\n\r\n");
+        let reply = send(self.admin, request).await;
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        assert_eq!(reply.header("content-type"), Some(kind));
+        reply.message.body
+    }
+
     pub async fn status(&self) -> Value {
         serde_json::from_str(&self.get("/status").await.message.body).unwrap()
     }

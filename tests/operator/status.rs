@@ -60,6 +60,27 @@ async fn the_status_tells_of_each_part() {
     assert!(instance["held"]["seconds_left"].as_u64().unwrap() <= 30);
 }
 
+/// Programs may compare the text, or parts of it.
+#[tokio::test]
+async fn the_text_of_the_status_is_stable() {
+    let upstream = Upstream::script(vec![refuses(401, "planted")]).await;
+    let operated = Operated::start(&Setup::default().toml(&upstream.base_url)).await;
+    let text = operated.get("/status").await.message.body;
+    let parts = concat!(
+        r#""connections":{"open":0,"limit":512,"turned_away":0,"accept_errors":0},"#,
+        r#""budget":{"scope":"gateway","limit":100,"in_use":0,"worst_window":0,"waiting":0,"#,
+        r#""remaining_at_ryze":null,"redis":null,"#,
+        r#""history":{"seconds_per_point":5,"sent_in_last_minute":[0]}},"#,
+        r#""ryze":{"up":true,"seconds_since_answer":null,"last_failure":null},"#,
+    );
+    assert!(text.contains(parts), "{text}");
+    operated.send(photo("ALL")).await;
+    let text = operated.get("/status").await.message.body;
+    let held = r#""held":{"cause":"denied","seconds_left":"#;
+    assert!(text.contains(held), "{text}");
+    assert!(text.contains(r#""seconds_since_answer":0,"#), "{text}");
+}
+
 #[tokio::test]
 async fn the_configuration_is_shown_without_secrets() {
     let configuration = Setup {

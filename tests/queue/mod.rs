@@ -1,13 +1,13 @@
 //! The queue of one instance, on a paused clock. This file has the order and coalescing of changes and
-//! the outcome of each call; `reading` has reads, `certainty` read-backs and retries, `held`
+//! the outcome of each call; `reading` has reads, `certainty` read-backs and retries, `suspended`
 //! suspensions, `throttled` the rate limits of Ryze and WhatsApp, `waiting` the bound of the queue,
 //! `turn` the turns for another upstream, `rotation` reloads that replace tokens. The number of requests
 //! a minute is in `tests/budget`.
 
 mod certainty;
-mod held;
 mod reading;
 mod rotation;
+mod suspended;
 mod throttled;
 mod turn;
 mod waiting;

@@ -13,6 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use zapi_to_ryze::{
+    net::{Connect, Opening},
     privacy::{Audience, Failure, NoAnswer},
     queue::Queues,
     ryze::{Client, Target},
@@ -310,4 +311,40 @@ async fn a_panic_leaves_its_outcome_unknown_and_the_queue_goes_on() {
     assert_eq!(work.await, Err(Failure::Unknown(NoAnswer::Panicked)));
     let behind = bench.call(&one, online()).await;
     assert_eq!(behind.await.unwrap(), (Ok(()), 1));
+}
+
+/// A connector that ends its worker.
+struct Panics;
+
+impl Connect for Panics {
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async {
+            sleep(SECOND).await;
+            panic!("the worker")
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_turn_nothing_was_sent() {
+    let bench = Bench::new(slow(1));
+    let client = Client::new(Panics, Duration::from_secs(180));
+    let (one, other) = (target("one"), Other::new());
+    let queues = Queues::new(
+        bench.budget.clone(),
+        client,
+        DEADLINE,
+        2,
+        Arc::default(),
+        CancellationToken::new(),
+    );
+    let bench = Bench { queues, ..bench };
+    let sent = bench.call(&one, online()).await;
+    let waits = other.call(&bench, &one, SECOND).await;
+    assert_eq!(
+        sent.await.unwrap(),
+        (Err(Failure::Unknown(NoAnswer::Panicked)), 1)
+    );
+    assert_eq!(waits.await.unwrap(), (Err(Failure::NotSent), 1));
+    assert_eq!(other.seen(), []);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use zapi_to_ryze::privacy::{Failure, Operation};
 
 use super::{
-    check::{holds::is_of_suspension, is_from, turns::Turns},
+    check::{is_from, suspensions::is_of_suspension, turns::Turns},
     history::{Call, End, History, Vendor},
 };
 

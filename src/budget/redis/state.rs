@@ -7,16 +7,18 @@ use super::{
     quota::SharedQuota,
     step::{Access, Answer, Epoch, Step},
 };
+use crate::telemetry::words;
 
-/// What a process may use, from the least restricted mode to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// It shares the limit exactly.
-    Shared,
-    /// It keeps to its static share.
-    StaticShare,
-    /// Redis or the shared state is lost, and it sends nothing.
-    Silent,
+words! {
+    /// What a process may use, from the least restricted mode to the most.
+    pub enum Mode {
+        /// It shares the limit exactly.
+        Shared = "shared",
+        /// It keeps to its static share.
+        StaticShare = "alone",
+        /// Redis or the shared state is lost, and it sends nothing.
+        Silent = "silent",
+    }
 }
 
 #[derive(Debug)]

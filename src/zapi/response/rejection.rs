@@ -30,15 +30,16 @@ pub fn rejection(rejection: &Rejection) -> Answer {
             near,
             lacks_fallback,
         } => {
-            let message = "Unable to find matching target resource method";
-            let mut message = Cow::from(message);
+            let mut message = "Unable to find matching target resource method".to_owned();
             if let Some(path) = instead {
-                message += &*format!("; use /{path}");
-            } else if *lacks_fallback {
-                message += &*format!("; {NO_FALLBACK}");
-            }
-            if let (None, Some(near)) = (instead, near) {
-                message += &*format!("; did you mean {near}?");
+                message += &format!("; use /{path}");
+            } else {
+                if *lacks_fallback {
+                    message = format!("{message}; {NO_FALLBACK}");
+                }
+                if let Some(near) = near {
+                    message += &format!("; did you mean {near}?");
+                }
             }
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }

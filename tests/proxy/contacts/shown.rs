@@ -56,6 +56,12 @@ async fn log_metrics_and_status_tell_of_it() {
              http_response_status_code=\"{status}\",error_type=\"{error}\"}}"
         )
     };
+    let forwarded = |status: &str| {
+        format!(
+            "zapi_to_ryze_forwarded_calls_total{{http_request_method=\"POST\",\
+             http_route=\"{PHOTO}\",status=\"{status}\"}}"
+        )
+    };
     for (sample, value) in [
         (change("forwarded"), 2.0),
         (change("fallback_failed"), 2.0),
@@ -64,6 +70,9 @@ async fn log_metrics_and_status_tell_of_it() {
         (client("200", ""), 2.0),
         (client("400", ""), 1.0),
         (client("", "fallback_failed"), 1.0),
+        (forwarded("2xx"), 1.0),
+        (forwarded("4xx"), 1.0),
+        (forwarded("5xx"), 2.0),
     ] {
         assert_eq!(operated.sample(&sample).await, Some(value), "{sample}");
     }

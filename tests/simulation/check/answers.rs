@@ -5,8 +5,8 @@ use std::time::Duration;
 use zapi_to_ryze::privacy::{Change, Setting};
 
 use super::{
-    SLACK, holds::is_of_suspension, is_from, is_of, numbered, outcome, same_setting, turns::Turns,
-    waited,
+    SLACK, is_from, is_of, numbered, outcome, same_setting, suspensions::is_of_suspension,
+    turns::Turns, waited,
 };
 use crate::simulation::{
     fault::FIELDS,

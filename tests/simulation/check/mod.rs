@@ -1,11 +1,11 @@
 //! The promises that every history must keep. Each function is one promise, and returns its violations.
 
 mod answers;
-pub mod holds;
 mod lists;
 mod reads;
 mod recovery;
 mod requests;
+pub mod suspensions;
 pub mod turns;
 
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub fn check(schedule: &Schedule, history: &History) -> (Vec<String>, Vec<(&'sta
     broken.extend(recovery::no_call_is_given_up_too_soon(
         schedule, history, turns,
     ));
-    broken.extend(holds::they_are_kept(schedule, history, turns));
+    broken.extend(suspensions::they_are_kept(schedule, history, turns));
     broken.extend(
         history
             .left
