@@ -92,6 +92,18 @@ impl Router {
             (_, None) if self.has_fallback => (Ok(Destination::Fallback), None),
             (decided, None) => (decided.map_err(Rejection::lacking_fallback), None),
         };
+        let destination = destination.map_err(|rejection| match rejection {
+            Rejection::UnknownPath {
+                instead,
+                lacks_fallback,
+                ..
+            } => Rejection::UnknownPath {
+                instead,
+                near: routes::nearest(path),
+                lacks_fallback,
+            },
+            other => other,
+        });
         let named = routes::id(path).and_then(|id| self.accounts.find(id));
         Routed {
             route,
