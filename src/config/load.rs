@@ -6,10 +6,10 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, include, instances,
+    Config, Listen, Position, Problem, include, instances,
     key::Context,
     keys::{Draft, INSTANCES},
-    report::{Position, Report},
+    report::Report,
     rules, source,
     table::Reader,
     tls,
