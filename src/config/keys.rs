@@ -208,6 +208,9 @@ impl Owner for Instance {
     ];
 }
 
+/// The key of the instances, in the configuration file and in those that it includes.
+pub(super) const INSTANCES: &str = "instances";
+
 /// An included file, which has no key but its instances.
 #[derive(Default)]
 pub(super) struct Included;

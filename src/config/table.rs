@@ -12,6 +12,7 @@ use super::{
     keys::Owner,
     report::{Place, Report},
 };
+use crate::spelling::is_close;
 
 /// The key of the files to include, at the top of the configuration file.
 const INCLUDE: &str = "include";
@@ -229,13 +230,4 @@ pub(super) fn instead(name: &str, known: &[&str]) -> String {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("remove it, or write one of {}", known.join(", ")),
     }
-}
-
-/// Whether two words differ in one stretch of at most two letters.
-fn is_close(one: &str, other: &str) -> bool {
-    let same = |(a, b): &(u8, u8)| a == b;
-    let head = one.bytes().zip(other.bytes()).take_while(same).count();
-    let backwards = one.bytes().rev().zip(other.bytes().rev());
-    let tail = backwards.take_while(same).count();
-    head + tail + 2 >= one.len().max(other.len())
 }

@@ -19,6 +19,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
+        /// The template of the call that is nearly this one.
+        near: Option<&'static str>,
         /// Whether a fallback would get the call, and there is none.
         lacks_fallback: bool,
     },
@@ -201,8 +203,9 @@ impl Rejection {
         match self {
             Self::BadRequest(problem) => problem.reason(),
             Self::UnknownPath {
+                instead: None,
+                near: None,
                 lacks_fallback: true,
-                ..
             } => Reason::NoFallback,
             Self::UnknownPath { .. } => Reason::PathUnknown,
             Self::WrongMethod { .. } => Reason::Method,

@@ -168,7 +168,11 @@ async fn a_denied_instance_gets_its_answer_without_a_request() {
     for _ in 0..3 {
         let reply = gateway.set_photo("NONE").await;
         reply.assert_failure(424, "FAILED_DEPENDENCY");
-        assert_eq!(reply.text("message"), "Invalid token");
+        assert_eq!(
+            reply.text("message"),
+            "Ryze refuses this instance's token (\"Invalid token\"); the operator of the gateway \
+             sets ryze_token. Nothing was changed."
+        );
     }
     let read = "GET /instances/I1/token/T1/privacy HTTP/1.1\r\nHost: gateway\r\n\r\n";
     gateway
