@@ -1,5 +1,5 @@
-//! What the budget rests on: whether a request was sent, and that its connection is closed when it
-//! was not answered. Which failure a caller gets belongs in `ryze_answers.rs`.
+//! Two facts that the budget relies on: whether a request was sent, and that its connection is closed if
+//! it got no response. The failure that a client gets is in `ryze_answers.rs`.
 
 use std::{
     io,

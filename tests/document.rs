@@ -1,4 +1,4 @@
-//! Documents that tests make, or make parts of. What a document says belongs in the test that makes it.
+//! Documents that tests generate, whole or in part.
 
 use std::{collections::HashSet, env, fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! `check --live`: what it says of Redis, the fallback and each instance, and that it only reads. What a file alone shows
-//! belongs in `config` and `command`.
+//! `check --live`: what it says of Redis, the fallback and each instance, and that it only reads. Checks
+//! of the file alone are in `config` and `command`.
 
 use tokio::net::TcpListener;
 use zapi_to_ryze::sandbox::{Options, Sandbox};

@@ -1,5 +1,5 @@
-//! The program as its users run it: started with arguments, read on both streams, sent signals, and
-//! killed with its owner. No assertion on behaviour belongs here.
+//! The program as a child process: started with arguments, read on both streams, sent signals, and
+//! killed with the test. It has no assertions on behaviour.
 
 use std::{
     env,

@@ -32,7 +32,7 @@ pub(crate) enum Admission {
     Granted(Arc<IdleConnections>),
     /// The connection is over the limit: [`Handler::overloaded`].
     Overloaded,
-    /// The port has TLS and the connection has not: [`Handler::tls_required`].
+    /// The port has TLS, and the client spoke plain HTTP: [`Handler::tls_required`].
     TlsRequired,
 }
 

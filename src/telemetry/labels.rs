@@ -147,7 +147,7 @@ pub(super) fn status(status: StatusCode) -> u16 {
     }
 }
 
-/// A setting in the domain's words.
+/// The name of a setting.
 pub(super) fn setting(setting: Setting) -> &'static str {
     match setting {
         Setting::ProfilePhoto => "profile_photo",

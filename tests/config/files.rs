@@ -1,5 +1,5 @@
-//! The files that a configuration consists of: whatever is at a path, the reading ends. What a file
-//! may hold belongs in `values` and `tls`.
+//! The files of a configuration: reading ends, with any kind of file at a path. Their contents are in
+//! `values` and `tls`.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! The bytes of a request, through the whole gateway. What is sent on, and what is answered, is one of
-//! the few things that may be; a good request, however it is written, means what it says.
+//! The bytes of a request, through the whole gateway: what it forwards and responds is one of few
+//! allowed forms, and a valid request in any spelling is translated as written.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! SIGHUP: what is taken over, what is refused, and what stays as it is.
+//! SIGHUP: what is applied, what is rejected, and what needs a restart.
 
 use std::fs;
 

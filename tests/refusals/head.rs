@@ -1,4 +1,4 @@
-//! What stands before a body: soundness, path, method, credentials and content type.
+//! Heads: validity, path, method, credentials and content type.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -1,5 +1,5 @@
-//! What callers send, in every place of a request: in no answer and in no line of the log, which tells
-//! of each call all the same.
+//! Secrets that clients send, in every place of a request: in no response and in no line of the log,
+//! which has a line for each call all the same.
 
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};

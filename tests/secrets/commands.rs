@@ -1,4 +1,4 @@
-//! What the other commands say: of the configuration, of what is typed, and of what Ryze says to
+//! Output of the other commands: of the configuration, of their arguments, and of Ryze's responses to
 //! `check --live`.
 
 use std::process::{Command, Stdio};

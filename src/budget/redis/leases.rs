@@ -133,7 +133,7 @@ impl Leases {
         mem::take(&mut self.released)
     }
 
-    /// Puts slots that Redis may not know to be released into the next step.
+    /// Adds slots, whose release Redis may not know of, to the report of the next step.
     pub(super) fn report_released(&mut self, ids: impl IntoIterator<Item = u64>) {
         self.released.extend(ids);
     }
