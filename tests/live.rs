@@ -72,7 +72,7 @@ async fn a_connection_to_the_fallback_is_opened_and_nothing_is_sent() {
             format!("base_url = \"{url}\""),
             format!(
                 "FILE: ✗ fallback {url} with TLS: check fallback.ca_file, or the clock: its \
-                 certificate or TLS handshake is not right"
+                 certificate is not valid or not trusted"
             ),
         ),
         (
