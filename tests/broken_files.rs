@@ -72,7 +72,7 @@ async fn a_mistake_is_told_by_its_line_alone() {
             "{line}"
         );
         assert!(
-            ended.stderr.contains(&format!("line {number}: ")),
+            ended.stderr.contains(&format!(":{number}: ✗ ")),
             "{line}: {}",
             ended.stderr
         );

@@ -2,9 +2,10 @@
 //! a running gateway stops belongs in `stop.rs`, what a configuration may hold in `config`.
 
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io::{self, ErrorKind, Read as _},
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
     thread,
@@ -103,32 +104,107 @@ async fn every_problem_is_told_with_its_line_and_key() {
     );
     let path = broken.path().to_str().unwrap();
     let problems = [
-        "line 2: server.listen: ",
-        "line 3: server.deadline: ",
-        "line 6: budget.burts: ",
-        "line 7: instances[0].ryze_token: ",
-        "line 9: instances[0].zapi_token: ",
+        (2, "server.listen: "),
+        (3, "server.deadline: "),
+        (6, "budget.burts: "),
+        (7, "instances[0].ryze_token: "),
+        (9, "instances[0].zapi_token: "),
     ];
-    for command in ["check", "serve"] {
-        let ended = run(&[command, "--config", path]).await;
+    let check = run(&["check", "--config", path]).await;
+    let serve = run(&["serve", "--config", path]).await;
+    for ended in [&check, &serve] {
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(64), ""));
-        assert_eq!(
-            ended.stderr.lines().count(),
-            problems.len(),
-            "{}",
-            ended.stderr
-        );
-        for problem in problems {
-            let start = format!("{path}: error: {problem}");
-            assert!(
-                ended.stderr.lines().any(|line| line.starts_with(&start)),
-                "{start} is not in {}",
-                ended.stderr
-            );
-        }
+    }
+    let in_list = |(line, problem): &(_, &str)| format!("{path}:{line}: ✗ {problem}");
+    let in_log = |(line, problem): &(_, &str)| format!("{path}: error: line {line}: {problem}");
+    let check: Vec<_> = check.stderr.lines().collect();
+    let serve: Vec<_> = serve.stderr.lines().collect();
+    assert_eq!((check.len(), check[5], serve.len()), (6, "5 errors", 5));
+    for ((problem, listed), logged) in problems.iter().zip(check).zip(serve) {
+        assert!(listed.starts_with(&in_list(problem)), "{listed}");
+        assert!(logged.starts_with(&in_log(problem)), "{logged}");
+    }
+    for (command, mark) in [("check", "✗"), ("serve", "error:")] {
         let missing = run(&[command, "--config", "/nowhere/gateway.toml"]).await;
         assert_eq!((missing.code, missing.stdout.as_str()), (Some(64), ""));
-        assert!(missing.stderr.contains("/nowhere/gateway.toml: error: "));
+        let start = format!("/nowhere/gateway.toml: {mark} ");
+        assert!(missing.stderr.starts_with(&start), "{}", missing.stderr);
+    }
+}
+
+/// A configuration of which there is nothing to say.
+fn complete() -> String {
+    format!(
+        "[zapi]\nclient_token = \"C1\"\n[fallback]\nbase_url = \"https://api.z-api.io\"\n{}",
+        sound(ANY, ANY, ANY)
+    )
+}
+
+#[tokio::test]
+async fn check_lists_what_is_fine_and_what_is_not() {
+    let ended = run_on(&complete(), &["check"]).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let fine = "✓ server: listens on 127.0.0.1:0\n✓ admin: listens on 127.0.0.1:0\n\
+                ✓ ryze: http://127.0.0.1:0\n✓ budget: 100 requests a minute\n\
+                ✓ fallback: https://api.z-api.io\n✓ instances: 1\nthe configuration is fine\n";
+    assert_eq!(ended.stdout, fine);
+
+    let text = "[budget]\nrequests_per_minute = 101\n".to_owned()
+        + &sound(ANY, ANY, ANY).replace("\"T1\"", "\"changeme\"");
+    let file = file(&text);
+    let path = file.path().to_str().unwrap();
+    let ended = run(&["check", "--config", path]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let warned = format!("{path}:12: ! instances[0].zapi_token: write the secret itself, ");
+    assert!(ended.stderr.starts_with(&warned), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    let expected = [
+        "✓ server: listens on 127.0.0.1:0",
+        "✓ admin: listens on 127.0.0.1:0",
+        "✓ ryze: http://127.0.0.1:0",
+        &format!("{path}: ! fallback: write [fallback] with base_url = \"https://api.z-api.io\": "),
+        &format!("{path}: ! zapi.client_token: write the Client-Token of your account: "),
+        &format!("{path}:2: ! budget.requests_per_minute: write at most 100, unless "),
+        "3 fine, 4 not",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_with_secrets_that_others_may_read_is_warned_of() {
+    let warning = ": ! chmod 640 the file: it has secrets in it";
+    let by_variable = complete()
+        .replace("\"C1\"", "{ env = \"A\" }")
+        .replace("\"t\"", "{ env = \"A\" }")
+        .replace("\"T1\"", "{ env = \"A\" }");
+    let with_redis =
+        |url: &str| format!("budget = {{ replicas = 2, redis = \"{url}\" }}\n{by_variable}");
+    for (text, mode, is_warned_of) in [
+        (complete(), 0o600, false),
+        (complete(), 0o640, false),
+        (complete(), 0o644, true),
+        (complete(), 0o660, true),
+        (by_variable.clone(), 0o644, false),
+        (with_redis("redis://r"), 0o644, false),
+        (with_redis("redis://:planted@r"), 0o644, true),
+    ] {
+        let file = file(&text);
+        std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+        let mut check = program(["check", "--config"]);
+        let ended = Process::start(check.arg(file.path()).env("A", "secret"))
+            .ended()
+            .await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(
+            ended.stderr.contains(warning),
+            is_warned_of,
+            "{mode:o} {ended:?}"
+        );
+        assert_eq!(ended.stdout.contains("is fine"), !is_warned_of, "{ended:?}");
     }
 }
 
@@ -232,11 +308,11 @@ async fn the_default_admin_address_may_be_taken() {
 
 #[tokio::test]
 async fn a_reload_may_be_asked_for_while_the_configuration_is_read() {
-    let mut text = sound(ANY, ANY, ANY);
+    let mut text = sound(ANY, ANY, ANY) + "shared = true\n";
     for number in 0..2_000 {
         text += &format!(
             "[[instances]]\nzapi_instance = \"more{number}\"\nzapi_token = \"T\"\n\
-             ryze_instance = \"main\"\nryze_token = \"t{number}\"\n"
+             ryze_instance = \"main\"\nryze_token = \"t{number}\"\nshared = true\n"
         );
     }
     let configuration = file(&text);

@@ -573,7 +573,20 @@ fn the_reason_is_the_rule_that_decides() {
     }
     // With a fallback and without: the exit code and the reason.
     type Told = [(i32, String); 2];
-    let cases: [(&[&str], Told); 7] = [
+    let other_case = PHOTO.replace("I1", "i1");
+    let cases: [(&[&str], Told); 8] = [
+        (
+            &["POST", &other_case, ALL],
+            [
+                (
+                    1,
+                    format!(
+                        "its path has the id of an instance in another place or another letter case{never}"
+                    ),
+                ),
+                (1, format!("{unknown}, and there is no [fallback].")),
+            ],
+        ),
         (
             &["POST", message, ALL],
             [

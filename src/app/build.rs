@@ -12,7 +12,7 @@ use crate::{
         self, Budget,
         redis::{self, SharedLimiter, SharedQuota},
     },
-    config::{self, CaFile, Config, Scope, Secret},
+    config::{self, CaFile, Config, Fallback, Scope, Secret},
     gateway::Gateway,
     net::{LOOKUP_TIMEOUT, Network, tls},
     proxy::Proxy,
@@ -98,10 +98,13 @@ pub(super) fn proxy(config: &Config) -> Result<Option<Arc<Proxy>>, Error> {
     let Some(config) = &config.fallback else {
         return Ok(None);
     };
+    Ok(Some(Arc::new(Proxy::new(config, network(config)?)?)))
+}
+
+/// The connector to the fallback.
+pub(crate) fn network(config: &Fallback) -> Result<Network, Error> {
     let trusted = trusted(config.ca_file.as_ref());
-    let network =
-        Network::new(&config.base_url, config.connect_timeout, trusted).map_err(Error::Fallback)?;
-    Ok(Some(Arc::new(Proxy::new(config, network)?)))
+    Network::new(&config.base_url, config.connect_timeout, trusted).map_err(Error::Fallback)
 }
 
 fn trusted(ca_file: Option<&CaFile>) -> Option<&[CertificateDer<'static>]> {

@@ -10,7 +10,7 @@ use std::{io, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::build::{budget, client};
+pub(crate) use self::build::{budget, client, network};
 pub use self::{build::start, reload::Reload, signals::Stop};
 use crate::{
     admin::{Admin, Overview},

@@ -27,12 +27,12 @@ pub struct Points {
     pub sent_in_last_minute: Vec<u32>,
 }
 
-/// When the requests of the last 60 s were over. Never longer than there are slots.
+/// When the requests of the last 60 s ended. Never longer than there are slots.
 #[derive(Debug, Default)]
 pub(super) struct Window(VecDeque<Instant>);
 
 impl Window {
-    /// A request that was sent is over at `now`; tells how many were in the 60 s until then.
+    /// A request that was sent ended at `now`. Returns how many ended in the 60 s until then.
     pub(super) fn add(&mut self, now: Instant) -> u32 {
         while self.0.front().is_some_and(|time| *time + WINDOW <= now) {
             self.0.pop_front();
@@ -42,7 +42,7 @@ impl Window {
     }
 }
 
-/// What a process has sent, whatever it counts against.
+/// What a process has sent, of all budgets.
 #[derive(Debug)]
 pub(super) struct History {
     start: Instant,
@@ -63,7 +63,7 @@ impl History {
         }
     }
 
-    /// A request is over, with `in_window` of the same budget in the last 60 s.
+    /// A request ended, with `in_window` of the same budget in the last 60 s.
     pub(super) fn add(&mut self, now: Instant, in_window: u32) {
         self.advance(now);
         *self.count(self.latest) += 1;

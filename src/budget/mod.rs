@@ -120,6 +120,14 @@ impl Budget {
         }
     }
 
+    /// Asks Redis once, if the limit is shared.
+    ///
+    /// # Errors
+    /// Why Redis does not answer.
+    pub async fn probe_redis(&self) -> Option<Result<(), redis::Reason>> {
+        Some(self.shared.as_ref()?.probe().await)
+    }
+
     /// Acquires a permit for a call. Dropping the future cancels the wait at no cost.
     ///
     /// # Errors

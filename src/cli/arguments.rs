@@ -19,7 +19,7 @@ pub(super) enum Command {
     Serve(Serve),
     /// Run only an in-memory Ryze, to test an integration with
     Sandbox(SandboxArgs),
-    /// Read the configuration and report every problem; opens no port, and sends nothing without --live
+    /// List what is fine in the configuration and what is not; opens no port, and sends nothing without --live
     Check(Check),
     /// Explain how a Z-API request is handled; opens no port and sends nothing
     Explain(Explain),
@@ -75,7 +75,8 @@ pub(super) struct Check {
     /// Print the effective configuration, with secrets masked
     #[arg(long)]
     pub(super) print: bool,
-    /// Read each instance's settings at Ryze once, within the budget, to verify its token and name
+    /// Also ask Redis, open a connection to the fallback, and read each instance's settings at Ryze once,
+    /// within the budget, to verify its token and name
     #[arg(long)]
     pub(super) live: bool,
 }

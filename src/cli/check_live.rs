@@ -1,14 +1,17 @@
-//! `check --live`: reads the settings of each instance once, to find wrong tokens and instance names.
-//! The reads go through queue and budget as all others do.
+//! `check --live`: asks Redis, opens a connection to the fallback, and reads the settings of each instance
+//! once, to find wrong tokens and instance names. The reads go through queue and budget as all others do.
 
 use std::{sync::Arc, time::Duration};
 
+use http::uri::Scheme;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::progress::Progress;
 use crate::{
     app,
-    config::{Config, Instance},
+    config::{Budget, Config, Fallback, Instance},
+    net::{Connect as _, ConnectFault},
     privacy::{Failure, Limiter, NoAnswer, Operation, Outcome},
     queue::{Queues, longest_wait},
     redact::SecretIndex,
@@ -22,13 +25,38 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// with all at once, the last would time out waiting for the budget.
 const CONCURRENCY: usize = 16;
 
-/// Reads each instance of the configuration and calls `report` with a line for each, in order. Returns
-/// whether all reads succeeded.
+/// One thing that was checked.
+pub(super) struct Checked {
+    /// Its name for people.
+    pub(super) what: String,
+    /// Index of the instance in the configuration, if it is one.
+    pub(super) instance: Option<usize>,
+    /// What is wrong, and what to do.
+    pub(super) fault: Option<String>,
+}
+
+/// Asks Redis, connects to the fallback, and reads each instance of the configuration. Calls `report` with
+/// each in this order.
 ///
 /// # Errors
-/// `[ryze]` or `budget.redis` cannot be used to connect.
-pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bool, app::Error> {
+/// `[ryze]`, `[fallback]` or `budget.redis` cannot be used to connect.
+pub(super) async fn check(
+    config: &Config,
+    mut report: impl FnMut(Checked),
+) -> Result<(), app::Error> {
     let budget = app::budget(config, longest_wait(DEADLINE))?;
+    if let Some(answer) = budget.probe_redis().await {
+        report(Checked {
+            what: "budget.redis".into(),
+            instance: None,
+            fault: answer.err().map(|reason| {
+                format!("start Redis or correct the URL: it does not answer ({reason})")
+            }),
+        });
+    }
+    if let Some(fallback) = &config.fallback {
+        report(connect(fallback).await?);
+    }
     let queues = Queues::new(
         budget,
         app::client(config)?,
@@ -38,7 +66,7 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
         CancellationToken::new(),
     );
     queues.redact(Arc::new(SecretIndex::of(&config.instances)));
-    let mut all_fine = true;
+    let (progress, mut done, total) = (Progress::new(), 0, config.instances.len());
     for chunk in config.instances.chunks(CONCURRENCY) {
         let mut reads = Vec::with_capacity(chunk.len());
         for Instance {
@@ -53,22 +81,55 @@ pub async fn check(config: &Config, mut report: impl FnMut(String)) -> Result<bo
             reads.push(tokio::spawn(read(Arc::clone(&queues), Arc::new(target))));
         }
         for (instance, read) in chunk.iter().zip(reads) {
+            progress.show(done, total, time_left(&config.budget, done, total));
             // `Err` if the task panicked.
             let outcome = read
                 .await
                 .unwrap_or(Err(Failure::Unknown(NoAnswer::Panicked)));
-            let found = match outcome {
-                Ok(settings) if !settings.is_empty() => Ok("fine".into()),
-                Ok(_) => Err("it shows no setting that is known; is ryze.base_url Ryze's?".into()),
-                Err(failure) => Err(fault(&failure)),
+            progress.clear();
+            let fault = match outcome {
+                Ok(settings) if !settings.is_empty() => None,
+                Ok(_) => Some("it shows no setting that is known; is ryze.base_url Ryze's?".into()),
+                Err(failure) => Some(fault(&failure)),
             };
-            all_fine &= found.is_ok();
-            let (Ok(found) | Err(found)) = found;
             let (from, to) = (&instance.zapi_instance, &instance.ryze_instance);
-            report(format!("{from} → {to}: {found}"));
+            report(Checked {
+                what: format!("{from} → {to}"),
+                instance: Some(done),
+                fault,
+            });
+            done += 1;
         }
     }
-    Ok(all_fine)
+    Ok(())
+}
+
+/// Opens a connection to the fallback, with TLS if its URL is `https`, and sends nothing.
+async fn connect(fallback: &Fallback) -> Result<Checked, app::Error> {
+    let is_secure = fallback.base_url.scheme() == Some(&Scheme::HTTPS);
+    let with = if is_secure { "with" } else { "without" };
+    let url = fallback.base_url.to_string();
+    let opened = app::network(fallback)?.connect().await;
+    let fault = opened.err().map(|error| {
+        let fault = ConnectFault::from(&error);
+        let cure = match fault {
+            ConnectFault::Certificate => "check fallback.ca_file, or the clock",
+            _ => "check fallback.base_url and the network",
+        };
+        format!("{cure}: {fault}")
+    });
+    Ok(Checked {
+        what: format!("fallback {} {with} TLS", url.trim_end_matches('/')),
+        instance: None,
+        fault,
+    })
+}
+
+/// How long the reads that are left take at the pace of the budget.
+fn time_left(budget: &Budget, done: usize, total: usize) -> Duration {
+    let paced = total.saturating_sub(done.max(budget.burst as usize));
+    let paced = u32::try_from(paced).unwrap_or(u32::MAX);
+    Duration::from_secs(60) * paced / budget.share().max(1)
 }
 
 async fn read(queues: Arc<Queues>, target: Arc<Target>) -> Outcome {

@@ -3,10 +3,12 @@
 
 mod admin_client;
 mod arguments;
+mod check;
 mod check_live;
 mod explain;
 mod generated;
 mod healthcheck;
+mod progress;
 mod report;
 
 use std::{
@@ -23,7 +25,7 @@ use std::{
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::arguments::{Check, Cli, Command, File, SandboxArgs, Serve};
+use self::arguments::{Cli, Command, File, SandboxArgs, Serve};
 use crate::{
     app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
@@ -54,7 +56,7 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Check(check) => block_on(self::check(check)),
+        Command::Check(command) => block_on(check::check(command)),
         Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),
         Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
@@ -98,19 +100,6 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
     // Does not wait for a blocked thread, such as a name look-up that hangs.
     runtime.shutdown_background();
     result
-}
-
-async fn check(check: Check) -> Result<(), Exit> {
-    let config = check.file.load()?;
-    if check.print {
-        print(config::print(&config).trim_end());
-    } else {
-        print("the configuration is fine");
-    }
-    if check.live && !check_live::check(&config, print).await? {
-        return Err(Exit::Reported(FAILURE));
-    }
-    Ok(())
 }
 
 async fn serve(serve: Serve) -> Result<(), Exit> {
@@ -206,6 +195,7 @@ impl File {
 
 fn load(file: &Path) -> Result<Config, Exit> {
     let report = |kind: &str, problem: &Problem| {
+        let file = problem.file.as_deref().unwrap_or(file);
         print_error(format_args!("{}: {kind}: {problem}", file.display()));
     };
     let loaded = config::load(file).map_err(|problems| {

@@ -15,12 +15,15 @@ pub(super) fn complete(
     // The key under which each id was last written, and the last token of each name.
     let mut zapi_ids: HashMap<&str, String> = HashMap::new();
     let mut ryze_tokens: HashMap<&str, &Secret> = HashMap::new();
+    // The first entry of each name, and whether it may be shared.
+    let mut names: HashMap<&str, (String, bool)> = HashMap::new();
     for (path, instance) in instances {
         let key = |name: &str| format!("{path}.{name}");
         let id_key = key("zapi_instance");
         if !instance.zapi_instance.is_empty()
             && let Some(other) = zapi_ids.insert(&instance.zapi_instance, id_key.clone())
         {
+            let other = report.described(&other);
             report.problem(&id_key, format!("is {other} too; write each id once"));
         }
         if instance.client_token.is_none() {
@@ -33,6 +36,20 @@ pub(super) fn complete(
         ] {
             if matches!(&**id, "." | "..") {
                 report.problem(key, "means another path; write the name of the instance");
+            }
+        }
+        let shared = instance.shared;
+        if !instance.ryze_instance.is_empty() {
+            let first = names
+                .entry(&instance.ryze_instance)
+                .or_insert_with(|| (name_key.clone(), shared));
+            if first.0 != name_key && !(first.1 && shared) {
+                let message = format!(
+                    "write `shared = true` in both tables if it is meant: {} is the same, so a call for \
+                     one changes the other's account",
+                    report.described(&first.0)
+                );
+                report.problem(&name_key, message);
             }
         }
         if instance.mode == Mode::Observe && !has_fallback {

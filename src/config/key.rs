@@ -3,16 +3,33 @@
 //! Reading the file, `check --print`, the reload and `docs/configuration.md` are projections of these
 //! rows. The rows themselves are in `keys.rs`.
 
+use std::path::Path;
+
 use toml::de::DeValue;
 
 /// The value of an environment variable.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// What values are read with, and what is found while one is read.
+/// What values are read with, and what is found while they are read.
 pub(super) struct Context<'e> {
     pub(super) environment: Environment<'e>,
+    /// Relative paths are looked up here.
+    pub(super) directory: &'e Path,
+    /// Whether a secret is written as a literal.
+    pub(super) has_literal: bool,
     /// What is allowed and probably not intended. It quotes no value.
     pub(super) warnings: Vec<String>,
+}
+
+impl<'e> Context<'e> {
+    pub(super) fn new(environment: Environment<'e>, directory: &'e Path) -> Self {
+        Self {
+            environment,
+            directory,
+            has_literal: false,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// How a value is written in the file.

@@ -21,8 +21,8 @@ use super::{
         Row,
     },
     readers::{
-        Address, BaseUrl, Certificates, Count, FilePath, Flag, Id, ListenAddress, Maybe, RedisUrl,
-        SecretText, SocketMode, Time, Words,
+        Address, BaseUrl, Certificates, Count, FilePath, Flag, Id, ListenAddress, Maybe, Patterns,
+        RedisUrl, SecretText, SocketMode, Time, Words,
     },
 };
 
@@ -38,6 +38,8 @@ pub(super) trait Owner: Sized + 'static {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) config: Config,
+    /// Patterns of files with instances.
+    pub(super) include: Vec<String>,
     /// `zapi.client_token` and `ryze.token`, for the instances that have none of their own.
     pub(super) client_token: Option<Secret>,
     pub(super) ryze_token: Option<Secret>,
@@ -96,6 +98,7 @@ const CONTACTS_BLACKLIST: Words<ContactsBlacklist> = Words(&[
 impl Owner for Draft {
     #[rustfmt::skip]
     const ROWS: &'static [&'static dyn Row<Self>] = &[
+        &Key::new("include", Patterns, Or(Vec::new), TakenOver, |it: &mut Self| Some(&mut it.include)),
         &Key::new("server.listen", ListenAddress, Or(|| Listen::Tcp(loopback(8420))), Restart,
             |it: &mut Self| Some(&mut it.config.server.listen)),
         &Key::new("server.socket_mode", SocketMode, Or(|| 0o660), Restart, socket_mode),
@@ -200,7 +203,17 @@ impl Owner for Instance {
         &Key::new("instances[].mode", Words(&[("translate", Mode::Translate), ("observe", Mode::Observe)]),
             Or(|| Mode::Translate), TakenOver,
             |it: &mut Self| Some(&mut it.mode)),
+        &Key::new("instances[].shared", Flag, Or(|| false), TakenOver,
+            |it: &mut Self| Some(&mut it.shared)),
     ];
+}
+
+/// An included file, which has no key but its instances.
+#[derive(Default)]
+pub(super) struct Included;
+
+impl Owner for Included {
+    const ROWS: &'static [&'static dyn Row<Self>] = &[];
 }
 
 /// What the documentation says of a key.

@@ -1,47 +1,67 @@
 //! Loads a [`Config`] from a file, or reports every problem of the file.
 
-use std::{env, net::SocketAddr, path::Path};
+use std::{env, fs::Metadata, net::SocketAddr, path::Path};
 
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, instances, key::Context, keys::Draft, report::Report, rules, source,
-    table::Reader, tls,
+    Config, Listen, Problem, include, instances,
+    key::Context,
+    keys::Draft,
+    report::{Position, Report},
+    rules, source,
+    table::Reader,
+    tls,
 };
 
-const INSTANCES: &str = "instances";
+pub(super) const INSTANCES: &str = "instances";
 
-/// A valid configuration and its warnings.
+/// A warning of a file with secrets that others can read.
+pub(super) const OPEN_FILE: &str =
+    "chmod 640 the file: it has secrets in it, and others may read or change it";
+
+/// A valid configuration, and what is to be said of it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
     /// What is allowed and probably not intended.
     pub warnings: Vec<Problem>,
+    /// What is allowed and has a consequence that one may not expect. For `check` alone.
+    pub advice: Vec<Problem>,
+    /// Where each instance stands.
+    pub instance_places: Vec<Position>,
 }
 
-/// Reads the file at `path`, with secrets from this process's environment.
+/// Reads the file at `path`, with secrets from this process's environment. Relative paths in it are
+/// looked up beside it.
 ///
 /// # Errors
 /// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
-    let text = read(path).map_err(|problem| vec![problem])?;
+    let (text, metadata) = read(path).map_err(|problem| vec![problem])?;
     // What is not UTF-8 is reported as such where it is used.
     let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
-    let mut loaded = parse(&text, &environment)?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut context = Context::new(&environment, directory);
+    let mut loaded = parse_in(&text, &mut context)?;
+    if context.has_literal && source::is_open(&metadata) {
+        loaded.warnings.push(Problem::of_file(OPEN_FILE));
+    }
     loaded.warnings.extend(rules::proxies(&environment));
     Ok(loaded)
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
-    source::configuration(path).map_err(|error| Problem {
-        line: None,
-        key: String::new(),
-        message: format!("the file cannot be read ({error}); name one that can"),
+fn read(path: &Path) -> Result<(Zeroizing<String>, Metadata), Problem> {
+    source::configuration(path).map_err(|error| {
+        Problem::of_file(format!(
+            "the file cannot be read ({error}); name one that can"
+        ))
     })
 }
 
-/// Reads the `text` of a file, with secrets from `environment`.
+/// Reads the `text` of a file, with secrets from `environment`. Relative paths in it are looked up in the
+/// working directory.
 ///
 /// # Errors
 /// Every problem, in the order of the lines. A text that is not TOML is not read any further.
@@ -49,6 +69,11 @@ pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
+    parse_in(text, &mut Context::new(environment, Path::new("")))
+}
+
+/// Reads the `text` of a file and the files that it includes.
+fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let report = Report::new(text);
     if !errors.is_empty() {
@@ -56,17 +81,21 @@ pub fn parse(
     }
     let mut reader = Reader {
         report,
-        context: Context {
-            environment,
-            warnings: Vec::new(),
-        },
+        context,
+        elements: 0,
     };
     let mut entries = tree.into_inner();
     let array = entries.remove_entry(INSTANCES);
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
     let mut config = draft.config;
-    let mut instances = reader.array(INSTANCES, array, config.fallback.is_none());
+    let is_required = config.fallback.is_none() && draft.include.is_empty();
+    let mut instances = reader.array(INSTANCES, array, is_required);
+    include::read(&mut reader, &draft.include, &mut instances);
+    if instances.is_empty() && config.fallback.is_none() && !draft.include.is_empty() {
+        let message = "no file has an instance; write `[[instances]]` there, or `[fallback]` here";
+        reader.report.conflict("include", &[INSTANCES], message);
+    }
     let report = &mut reader.report;
     instances::complete(
         &mut instances,
@@ -75,13 +104,21 @@ pub fn parse(
         draft.ryze_token.as_ref(),
         report,
     );
+    let instance_places = instances.iter().map(|(path, _)| report.position(path));
+    let instance_places = instance_places.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
         .tls
         .and_then(|files| tls::read(files.cert_file, files.key_file, report));
-    let warnings = reader.report.finish()?;
-    Ok(Loaded { config, warnings })
+    rules::advise(&config, report);
+    let (warnings, advice) = reader.report.finish()?;
+    Ok(Loaded {
+        config,
+        warnings,
+        advice,
+        instance_places,
+    })
 }
 
 /// The address of a gateway's admin listener, as far as its file says.
@@ -99,14 +136,13 @@ pub struct AdminListen {
 /// The file cannot be read.
 pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     let text = file.map(read).transpose()?;
-    let (tree, errors) = DeTable::parse_recoverable(text.as_ref().map_or("", |text| text));
+    let text = text.as_ref().map(|(text, _)| &***text);
+    let (tree, errors) = DeTable::parse_recoverable(text.unwrap_or_default());
     let admin = tree.into_inner().remove_entry("admin");
     let mut reader = Reader {
         report: Report::new(""),
-        context: Context {
-            environment: &|_| None,
-            warnings: Vec::new(),
-        },
+        context: &mut Context::new(&|_| None, Path::new("")),
+        elements: 0,
     };
     let mut draft = Draft::default();
     reader.root(admin.into_iter().collect(), &[], &mut draft);

@@ -5,6 +5,8 @@
 //! (`rules.rs`, `instances.rs`, `tls.rs`); `print.rs` and `reload.rs` are projections of the same rows.
 //! The file is read by hand and not by serde, which stops at the first error and quotes values.
 
+mod csv_file;
+mod include;
 mod instances;
 mod key;
 mod keys;
@@ -26,7 +28,7 @@ pub use keys::{Facts, keys};
 pub use load::{AdminListen, Loaded, admin_listen, load, parse, sandbox};
 pub use model::*;
 pub use print::print;
-pub use report::Problem;
+pub use report::{Position, Problem};
 pub use routing::routing;
 pub use secret::Secret;
 pub use tls::Tls;

@@ -235,6 +235,8 @@ pub struct Instance {
     pub ryze_token: Secret,
     /// [`Mode::Observe`] only with a fallback.
     pub mode: Mode,
+    /// Whether other instances may have the same `ryze_instance`.
+    pub shared: bool,
 }
 
 /// Who answers the privacy calls of an instance.

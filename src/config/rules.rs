@@ -8,6 +8,9 @@ use super::{
     Budget, Config, ContactsBlacklist, Fallback, Listen, Problem, key::Environment, report::Report,
 };
 
+/// Requests a minute that Ryze accepts of a token.
+const DOCUMENTED_LIMIT: u32 = 100;
+
 /// Checks the rules, and completes the values that depend on other keys.
 pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
     server(&config.server.listen, has_tls, report);
@@ -38,6 +41,33 @@ pub(super) fn check(config: &mut Config, has_tls: bool, report: &mut Report) {
             "fallback.base_url",
             &["server.listen"],
             "is server.listen, so it leads back here; write the URL of Z-API",
+        );
+    }
+}
+
+/// Advises of what is allowed and has a consequence that one may not expect.
+pub(super) fn advise(config: &Config, report: &mut Report) {
+    if config.fallback.is_none() {
+        report.advise(
+            "fallback",
+            "write [fallback] with base_url = \"https://api.z-api.io\": without it all calls but the \
+             translated ones are refused with 404",
+        );
+    }
+    if !config.instances.is_empty() && config.instances.iter().all(|it| it.client_token.is_none()) {
+        report.advise(
+            "zapi.client_token",
+            "write the Client-Token of your account: without it the header is not checked, and the id \
+             and the token in a URL are enough for a call",
+        );
+    }
+    if config.budget.requests_per_minute > DOCUMENTED_LIMIT {
+        report.advise(
+            "budget.requests_per_minute",
+            format!(
+                "write at most {DOCUMENTED_LIMIT}, unless Ryze allows you more: it documents \
+                 {DOCUMENTED_LIMIT} requests a minute and refuses the others"
+            ),
         );
     }
 }
@@ -95,14 +125,9 @@ pub(super) fn proxies(environment: Environment<'_>) -> Option<Problem> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let is_set = |name: &&str| environment(name).is_some_and(|value| !value.is_empty());
     let name = names.into_iter().find(is_set)?;
-    Some(Problem {
-        line: None,
-        key: String::new(),
-        message: format!(
-            "allow direct connections to Ryze and the fallback: {name} is set, and the gateway uses \
-             no proxy"
-        ),
-    })
+    Some(Problem::of_file(format!(
+        "allow direct connections to Ryze and the fallback: {name} is set, and the gateway uses no proxy"
+    )))
 }
 
 fn server(listen: &Listen, has_tls: bool, report: &mut Report) {

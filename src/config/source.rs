@@ -6,7 +6,7 @@
 use std::{
     fs::{Metadata, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -20,14 +20,28 @@ const KIB: u64 = 1024;
 
 /// KiB of the configuration file or a PEM file.
 const MAX_FILE: u64 = 1024;
+/// KiB of a file with instances: some 50,000 of them.
+const MAX_INCLUDED: u64 = 16 * 1024;
 /// KiB of the file of a secret.
 const MAX_SECRET: u64 = 64;
 
-pub(super) fn configuration(path: &Path) -> io::Result<Zeroizing<String>> {
+/// Permissions of a file with a secret that are warned of: its group may read it, others may not.
+const TOO_OPEN: u32 = 0o037;
+
+/// Whether others may read or change a file.
+pub(super) fn is_open(metadata: &Metadata) -> bool {
+    metadata.permissions().mode() & TOO_OPEN != 0
+}
+
+pub(super) fn configuration(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
     text(path, MAX_FILE)
 }
 
-pub(super) fn secret(path: &Path) -> io::Result<Zeroizing<String>> {
+pub(super) fn included(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
+    text(path, MAX_INCLUDED)
+}
+
+pub(super) fn secret(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
     text(path, MAX_SECRET)
 }
 
@@ -53,10 +67,10 @@ fn not_pem(_: pem::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "it is not PEM")
 }
 
-fn text(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
-    let (bytes, _) = read(path, most)?;
+fn text(path: &Path, most: u64) -> io::Result<(Zeroizing<String>, Metadata)> {
+    let (bytes, metadata) = read(path, most)?;
     match str::from_utf8(&bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Ok(text) => Ok((Zeroizing::new(text.to_owned()), metadata)),
         Err(_) => Err(io::Error::other("it is not UTF-8")),
     }
 }

@@ -14,10 +14,15 @@ use super::{
 };
 use crate::spelling::is_close;
 
+/// The key of the files to include, at the top of the configuration file.
+const INCLUDE: &str = "include";
+
 /// Reads tables and reports their problems.
-pub(super) struct Reader<'f> {
+pub(super) struct Reader<'r, 'e> {
     pub(super) report: Report,
-    pub(super) context: Context<'f>,
+    pub(super) context: &'r mut Context<'e>,
+    /// How many elements of arrays were read, which numbers them across the files.
+    pub(super) elements: usize,
 }
 
 /// The table that is being read.
@@ -31,7 +36,7 @@ struct At<'t> {
     at: Option<usize>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// Reads the root. `arrays` are keys that the caller has taken out.
     pub(super) fn root<O: Owner>(
         &mut self,
@@ -71,23 +76,48 @@ impl Reader<'_> {
             self.report.problem_at(at, name, message);
         }
         let mut owners = Vec::with_capacity(elements.len());
-        for (index, element) in elements.into_iter().enumerate() {
-            let path = format!("{name}[{index}]");
-            let table = At {
-                path: &path,
-                prefix: &format!("{name}[]."),
-                at: Some(element.span().start),
-            };
-            let DeValue::Table(entries) = element.into_inner() else {
-                let message = format!("must be a table; {hint}");
-                self.report.problem_at(table.at, &path, message);
-                continue;
-            };
-            let mut owner = O::default();
-            self.table(table, entries, &[], &mut owner);
-            owners.push((path, owner));
+        for element in elements {
+            let at = element.span().start;
+            match element.into_inner() {
+                DeValue::Table(entries) => owners.push(self.element(name, at, entries)),
+                _ => {
+                    let path = self.next_path(name, at);
+                    let message = format!("must be a table; {hint}");
+                    self.report.problem_at(Some(at), &path, message);
+                }
+            }
         }
         owners
+    }
+
+    /// Reads one element of the array of tables `name`, which begins at the byte offset `at`.
+    pub(super) fn element<O: Owner + Default>(
+        &mut self,
+        name: &str,
+        at: usize,
+        entries: DeTable<'_>,
+    ) -> (String, O) {
+        let path = self.next_path(name, at);
+        let table = At {
+            path: &path,
+            prefix: &format!("{name}[]."),
+            at: Some(at),
+        };
+        let mut owner = O::default();
+        self.table(table, entries, &[], &mut owner);
+        (path, owner)
+    }
+
+    /// The path of the next element, which begins at the byte offset `at`.
+    fn next_path(&mut self, name: &str, at: usize) -> String {
+        let path = format!("{name}[{}]", self.elements);
+        self.elements += 1;
+        let place = Place {
+            at: Some(at),
+            is_written: true,
+        };
+        self.report.place(&path, place);
+        path
     }
 
     fn table<O: Owner>(
@@ -136,7 +166,7 @@ impl Reader<'_> {
         row.reset(owner);
         match value {
             Some(value) => {
-                if let Err(message) = row.read(owner, &value, &mut self.context) {
+                if let Err(message) = row.read(owner, &value, self.context) {
                     self.report.problem(path, message);
                 }
                 for warning in self.context.warnings.drain(..) {
@@ -167,12 +197,10 @@ impl Reader<'_> {
     fn unknown(&mut self, table: At<'_>, entries: &DeTable<'_>, known: &[&str]) {
         for key in entries.keys() {
             let name = key.get_ref().as_ref();
-            let message = match known.iter().find(|known| is_close(known, name)) {
-                Some(known) => format!("unknown key; did you mean `{known}`?"),
-                None => format!(
-                    "unknown key; remove it, or write one of {}",
-                    known.join(", ")
-                ),
+            let message = if name == INCLUDE && !table.path.is_empty() {
+                "stands in a table; write it above the first table".to_owned()
+            } else {
+                format!("unknown key; {}", instead(name, known))
             };
             let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
             let path = if !name.is_empty() && name.bytes().all(is_bare) {
@@ -193,5 +221,13 @@ impl At<'_> {
         } else {
             format!("{}.{name}", self.path)
         }
+    }
+}
+
+/// What to write instead of a name that is not known.
+pub(super) fn instead(name: &str, known: &[&str]) -> String {
+    match known.iter().find(|known| is_close(known, name)) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("remove it, or write one of {}", known.join(", ")),
     }
 }

@@ -4,7 +4,6 @@
 
 use std::{
     fmt, io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -22,9 +21,6 @@ use super::{report::Report, source};
 
 const CERT: &str = "server.tls.cert_file";
 const KEY: &str = "server.tls.key_file";
-
-/// Permissions of a key's file that are warned of: its group may read it, others may not.
-const TOO_OPEN: u32 = 0o037;
 
 /// The server's TLS configuration.
 #[derive(Clone)]
@@ -179,7 +175,7 @@ fn signer(path: &Path, report: &mut Report) -> Option<Arc<dyn SigningKey>> {
         );
         return None;
     };
-    if metadata.permissions().mode() & TOO_OPEN != 0 {
+    if source::is_open(&metadata) {
         report.warn(
             KEY,
             "others may read or change the key; let only its owner and its group: chmod 640",

@@ -51,6 +51,9 @@ pub(super) fn refused(config: &Config, facts: &Facts, rejection: &Rejection) -> 
             "its id is that of the instance {name}, but its token is not \
              zapi_token{and_if_passed_on}"
         ),
+        Rejection::UnknownInstance(_) if is_passed_on && !facts.looks_swapped => format!(
+            "its path has the id of an instance in another place or another letter case{NEVER}"
+        ),
         Rejection::UnknownInstance(_) => format!("{}{and}", unknown_id(facts)),
         Rejection::ClientTokenMissing => {
             format!("the instance {name} has a client_token, and the call has no such header")

@@ -4,8 +4,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, EXPECT, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE, VIA,
     },
     request, response,
 };
@@ -25,6 +25,24 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// `Content-Length` and the hop-by-hop fields with a hyphen.
+const DISGUISED: [&[u8]; 6] = [
+    b"content-length",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"transfer-encoding",
+];
+/// Bit n: a name in [`DISGUISED`] has n bytes.
+const LENGTHS: u32 = {
+    let (mut lengths, mut at) = (0, 0);
+    while at < DISGUISED.len() {
+        lengths |= 1 << DISGUISED[at].len();
+        at += 1;
+    }
+    lengths
+};
 /// The gateway's name in `Via`.
 const PSEUDONYM: &[u8] = b"zapi-to-ryze";
 /// How often a request may have passed a gateway of this kind. More probably is a forwarding loop.
@@ -114,18 +132,19 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a name is a hop-by-hop field or `Content-Length` with other characters for its hyphens. CGI and
-/// its descendants make one variable of `Content_Length` and `Content-Length`.
+/// Whether a name is one of [`DISGUISED`] with other characters for its hyphens. CGI and its descendants
+/// make one variable of `Content_Length` and `Content-Length`.
 fn is_disguised(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    let spells = |field: &HeaderName| {
-        let field = field.as_str().as_bytes();
-        let mut pairs = name.iter().zip(field);
-        name.len() == field.len()
-            && pairs.all(|(one, other)| one == other || *other == b'-' && !is_plain(one))
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let spells = |field: &&[u8]| {
+        let mut pairs = name.iter().zip(*field);
+        name != *field
+            && name.len() == field.len()
+            && pairs.all(|(one, other)| one == other || *other == b'-' && !is_plain(*one))
     };
-    !name.iter().all(is_plain) && HOP_BY_HOP.iter().chain([&CONTENT_LENGTH]).any(spells)
+    // Most names have another length, which is cheap to see.
+    name.len() < 32 && LENGTHS >> name.len() & 1 == 1 && DISGUISED.iter().any(spells)
 }
 
 /// Decrements `Max-Forwards` of an `OPTIONS` request (RFC 9110, 7.6.2). Returns `false` if it is 0:

@@ -164,10 +164,48 @@ ryze_token = "hunter2"
 [[instances]]
 zapi_instance = "A" #! instances[3].zapi_instance: is instances[2].zapi_instance too
 zapi_token = "hunter2"
-ryze_instance = "main"
+ryze_instance = "other"
 ryze_token = "hunter2"
 "#,
     );
+}
+
+#[test]
+fn one_ryze_instance_for_two_of_z_api() {
+    let table = |id: &str, more: &str| {
+        format!(
+            "[[instances]]\nzapi_instance = \"{id}\"\nzapi_token = \"hunter2\"\n\
+             ryze_token = \"hunter2\"\n{more}\n"
+        )
+    };
+    let (own, shared) = (
+        "ryze_instance = \"main\"",
+        "ryze_instance = \"main\"\nshared = true",
+    );
+    let problem = |text: &str| {
+        text.replacen(
+            '\n',
+            " #! instances[1].ryze_instance: write `shared = true` in both tables if it is meant: \
+             instances[0].ryze_instance is the same\n",
+            1,
+        )
+    };
+    let wrong = |text: &str| problem(&format!("{text}\n"));
+    for (first, second) in [(own, own), (own, shared), (shared, own)] {
+        check(&(table("A", first) + &table("B", &wrong(second))));
+    }
+    for text in [
+        table("A", shared) + &table("B", shared),
+        table("A", own) + &table("B", &own.replace("main", "other")),
+    ] {
+        check(&text);
+    }
+    let third = wrong(own).replace("instances[1]", "instances[2]");
+    check(&(table("A", shared) + &table("B", shared) + &table("C", &third)));
+    check(&table(
+        "A",
+        "ryze_instance = \"main\"\nshared = 1 #! instances[0].shared: true or false",
+    ));
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Files without a mistake: what they become, what is warned of and what is printed.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use zapi_to_ryze::config::{
@@ -232,10 +237,11 @@ fn a_unix_socket_has_a_path_and_a_mode() {
 
 #[test]
 fn what_may_not_be_meant_is_warned_of() {
-    let same_name = INSTANCE
+    let shared = format!("{INSTANCE}shared = true\n");
+    let same_name = shared
         .replace("\"A\"", "\"B\"")
         .replace("ryze-hunter2", "another-hunter2");
-    let text = format!("server.deadline = \"5s\"\nbudget.max_wait = \"6s\"{INSTANCE}{same_name}");
+    let text = format!("server.deadline = \"5s\"\nbudget.max_wait = \"6s\"{shared}{same_name}");
     let warnings = sound(&text).warnings;
     let places: Vec<_> = warnings
         .iter()
@@ -245,13 +251,13 @@ fn what_may_not_be_meant_is_warned_of() {
         places,
         [
             (Some(2), "budget.max_wait"),
-            (Some(12), "instances[1].ryze_instance")
+            (Some(13), "instances[1].ryze_instance")
         ]
     );
     assert!(!format!("{warnings:?}").contains("hunter2"));
 
-    let same_token = INSTANCE.replace("\"A\"", "\"B\"");
-    assert_eq!(sound(&format!("{INSTANCE}{same_token}")).warnings, []);
+    let same_token = shared.replace("\"A\"", "\"B\"");
+    assert_eq!(sound(&format!("{shared}{same_token}")).warnings, []);
 }
 
 #[test]
@@ -351,6 +357,85 @@ fn a_value_that_is_probably_another_is_warned_of() {
     ] {
         assert_eq!(sound(&format!("{line}{INSTANCE}")).warnings, [], "{line}");
     }
+}
+
+#[test]
+fn a_secret_in_a_file_that_others_may_read_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    fs::write(&path, "hunter2").unwrap();
+    let text = INSTANCE.replace("\"zapi-hunter2\"", &format!("{{ file = {path:?} }}"));
+    for (mode, is_warned_of) in [
+        (0o400, false),
+        (0o440, false),
+        (0o640, false),
+        (0o444, true),
+        (0o604, true),
+        (0o602, true),
+        (0o620, true),
+    ] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let warnings = sound(&text).warnings;
+        let expected = format!(
+            "line 4: instances[0].zapi_token: chmod 640 {path:?}: others may read or change the secret"
+        );
+        let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            Vec::from_iter(is_warned_of.then_some(expected)),
+            "{mode:o}"
+        );
+    }
+}
+
+#[test]
+fn relative_paths_are_looked_up_beside_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let made = rcgen::generate_simple_self_signed(["ryze.internal".to_owned()]).unwrap();
+    fs::create_dir(path("secrets")).unwrap();
+    fs::write(path("secrets/token"), "beside-hunter2\n").unwrap();
+    fs::write(path("ca.pem"), made.cert.pem()).unwrap();
+    fs::write(path("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let text = INSTANCE.replace("\"zapi-hunter2\"", "{ file = \"secrets/token\" }");
+    let files = "ryze.ca_file = \"ca.pem\"\n\
+                 server.tls = { cert_file = \"./ca.pem\", key_file = \"tls.key\" }";
+    fs::write(path("gateway.toml"), format!("{files}{text}")).unwrap();
+    let config = config::load(&path("gateway.toml")).unwrap().config;
+    assert_eq!(config.instances[0].zapi_token.expose(), "beside-hunter2");
+    assert_eq!(config.ryze.ca_file.as_ref().unwrap().path, path("ca.pem"));
+    assert_eq!(
+        config.server.tls.as_ref().unwrap().key_file,
+        path("tls.key")
+    );
+    let problems = config::parse(&text, &|_| None).unwrap_err();
+    assert!(
+        problems[0]
+            .message
+            .contains("\"secrets/token\" cannot be read"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn advice_is_about_consequences() {
+    let advice = |text: &str| -> Vec<_> {
+        let advice = sound(text).advice.into_iter();
+        advice.map(|it| (it.line, it.key)).collect()
+    };
+    let none = (None, "fallback".to_owned());
+    let unchecked = (None, "zapi.client_token".to_owned());
+    assert_eq!(advice(INSTANCE), [none.clone(), unchecked.clone()]);
+    let fallback = "[fallback]\nbase_url = \"https://api.z-api.io\"";
+    assert_eq!(advice(&format!("{fallback}{INSTANCE}")), [unchecked]);
+    let own = format!("{fallback}{INSTANCE}client_token = \"hunter2\"");
+    assert_eq!(advice(&own), []);
+    let above = format!(
+        "[zapi]\nclient_token = \"hunter2\"\n[budget]\nrequests_per_minute = 101{INSTANCE}"
+    );
+    let limit = (Some(4), "budget.requests_per_minute".to_owned());
+    assert_eq!(advice(&above), [none.clone(), limit]);
+    assert_eq!(advice(&above.replace("101", "100")), [none]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Planted {
         for (index, name) in INSTANCES.iter().enumerate() {
             text += &format!(
                 "[[instances]]\nzapi_instance = \"{name}\"\nzapi_token = {}\nclient_token = {}\n\
-                 ryze_instance = \"main\"\nryze_token = {}\n",
+                 ryze_instance = \"main\"\nshared = true\nryze_token = {}\n",
                 form(index, format!("zapi{name}")),
                 form(index + 1, format!("client{name}")),
                 form(index + 2, format!("ryze{name}"))

@@ -12,7 +12,7 @@ use tokio::{
 use super::redis::Redis;
 use crate::{
     harness::{Reply, Setup, Step, Upstream, confirms, photo, soon},
-    process::{Process, send},
+    process::{Process, file, program, send},
 };
 
 const LIMIT: usize = 20;
@@ -185,4 +185,24 @@ async fn without_redis_every_call_is_answered_and_nothing_is_sent() {
     let losses = log.matches("Redis is lost").count();
     assert!((1..=2).contains(&losses), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn check_asks_redis_at_once() {
+    let redis = Redis::start().await;
+    let ryze = Upstream::start(confirms("{\"privacy\":{\"readReceipts\":\"all\"}}")).await;
+    let text = Setup::default().toml(&ryze.base_url).replace(
+        "[budget]\n",
+        &format!(
+            "[budget]\nreplicas = 2\nredis = \"redis://{}\"\n",
+            redis.address
+        ),
+    );
+    let file = file(&text);
+    let mut check = program(["check", "--live", "--config"]);
+    let ended = Process::start(check.arg(file.path())).ended().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = "✓ budget.redis: fine\n✓ I1 → main: fine\n2 fine\n";
+    assert!(ended.stdout.ends_with(lines), "{ended:?}");
 }

@@ -15,7 +15,7 @@ use super::{
     decision::Decision,
     member::{Member, Plan},
     quota::SharedQuota,
-    step::{Answer, Step, Store},
+    step::{Answer, Reason, Step, Store},
 };
 use crate::sync::lock;
 
@@ -77,7 +77,7 @@ impl Process {
             let plan = self.lock().plan_acquire(Instant::now(), purpose);
             let decision = match plan {
                 Plan::Decided(decision) => Some(decision),
-                Plan::Make(step) => self.make(step).await,
+                Plan::Make(step) => self.make(step).await.unwrap_or_default(),
             };
             if let Some(decision) = decision {
                 return decision;
@@ -100,7 +100,7 @@ impl Process {
     }
 
     /// Makes one step. The caller holds the permit for it.
-    async fn make(&self, step: Step) -> Option<Decision> {
+    async fn make(&self, step: Step) -> Result<Option<Decision>, Reason> {
         let asked = Instant::now();
         let arguments = step.arguments(self.id, &self.quota);
         let reply = timeout(STEP_TIMEOUT, self.store.eval(&self.key, arguments)).await;
@@ -112,12 +112,22 @@ impl Process {
         let mut member = self.lock();
         let now = Instant::now();
         match answer {
-            Ok(answer) => member.step_answered(step, &answer, asked, now),
+            Ok(answer) => Ok(member.step_answered(step, &answer, asked, now)),
             Err(reason) => {
                 member.step_failed(step, &reason, now);
-                None
+                Err(reason)
             }
         }
+    }
+
+    /// Makes one step now, whatever is known.
+    ///
+    /// # Errors
+    /// Why Redis does not answer.
+    pub(super) async fn probe(&self) -> Result<(), Reason> {
+        let _step = self.steps.acquire().await;
+        let step = self.lock().plan_sync(Instant::now());
+        self.make(step).await.map(|_| ())
     }
 
     /// Makes steps until Redis has all slots of this process, or does not answer.

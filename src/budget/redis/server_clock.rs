@@ -1,6 +1,6 @@
-//! The clock of the Redis server, compared with this process's own. Slots are scored by the server's
-//! clock, so a step of it frees them too early or too late. Two answers show a step when the server
-//! measured another time between them than this process did, beyond what the round trips explain.
+//! The clock of the Redis server, compared with this process's own. Slots are scored by the server's clock,
+//! so a step of it releases them too early or too late. Two answers show a step if the server measured
+//! another time between them than this process did, beyond what the round trips explain.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) const SLACK: Duration = Duration::from_millis(500);
 /// Ordinary clocks drift by less than one part in this many.
 const DRIFT: u32 = 2_000;
 
-/// What the latest answers showed of the server's clock.
+/// The latest observations of the server's clock.
 #[derive(Debug)]
 pub(super) struct ServerClock {
     origin: Instant,
@@ -43,7 +43,7 @@ impl ServerClock {
         }
     }
 
-    /// Forgets what it knows: the next answer is the first of another server or epoch.
+    /// Forgets the observations: the next answer is the first of another server or epoch.
     pub(super) fn reset(&mut self) {
         (self.current, self.previous) = (None, None);
     }
@@ -63,7 +63,7 @@ impl ServerClock {
         }
         match &mut self.current {
             Some(current) if now < current.at + self.window => {
-                // A shorter round trip tells the time more exactly.
+                // A shorter round trip is more exact.
                 if seen.width() < current.width() && now < current.at + self.window / 2 {
                     *current = Observation {
                         at: current.at,

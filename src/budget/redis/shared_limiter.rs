@@ -20,7 +20,7 @@ use super::{
     process::{Process, heartbeat},
     quota::SharedQuota,
     state::Mode,
-    step::Store,
+    step::{Reason, Store},
 };
 use crate::sync::lock;
 
@@ -114,6 +114,14 @@ impl SharedLimiter {
         self.start_heartbeat();
         *lock(&self.last_used) = Instant::now();
         self.process.acquire(purpose).await
+    }
+
+    /// Asks Redis once, whatever is known of it.
+    ///
+    /// # Errors
+    /// Why it does not answer.
+    pub async fn probe(&self) -> Result<(), Reason> {
+        self.process.probe().await
     }
 
     /// Nothing was sent: releases the slot and the turn of the pace at once.

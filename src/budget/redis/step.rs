@@ -1,5 +1,5 @@
-//! One step on the shared state: what a process sends to `script.lua`, and what it hears. Whatever runs
-//! the script is a [`Store`]: Redis, or a model of it on a paused clock.
+//! One step on the shared state: the arguments of `script.lua` and its answer. A [`Store`] runs the script:
+//! Redis, or a model of it on a paused clock.
 
 use std::{pin::Pin, time::Duration};
 
@@ -8,47 +8,47 @@ use super::{super::slots::Purpose, quota::SharedQuota, server_clock::SLACK};
 /// The script that every step runs.
 pub const SCRIPT: &str = include_str!("script.lua");
 
-/// How long a refused process has its turn to itself once it is due.
+/// How long only the refused process may take a slot once its ticket is due.
 const TICKET_TTL: Duration = Duration::from_millis(500);
 
-/// What the script answers: a word, the epoch, the server's time in microseconds, a wait in
-/// microseconds, whether the epoch is open, and whether a process vouches for it.
+/// The script's answer: a word, the epoch, the server's time in microseconds, a wait in microseconds, whether
+/// the epoch is open, and whether a process vouches for it.
 pub type Reply = (String, String, i64, i64, i64, i64);
 
-/// Why there is no answer, in words that hold no secret.
+/// Why there is no answer, free of secrets.
 pub type Reason = String;
 
-/// A reply that is on its way.
+/// A reply that is pending.
 pub type Replying<'a> = Pin<Box<dyn Future<Output = Result<Reply, Reason>> + Send + 'a>>;
 
-/// Runs [`SCRIPT`]. It may run it twice where a connection was lost meanwhile: every step is idempotent.
+/// Runs [`SCRIPT`]. It may run it twice if the connection was closed: every step is idempotent.
 pub trait Store: Send + Sync {
     /// Runs it on `key`.
     fn eval<'a>(&'a self, key: &'a str, arguments: Vec<String>) -> Replying<'a>;
 }
 
-/// What identifies one life of the shared state.
+/// The identity of the shared state, which changes when the state is lost.
 pub(super) type Epoch = u64;
 
-/// What a process tells Redis, and asks of it.
+/// What a process reports to Redis and requests.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) action: Action,
     /// The epoch that the process knows.
     pub(super) known: Option<Epoch>,
-    /// The identity of the epoch that begins if there is none.
+    /// The identity of the epoch that starts if there is none.
     pub(super) fresh: Epoch,
     pub(super) access: Access,
-    /// Whether another epoch than `known` is closed for a window, because this process used that one.
+    /// Whether an epoch other than `known` is closed for a window, because this process used that one.
     pub(super) contests: bool,
-    /// Slots of the process that changed, each with how long it is not free.
+    /// Slots of the process that changed, each with the time to its release.
     pub(super) slots: Vec<(u64, Duration)>,
     pub(super) returned: Vec<u64>,
-    /// How often its slots had changed when this was written.
+    /// The version of its leases when the step was planned.
     pub(super) version: u64,
 }
 
-/// What is to be done besides telling of slots.
+/// What to do besides reporting slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Take {
@@ -56,7 +56,7 @@ pub(super) enum Action {
         purpose: Purpose,
     },
     Keep,
-    /// The clock of the server is not the one that slots were scored by: begins another epoch.
+    /// The clock of the server was stepped, so the scores of slots are wrong: starts another epoch.
     Distrust,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum Access {
     Closed,
 }
 
-/// What became of a step.
+/// The answer to a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     pub(super) result: Outcome,
@@ -83,7 +83,7 @@ pub(super) struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Taken,
-    /// May be asked for again after this time.
+    /// Ask again after this time.
     Wait(Duration),
     /// A capped process may take nothing: the epoch's predecessor was in use when it was lost.
     Closed,
@@ -142,7 +142,7 @@ impl Step {
 }
 
 impl Answer {
-    /// What a reply means, or `None` if the script does not give it.
+    /// Parses a reply. `None` if the script cannot have sent it.
     pub(super) fn read(reply: &Reply) -> Option<Self> {
         let (word, epoch, time, wait, is_open, is_vouched) = reply;
         let result = match &**word {
@@ -167,7 +167,7 @@ fn hexadecimal(epoch: Epoch) -> String {
     format!("{epoch:016x}")
 }
 
-/// Rounded up, which no time here minds.
+/// Rounded up: no time here must be shorter.
 fn microseconds(time: Duration) -> String {
     time.as_nanos().div_ceil(1_000).to_string()
 }

@@ -1,9 +1,6 @@
 //! Readers of secrets and of values that name other files.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use rustls::{RootCertStore, pki_types::CertificateDer};
 use toml::de::DeValue;
@@ -99,20 +96,33 @@ impl<'v> Source<'v> {
             .or_else(|| name("file").map(Self::File))
     }
 
-    fn fetch(self, context: &Context<'_>) -> Result<Zeroizing<String>, String> {
+    fn fetch(self, context: &mut Context<'_>) -> Result<Zeroizing<String>, String> {
         let mut found =
             match self {
-                Self::Literal(literal) => return Ok(Zeroizing::new(literal.to_owned())),
+                Self::Literal(literal) => {
+                    context.has_literal = true;
+                    return Ok(Zeroizing::new(literal.to_owned()));
+                }
                 Self::Environment(name) => (context.environment)(name)
                     .map(Zeroizing::new)
                     .ok_or_else(|| {
                         let name = name.escape_debug();
                         format!("the environment variable \"{name}\" is not set; set it")
                     })?,
-                Self::File(path) => source::secret(Path::new(path)).map_err(|error| {
-                    let path = path.escape_debug();
-                    format!("the file \"{path}\" cannot be read ({error}); name one that can")
-                })?,
+                Self::File(path) => {
+                    let path = context.directory.join(path);
+                    let name = path.to_string_lossy();
+                    let name = name.escape_debug();
+                    let (text, metadata) = source::secret(&path).map_err(|error| {
+                        format!("the file \"{name}\" cannot be read ({error}); name one that can")
+                    })?;
+                    if source::is_open(&metadata) {
+                        let message =
+                            format!("chmod 640 \"{name}\": others may read or change the secret");
+                        context.warnings.push(message);
+                    }
+                    text
+                }
             };
         carried::strip_line_end(&mut found);
         Ok(found)
@@ -143,7 +153,7 @@ impl fmt::Display for Source<'_> {
 
 const PATH: Text = Text(&[]);
 
-/// The path of a file that a rule reads.
+/// The path of a file, from the directory of the configuration file.
 pub(in crate::config) struct FilePath;
 
 impl Format for FilePath {
@@ -154,7 +164,8 @@ impl Format for FilePath {
     }
 
     fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<PathBuf, Invalid> {
-        PATH.read(value, context).map(PathBuf::from)
+        let path = PATH.read(value, context)?;
+        Ok(context.directory.join(path))
     }
 
     fn show(&self, value: &PathBuf) -> Option<String> {
@@ -200,4 +211,36 @@ impl Format for Certificates {
 /// Whether a certificate can be trusted as a root.
 fn is_root(certificate: &CertificateDer<'static>) -> bool {
     RootCertStore::empty().add(certificate.clone()).is_ok()
+}
+
+/// A list of files, with `*`, `?` and `[…]` in their names or the names of folders.
+pub(in crate::config) struct Patterns;
+
+impl Format for Patterns {
+    type Value = Vec<String>;
+
+    fn must_be(&self) -> String {
+        "a list of files with instances; write [\"instances.d/*.toml\", \"instances.csv\"]"
+            .to_owned()
+    }
+
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Vec<String>, Invalid> {
+        let patterns = form(value.as_array())?.iter();
+        let patterns = patterns.map(|it| PATH.read(it.get_ref(), context));
+        let patterns: Vec<_> = patterns.collect::<Result<_, _>>()?;
+        for pattern in &patterns {
+            if pattern.contains("**") {
+                return Err(Invalid::Because(
+                    "`**` would search whole folders; write `*` for each level".to_owned(),
+                ));
+            }
+            form(glob::Pattern::new(pattern).ok())?;
+        }
+        Ok(patterns)
+    }
+
+    fn show(&self, value: &Vec<String>) -> Option<String> {
+        let patterns = value.iter().filter_map(quoted);
+        Some(format!("[{}]", patterns.collect::<Vec<_>>().join(", ")))
+    }
 }

@@ -146,6 +146,7 @@ impl Format for RedisUrl {
     }
 
     fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Secret, Invalid> {
+        let had_literal = context.has_literal;
         let url = SecretText::URL.read(value, context)?;
         let parsed = parse_redis_url(url.expose()).filter(|_| is_redis_url(url.expose()));
         let Some(parsed) = parsed else {
@@ -155,6 +156,9 @@ impl Format for RedisUrl {
                     .to_owned(),
             ));
         };
+        if parsed.password().is_none() {
+            context.has_literal = had_literal;
+        }
         for part in [parsed.username(), parsed.password().unwrap_or_default()] {
             let part = percent_decode_str(part).decode_utf8_lossy();
             doubt(&part, context);

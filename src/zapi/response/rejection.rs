@@ -67,7 +67,7 @@ pub fn rejection(rejection: &Rejection) -> Answer {
         Rejection::ContactsList => unprocessable(
             "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
              the mode switched and the list dropped, the operator of the gateway sets \
-             policy.contacts_blacklist to \"mode_only\".",
+             policy.contacts_blacklist to \"mode_only\"; to have Z-API change the list, to \"fallback\".",
         ),
         Rejection::TlsRequired => bad_request(
             "this port takes https only, and the request came as plain http; use https:// in the \
