@@ -217,8 +217,7 @@ async fn a_kept_connection_that_is_found_closed_is_replaced() {
     }
 }
 
-/// A Ryze that restarted has closed them all, and the next request is to find out what became of the
-/// one that was lost.
+/// A Ryze that restarted has closed them all, and the next request reads back the lost one.
 #[tokio::test(start_paused = true)]
 async fn a_kept_connection_that_breaks_makes_the_others_suspect() {
     let counted = Counted::new(&[

@@ -16,7 +16,7 @@ pub async fn is_up_to_date(name: &str, make: impl AsyncFnOnce(&str) -> String) {
     let new: Vec<_> = made.lines().filter(|line| !old.contains(line)).collect();
     assert!(
         file == made,
-        "docs/{name}.md is out of date; write it anew with\n\n  \
+        "docs/{name}.md is out of date; regenerate it with\n\n  \
          UPDATE_DOCS=1 tests/run {name}\n\nIts new lines: {new:#?}"
     );
 }

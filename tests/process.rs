@@ -69,7 +69,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// The lines of a log that tell of a request.
+/// The access log lines of a log.
 pub fn request_lines(log: &str) -> Vec<&str> {
     let is_told = |line: &&str| line.contains("total_ms");
     log.lines().filter(is_told).collect()

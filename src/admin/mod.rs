@@ -1,5 +1,5 @@
-//! The operator's listener: whether the process lives, whether it takes requests, and how it is. It
-//! answers nothing about callers, and changes nothing.
+//! The admin listener: probes, metrics, the status page and the configuration in force. It is read-only
+//! and shows nothing that a client sent.
 
 mod exposition;
 mod gauges;
@@ -21,7 +21,7 @@ use crate::{
 };
 
 const PAGE: &str = include_str!("page.html");
-/// The page's own style and script, and its look at `/status`; nothing else, wherever it comes from.
+/// Allows the page's own style and script, and its requests to `/status`; nothing else.
 const PAGE_POLICY: &str = "default-src 'none'; \
     style-src 'sha256-lr/PCaOxd3OpwYPZcSva/J1jByuisJGaJXvKBQStNNY='; \
     script-src 'sha256-XubkMNlSPKyhedN7kKXf2wDEa+ULhdXUELJnd5Iq61M='; \
@@ -31,16 +31,15 @@ const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const PATHS: &str = "there is /, /live, /ready, /status, /config and /metrics\n";
 
-/// Answers the operator.
+/// The handler of the admin listener.
 pub struct Admin {
     overview: Arc<Overview>,
     registry: Registry,
-    /// Whether only this machine can reach the listener.
     is_local: bool,
 }
 
 impl Admin {
-    /// Tells of this gateway, on a listener that only this machine can reach or that others can.
+    /// `is_local` says whether only this machine can reach the listener; `Host` must then name it.
     #[must_use]
     pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
         let mut registry = overview.metrics().registry();
@@ -114,7 +113,7 @@ impl Handler for Admin {
         answer
     }
 
-    /// Not used: [`Limits::ADMIN`](crate::server::Limits) has connections wait instead.
+    /// Not used: with [`Limits::ADMIN`](crate::server::Limits) connections wait in the backlog instead.
     fn overloaded(&self) -> Response<Self::Body> {
         let mut answer = Response::new(Full::from("too many connections\n"));
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -122,8 +121,8 @@ impl Handler for Admin {
     }
 }
 
-/// Whether `Host` names this machine. Any other name could be an attacker's that resolves to this address,
-/// whose page could then read the responses in a browser on this machine (DNS rebinding).
+/// Whether `Host` is an address or a name of this machine. Prevents DNS rebinding: otherwise a web page
+/// whose host name resolves to this address could read the responses in a browser on this machine.
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;

@@ -12,8 +12,7 @@ use toml::{
 
 use super::{
     Instance,
-    keys::Owner as _,
-    load::INSTANCES,
+    keys::{INSTANCES, Owner as _},
     table::{Reader, instead},
 };
 

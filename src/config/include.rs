@@ -15,8 +15,7 @@ use toml::de::DeTable;
 
 use super::{
     Instance, csv_file,
-    keys::Included,
-    load::{INSTANCES, OPEN_FILE},
+    keys::{INSTANCES, Included},
     source,
     table::Reader,
 };
@@ -38,9 +37,10 @@ pub(super) fn read(
         let (text, metadata) = match source::included(&path) {
             Ok(read) => read,
             Err(error) => {
-                let path = quoted(&path);
-                let message =
-                    format!("the file {path} cannot be read ({error}); name one that can");
+                let message = format!(
+                    "the file \"{}\" cannot be read ({error}); name one that can",
+                    path.display()
+                );
                 reader.report.problem(KEY, message);
                 continue;
             }
@@ -62,7 +62,7 @@ pub(super) fn read(
             read_toml(reader, &text, instances);
         }
         if reader.context.has_literal && source::is_open(&metadata) {
-            reader.report.warn_of_file(OPEN_FILE);
+            reader.report.warn_of_file(source::OPEN_FILE);
         }
         reader.context.has_literal = had_literal;
     }
@@ -110,26 +110,23 @@ fn matches(pattern: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
         ..MatchOptions::default()
     };
     let found = glob::glob_with(&whole.to_string_lossy(), options);
-    let found =
-        found.map_err(|error| format!("{} is no pattern: {}", quoted(pattern), error.msg))?;
+    let found = found.map_err(|error| format!("\"{pattern}\" is no pattern: {}", error.msg))?;
     let mut files = Vec::new();
     for path in found {
         let path = path.map_err(|error| {
-            let (path, error) = (quoted(error.path()), error.error());
-            format!("the folder {path} cannot be read ({error}); name one that can")
+            let (path, error) = (error.path(), error.error());
+            format!(
+                "the folder \"{}\" cannot be read ({error}); name one that can",
+                path.display()
+            )
         })?;
         if files.len() == MAX_FILES {
             return Err(format!(
-                "{} names more than {MAX_FILES} files; name fewer",
-                quoted(pattern)
+                "\"{pattern}\" names more than {MAX_FILES} files; name fewer"
             ));
         }
         files.push(path);
     }
     files.sort_unstable();
     Ok(files)
-}
-
-fn quoted(path: impl AsRef<Path>) -> String {
-    format!("\"{}\"", path.as_ref().to_string_lossy().escape_debug())
 }

@@ -30,11 +30,11 @@ use super::{
 pub(super) trait Owner: Sized + 'static {
     const ROWS: &'static [&'static dyn Row<Self>];
 
-    /// Adds an optional table that is written.
+    /// Creates an optional table, which the file has.
     fn add_table(&mut self, _path: &str) {}
 }
 
-/// A configuration with the keys that it does not keep.
+/// A configuration that is being read, with the keys that [`Config`] does not keep.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) config: Config,
@@ -208,6 +208,9 @@ impl Owner for Instance {
     ];
 }
 
+/// The key of the instances, in the configuration file and in those that it includes.
+pub(super) const INSTANCES: &str = "instances";
+
 /// An included file, which has no key but its instances.
 #[derive(Default)]
 pub(super) struct Included;
@@ -222,7 +225,7 @@ pub struct Facts {
     pub path: &'static str,
     /// What the value has to be and, after `; write`, an example.
     pub must_be: String,
-    /// What holds if the key is not written; `None` for nothing.
+    /// The value if the key is not written, if there is one.
     pub default: Option<String>,
     pub on_reload: OnReload,
 }

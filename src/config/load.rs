@@ -8,20 +8,14 @@ use zeroize::Zeroizing;
 use super::{
     Config, Listen, Problem, include, instances,
     key::Context,
-    keys::Draft,
+    keys::{Draft, INSTANCES},
     report::{Position, Report},
     rules, source,
     table::Reader,
     tls,
 };
 
-pub(super) const INSTANCES: &str = "instances";
-
-/// A warning of a file with secrets that others can read.
-pub(super) const OPEN_FILE: &str =
-    "chmod 640 the file: it has secrets in it, and others may read or change it";
-
-/// A valid configuration, and what is to be said of it.
+/// A valid configuration, with warnings and advice.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
@@ -46,7 +40,7 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let mut context = Context::new(&environment, directory);
     let mut loaded = parse_in(&text, &mut context)?;
     if context.has_literal && source::is_open(&metadata) {
-        loaded.warnings.push(Problem::of_file(OPEN_FILE));
+        loaded.warnings.push(Problem::of_file(source::OPEN_FILE));
     }
     loaded.warnings.extend(rules::proxies(&environment));
     Ok(loaded)
@@ -125,7 +119,7 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminListen {
     pub address: SocketAddr,
-    /// Why the gateway may listen elsewhere.
+    /// Why the running gateway may listen at another address.
     pub doubt: Option<String>,
 }
 

@@ -28,6 +28,10 @@ const MAX_SECRET: u64 = 64;
 /// Permissions of a file with a secret that are warned of: its group may read it, others may not.
 const TOO_OPEN: u32 = 0o037;
 
+/// The warning of a file with secrets that others may read or change.
+pub(super) const OPEN_FILE: &str =
+    "chmod 640 the file: it has secrets in it, and others may read or change it";
+
 /// Whether others may read or change a file.
 pub(super) fn is_open(metadata: &Metadata) -> bool {
     metadata.permissions().mode() & TOO_OPEN != 0

@@ -39,7 +39,7 @@ impl From<&io::Error> for ConnectFault {
 }
 
 impl ConnectFault {
-    /// Whether the peer was reached, but TLS with it failed.
+    /// Whether the peer was reached and its TLS handshake failed.
     #[must_use]
     pub fn is_of_tls(self) -> bool {
         matches!(self, Self::Certificate | Self::Tls)

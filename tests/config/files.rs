@@ -28,7 +28,7 @@ fn places(path: &Path) -> [String; 5] {
     ]
 }
 
-/// What `check` tells of the configuration file at `path`, which it has to refuse.
+/// What `check` prints about the configuration file at `path`, which it has to refuse.
 async fn refused(path: &Path) -> String {
     let mut check = program(["check", "--config"]);
     let ended = Process::start(check.arg(path)).ended().await;

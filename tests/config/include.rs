@@ -202,6 +202,8 @@ fn mistakes_in_included_files_have_their_own_file_and_line() {
             "3.toml:1: server: unknown key; remove it, or write one of instances",
             "3.toml:2: instance: unknown key; did you mean `instances`?",
             "4.toml:2: instances[2].zapi_instance: is instances[0].zapi_instance (line 10) too",
+            "4.toml:4: instances[2].ryze_instance: write `shared = true` in both tables if it is meant: \
+             instances[0].ryze_instance (line 12) is the same",
             "5.toml:1: include: unknown key; remove it, or write one of instances",
             "more.csv:5: instances[4].mode: must be \"translate\" or \"observe\"",
             "more.csv:5: instances[4].zapi_instance: is instances[2].zapi_instance (",

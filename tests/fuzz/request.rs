@@ -202,7 +202,7 @@ fn bytes_that_once_failed() {
     check_all(cases.map(String::into_bytes).into()).unwrap();
 }
 
-/// So many requests are told of at once.
+/// Requests in one test case.
 const BATCH: usize = 200;
 
 proptest! {

@@ -1,4 +1,4 @@
-//! The answer to a process that asks for a slot of the shared limit.
+//! The decision on a process's request for a slot of the shared limit.
 
 use tokio::time::Instant;
 

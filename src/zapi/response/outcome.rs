@@ -1,4 +1,4 @@
-//! The response to an operation: its status by its outcome.
+//! The response to an operation: status and sentence for each outcome.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
