@@ -1,4 +1,4 @@
-//! A problem of a configuration, as the user is told of it.
+//! A problem of a configuration, as it is reported to the user.
 //!
 //! It names the key and says what to write. It never quotes a value, which may be a secret.
 
