@@ -1,4 +1,4 @@
-//! What a word was probably meant to be.
+//! Misspelt words.
 
 /// Whether two words differ in one stretch of at most two letters.
 pub(crate) fn is_close(one: &str, other: &str) -> bool {

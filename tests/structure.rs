@@ -219,6 +219,55 @@ fn no_two_files_of_a_folder_import_each_other() {
     assert!(pairs > 100, "{pairs}");
 }
 
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_maps_name_every_module_and_only_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = read("ARCHITECTURE.md");
+    for entry in fs::read_dir(root.join("src")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            quoted(&map).any(|it| it.trim_start_matches("src/").trim_end_matches('/') == name),
+            "src/{name}"
+        );
+    }
+    // Not `redis/`, which is below the folder of its row, and not `/status`.
+    let is_path = |it: &&str| it.trim_matches('/').contains('/') && !it.contains([' ', ':']);
+    for path in quoted(&map).filter(is_path) {
+        let exists = [root.join(path), root.join("src").join(path)];
+        assert!(
+            exists
+                .iter()
+                .any(|it| it.exists() || it.with_extension("rs").exists()),
+            "{path}"
+        );
+    }
+    let tests = read("tests/tests.rs");
+    let (map, modules) = tests.split_once("#![allow").unwrap();
+    let modules: Vec<_> = modules
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
+    for module in &modules {
+        assert!(quoted(map).any(|it| it == *module), "{module}");
+    }
+    let table = map
+        .lines()
+        .filter(|line| line.starts_with("//! | "))
+        .skip(1);
+    for named in table.flat_map(quoted) {
+        assert!(modules.contains(&named), "{named}");
+    }
+}
+
 /// `cargo test` needs only Rust and a C compiler.
 #[test]
 fn tests_that_need_another_program_are_ignored() {

@@ -1,4 +1,4 @@
-//! A problem of a configuration, in the form that is shown to the user.
+//! A problem of a configuration, as it is reported to the user.
 //!
 //! It names the key and says what to write. It never quotes a value, which may be a secret.
 
