@@ -53,16 +53,31 @@ impl Fields<'_> {
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
         self.result = self
             .result
-            .and_then(|()| write!(self.line, ",\"{}\":{value}", field.name()));
+            .and_then(|()| self.name(field))
+            .and_then(|()| write!(self.line, "{value}"));
     }
 
     fn text(&mut self, field: &Field, value: &str) {
         let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
         if value.bytes().all(is_plain) {
-            self.plain(field, format_args!("\"{value}\""));
+            self.result = self.result.and_then(|()| self.quoted(field, value));
         } else {
             self.plain(field, serde_json::Value::from(value));
         }
+    }
+
+    fn quoted(&mut self, field: &Field, value: &str) -> fmt::Result {
+        self.name(field)?;
+        self.line.write_str("\"")?;
+        self.line.write_str(value)?;
+        self.line.write_str("\"")
+    }
+
+    /// Piece by piece, because `write!` costs as much for each piece as for a whole number.
+    fn name(&mut self, field: &Field) -> fmt::Result {
+        self.line.write_str(",\"")?;
+        self.line.write_str(field.name())?;
+        self.line.write_str("\":")
     }
 }
 
