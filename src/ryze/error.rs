@@ -17,7 +17,7 @@ use crate::{
         WhatsAppError,
     },
     redact::SecretIndex,
-    telemetry::OutcomeLabel,
+    telemetry::{OutcomeLabel, Reason},
 };
 
 /// WhatsApp's error for too many requests, anywhere in a message.
@@ -106,6 +106,16 @@ impl Error {
             Self::Unreachable(_) => OutcomeLabel::Unreachable,
             Self::Untrusted(_) => OutcomeLabel::Untrusted,
             Self::Unknown(_) => OutcomeLabel::NoAnswer,
+            Self::Answered { failure, .. } => failure.into(),
+        }
+    }
+
+    /// Why, in the words of the log.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Unreachable(fault) | Self::Untrusted(fault) => (*fault).into(),
+            Self::Unknown(cause) => (&Failure::Unknown(*cause)).into(),
             Self::Answered { failure, .. } => failure.into(),
         }
     }

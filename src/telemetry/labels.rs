@@ -85,7 +85,7 @@ words! {
 
 words! {
     /// Who ended a request.
-    pub(crate) enum EndedBy {
+    pub enum EndedBy {
         Caller = "caller",
         Gateway = "gateway",
         Ryze = "ryze",

@@ -1,6 +1,7 @@
 //! What an operator sees of a running gateway, and a reloaded configuration. How it stops
 //! belongs in `stop.rs`, the page for people in `page.rs`.
 
+mod activity;
 mod flood;
 mod ids;
 mod load;
