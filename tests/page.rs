@@ -132,7 +132,7 @@ async fn calls_to_the_fallback_are_listed() {
         let call = post(&format!("/instances/I1/token/T1/{path}"), "{}");
         assert_eq!(send(shown.address, call).await.status, 200);
     }
-    let note = format!("3 calls to {}/ since the start", fallback.base_url);
+    let note = format!("to {}/ since the start: 3", fallback.base_url);
     shown.text("forwarded-note", &note).await;
     let cells = "[...document.querySelectorAll('#calls tr')].map(row => \
                  [0, 1, 3].map(cell => row.cells[cell].textContent.trim()).join(' | ')).join()";

@@ -22,7 +22,8 @@ impl Language {
             place.map_or((0, usize::MAX), |place| (ranges[place].1, place))
         };
         let (english, portuguese) = (best(Tag::English), best(Tag::Portuguese));
-        if portuguese.0 > english.0 || (portuguese.0 == english.0 && portuguese.1 < english.1) {
+        let is_first = portuguese.0 == english.0 && portuguese.0 > 0 && portuguese.1 < english.1;
+        if portuguese.0 > english.0 || is_first {
             Self::Portuguese
         } else {
             Self::English

@@ -9,6 +9,8 @@ use crate::{
 };
 
 const CONFIRMED: &str = r#"{"visibility":{"profile":"all"}}"#;
+/// Ryze rejects the request before it changes anything, so no read-back follows.
+const INVALID: &str = "Invalid planted";
 /// A value that no setting has.
 const MISTAKE: &str = "planted";
 
@@ -40,7 +42,7 @@ async fn a_clients_mistake_is_no_failure_and_hides_none() {
     ];
     let instance = operated.status().await["instances"][0].take();
     let counts = json!({ "done": 0, "failed": 1, "client_errors": 2 });
-    let reason = json!("whatsapp_forbidden");
+    let reason = json!("ryze_refused");
     let expected = [json!(true), counts, json!("refused"), reason.clone()];
     assert_eq!(at(&instance, paths), expected);
 
@@ -143,7 +145,7 @@ async fn the_recent_calls_have_what_the_log_has() {
 
 #[tokio::test]
 async fn each_upstream_is_shown_as_its_last_calls_went() {
-    let ryze = Upstream::script(vec![confirms(CONFIRMED), refuses(503, "planted")]).await;
+    let ryze = Upstream::script(vec![confirms(CONFIRMED), refuses(400, INVALID)]).await;
     let setup = Setup {
         fallback: "base_url = \"http://127.0.0.1:9\"".to_owned(),
         ..Setup::default()
@@ -162,7 +164,7 @@ async fn each_upstream_is_shown_as_its_last_calls_went() {
         "/last_failure/reason",
         "/last_failure/status",
     ];
-    let expected = json!([true, 2, 2, 1, "ryze_failed", 503]);
+    let expected = json!([true, 2, 2, 1, "ryze_refused", 400]);
     assert_eq!(json!(at(&upstreams["ryze"], paths)), expected);
     assert!(upstreams["ryze"]["p50_ms"].is_u64() && upstreams["ryze"]["p95_ms"].is_u64());
     let expected = json!([false, 1, 1, 1, "connect_refused", null]);

@@ -44,7 +44,8 @@ function showInstances() {
   const { instances } = shown;
   const wanted = byId("filter").value.trim().toLowerCase();
   const matches = (row) => row.some((cell) => cell.some((part) => part.toLowerCase().includes(wanted)));
-  const rank = ({ held, failing, last_10_minutes: { failed } }) => held ? 0 : failing ? 1 : failed ? 2 : 3;
+  const rank = ({ held, failing, last_10_minutes: { done, failed, client_errors } }) =>
+    held ? 0 : failing ? 1 : failed ? 2 : done + client_errors ? 3 : 4;
   const order = (a, b) => rank(a) - rank(b) || collator.compare(a.name, b.name);
   let rows = [...instances].sort(order).map(instanceRow);
   const held = instances.filter((instance) => instance.held).length;
