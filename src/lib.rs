@@ -29,6 +29,7 @@ pub mod redact;
 pub mod ryze;
 pub mod sandbox;
 pub mod server;
+mod spelling;
 mod sync;
 pub mod systemd;
 pub mod telemetry;

@@ -1,5 +1,5 @@
-//! Configurations with a mistake on or near the line of a secret: the problem is told, the secret
-//! is not. What a running gateway tells belongs in `secrets.rs`.
+//! Configurations with a mistake on or near the line of a secret: the problem is reported, the secret is
+//! not. `secrets/` is about a running gateway.
 
 use std::collections::HashSet;
 

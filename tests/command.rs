@@ -1,5 +1,5 @@
-//! What the user types and what comes of it: answers on stdout, problems on stderr, exit codes. How
-//! a running gateway stops belongs in `stop.rs`, what a configuration may hold in `config`.
+//! The command line: results on stdout, problems on stderr, exit codes. The shutdown is in `stop.rs`,
+//! the contents of a configuration in `config`.
 
 use std::{
     fs::{File, Permissions},

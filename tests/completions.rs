@@ -1,4 +1,4 @@
-//! What is made from the table of commands: completions as a shell uses them, and the manual page.
+//! Generated from the command definitions: completions as a shell uses them, and the manual page.
 
 use std::{path::Path, process::Command};
 

@@ -30,7 +30,12 @@ struct Key {
 
 /// The tables in `config/gateway.toml`, those that are commented out too.
 fn tables() -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
+    let mut tables = vec![Table {
+        head: "",
+        about: "Above the first table.".to_owned(),
+        is_written: true,
+        keys: Vec::new(),
+    }];
     let mut about = Vec::new();
     for line in GATEWAY.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
@@ -62,14 +67,17 @@ fn tables() -> Vec<Table> {
 impl Table {
     /// The full name of a key, as problems have it.
     fn path(&self, key: &Key) -> String {
+        if self.head.is_empty() {
+            return key.name.to_owned();
+        }
         let table = self.head.replace("[[instances]]", "[instances[0]]");
         let table = table.strip_prefix('[').unwrap().strip_suffix(']').unwrap();
         format!("{table}.{}", key.name)
     }
 }
 
-/// Files with certificates, so that there is what their keys name.
-struct Certificates([NamedTempFile; 2]);
+/// Files with certificates, and one with an instance, so that there is what their keys name.
+struct Certificates([NamedTempFile; 2], NamedTempFile);
 
 impl Certificates {
     fn new() -> Self {
@@ -77,7 +85,9 @@ impl Certificates {
             let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
             file(&(certificate.cert.pem() + &certificate.signing_key.serialize_pem()))
         };
-        Self([pem("one"), pem("other")])
+        let instance = "[[instances]]\nzapi_instance = \"other\"\nzapi_token = \"t\"\n\
+                        ryze_instance = \"other\"\nryze_token = \"t\"\n";
+        Self([pem("one"), pem("other")], file(instance))
     }
 
     fn path(&self, which: usize) -> String {
@@ -144,6 +154,7 @@ impl Certificates {
                 let other = words.iter().find(|word| **word != key.value);
                 (*other.unwrap()).to_owned()
             }
+            Err(_) if key.name == "include" => format!("[{:?}]", self.1.path()),
             Err(_) if key.name == "listen" => "\"127.0.0.1:9\"".to_owned(),
             Err(_) if key.name == "socket_mode" => "\"0600\"".to_owned(),
             Err(_) if key.name == "redis" => "\"redis://elsewhere\"".to_owned(),
@@ -185,7 +196,11 @@ fn markdown() -> String {
     let cell = |text: &str| text.replace('|', "\\|");
     let mut text = String::new();
     for table in tables() {
-        text += &format!("\n## `{}`\n\n{}\n\n", table.head, table.about);
+        let title = match table.head {
+            "" => "The top of the file".to_owned(),
+            head => format!("`{head}`"),
+        };
+        text += &format!("\n## {title}\n\n{}\n\n", table.about);
         text += "| Key | Value | Default | On SIGHUP | Meaning |\n|---|---|---|---|---|\n";
         for key in &table.keys {
             let facts = facts(&table.path(key));

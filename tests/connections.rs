@@ -1,5 +1,5 @@
-//! What the budget rests on: whether a request was sent, and that its connection is closed when it
-//! was not answered. Which failure a caller gets belongs in `ryze_answers.rs`.
+//! Two facts that the budget relies on: whether a request was sent, and that its connection is closed if
+//! it got no response. The failure that a client gets is in `ryze_answers.rs`.
 
 use std::{
     io,
@@ -217,8 +217,7 @@ async fn a_kept_connection_that_is_found_closed_is_replaced() {
     }
 }
 
-/// A Ryze that restarted has closed them all, and the next request is to find out what became of the
-/// one that was lost.
+/// A Ryze that restarted has closed them all, and the next request reads back the lost one.
 #[tokio::test(start_paused = true)]
 async fn a_kept_connection_that_breaks_makes_the_others_suspect() {
     let counted = Counted::new(&[

@@ -1,5 +1,5 @@
-//! What is under `deploy/`: it names commands and keys that there are, and its numbers go together.
-//! Whether systemd, Kubernetes and Compose accept their files is told in `deploy/README.md`.
+//! The files in `deploy/`: their commands and keys exist, and their numbers are consistent.
+//! `deploy/README.md` says how to check that systemd, Kubernetes and Compose accept them.
 
 use std::{fs, path::Path, time::Duration};
 

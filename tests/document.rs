@@ -1,4 +1,4 @@
-//! Documents that tests make, or make parts of. What a document says belongs in the test that makes it.
+//! Documents that tests generate, whole or in part.
 
 use std::{collections::HashSet, env, fs, path::Path};
 
@@ -16,7 +16,7 @@ pub async fn is_up_to_date(name: &str, make: impl AsyncFnOnce(&str) -> String) {
     let new: Vec<_> = made.lines().filter(|line| !old.contains(line)).collect();
     assert!(
         file == made,
-        "docs/{name}.md is out of date; write it anew with\n\n  \
+        "docs/{name}.md is out of date; regenerate it with\n\n  \
          UPDATE_DOCS=1 tests/run {name}\n\nIts new lines: {new:#?}"
     );
 }

@@ -1,6 +1,5 @@
-//! What the tests are made with: a gateway on a free port, an upstream that answers as it is told
-//! and remembers what it saw, and a caller that sends raw bytes. No assertion on behaviour belongs
-//! here.
+//! Test harness: a gateway on a free port, a scripted upstream that records its requests, and a client
+//! that sends raw bytes. It has no assertions on behaviour.
 
 use std::{
     net::SocketAddr,

@@ -1,5 +1,5 @@
-//! `healthcheck`, as a probe runs it: what it asks, what it says and its exit code, whatever the
-//! configuration looks like at that moment.
+//! `healthcheck`, as a probe runs it: its request, its output and its exit code, with valid, broken and
+//! missing configurations.
 
 use std::{net::SocketAddr, path::Path};
 

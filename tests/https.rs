@@ -1,5 +1,6 @@
-//! TLS towards the callers: a real client with a private authority, and everybody who does not get as
-//! far as a request. What the two files may hold belongs in `config/tls.rs`, TLS towards Ryze in `tls.rs`.
+//! TLS of the listener: a real client with a private authority, and clients that do not complete a
+//! handshake or a request. The contents of the two files are in `config/tls.rs`, TLS to Ryze in
+//! `tls.rs`.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 

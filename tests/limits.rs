@@ -1,5 +1,5 @@
-//! Limits that hold a caller or a Ryze who takes too long or too much: each ends in bounded time,
-//! and others are served meanwhile. The times are short; every wait is for an event.
+//! Limits on a client or a Ryze that is too slow or sends too much: each ends in bounded time, and
+//! others are served meanwhile. The times are short; every wait is for an event.
 
 use std::{collections::VecDeque, sync::Arc};
 

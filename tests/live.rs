@@ -1,5 +1,5 @@
-//! `check --live`: what it says of Redis, the fallback and each instance, and that it only reads. What a file alone shows
-//! belongs in `config` and `command`.
+//! `check --live`: what it says of Redis, the fallback and each instance, and that it only reads. Checks
+//! of the file alone are in `config` and `command`.
 
 use tokio::net::TcpListener;
 use zapi_to_ryze::sandbox::{Options, Sandbox};
@@ -72,7 +72,7 @@ async fn a_connection_to_the_fallback_is_opened_and_nothing_is_sent() {
             format!("base_url = \"{url}\""),
             format!(
                 "FILE: ✗ fallback {url} with TLS: check fallback.ca_file, or the clock: its \
-                 certificate or TLS handshake is not right"
+                 certificate is not valid or not trusted"
             ),
         ),
         (

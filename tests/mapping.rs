@@ -1,5 +1,5 @@
-//! Calls that are carried out: every row of the mapping, and what Ryze sees of it. The shapes in which
-//! real callers send them are in `shapes.rs`; calls that never reach Ryze belong in `refusals.rs`.
+//! Calls that are carried out: every row of the mapping, and what Ryze sees of it. The forms in which
+//! real clients send them are in `shapes.rs`, calls that never reach Ryze in `refusals/`.
 
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 

@@ -1,5 +1,5 @@
-//! Connections to a host with several addresses, and what the system is told to find a dead peer.
-//! How names are resolved is tested beside the resolver.
+//! Connections to a host with several addresses, and the socket options that detect a dead peer. Name
+//! resolution is tested beside the resolver.
 #![cfg(target_os = "linux")]
 
 use std::{

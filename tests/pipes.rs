@@ -1,6 +1,6 @@
-//! An upstream at the other end of in-memory pipes, for tests on a paused clock: sockets and a
-//! paused clock do not mix. It confirms whatever it is asked, and shows the last update to who reads, in
-//! the way and time it is told.
+//! An upstream at the other end of in-memory pipes, for tests on a paused clock: sockets and a paused
+//! clock do not mix. It confirms every update and returns the last one to a read, in the form and after
+//! the time that a test sets.
 
 use std::{
     io,

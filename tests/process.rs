@@ -1,5 +1,5 @@
-//! The program as its users run it: started with arguments, read on both streams, sent signals, and
-//! killed with its owner. No assertion on behaviour belongs here.
+//! The program as a child process: started with arguments, read on both streams, sent signals, and
+//! killed with the test. It has no assertions on behaviour.
 
 use std::{
     env,
@@ -69,7 +69,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// The lines of a log that tell of a request.
+/// The access log lines of a log.
 pub fn request_lines(log: &str) -> Vec<&str> {
     let is_told = |line: &&str| line.contains("total_ms");
     log.lines().filter(is_told).collect()

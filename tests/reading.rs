@@ -1,5 +1,5 @@
-//! The gateway's own call, `GET …/privacy`: what Ryze sees of it, and what the caller gets. When a read
-//! is sent, and with whom, is in `queue`.
+//! The gateway's own call, `GET …/privacy`: its request to Ryze and the response to the client. When a
+//! read is sent, and with which others, is in `queue`.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

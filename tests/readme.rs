@@ -1,5 +1,5 @@
 //! `README.pt-BR.md` says what `README.md` says: heading by heading, block by block and row by row the
-//! same code, numbers and links. Whether its words are good Portuguese is for people to judge.
+//! same code, numbers and links. The quality of the Portuguese is not tested.
 
 use std::{fs, iter, path::Path};
 

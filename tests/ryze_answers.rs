@@ -405,21 +405,12 @@ async fn what_a_message_may_not_show() {
         (
             // The instance's own token.
             "Basic cnl6ZS1zZWNyZXQ= failed".to_owned(),
-            "Ryze answered with status 500",
+            "status 500",
         ),
-        (
-            "RYZE-SECR was used".to_owned(),
-            "Ryze answered with status 500",
-        ),
-        (
-            "token ryze-secr was used".to_owned(),
-            "Ryze answered with status 500",
-        ),
-        (
-            "ryze-\\u0000secret".to_owned(),
-            "Ryze answered with status 500",
-        ),
-        (" \\n ".to_owned(), "Ryze answered with status 500"),
+        ("RYZE-SECR was used".to_owned(), "status 500"),
+        ("token ryze-secr was used".to_owned(), "status 500"),
+        ("ryze-\\u0000secret".to_owned(), "status 500"),
+        (" \\n ".to_owned(), "status 500"),
         (long.clone(), &long[..200]),
         ("status 429, at 12:30".to_owned(), "status 429, at 12:30"),
     ];
@@ -428,7 +419,10 @@ async fn what_a_message_may_not_show() {
         let gateway = Setup::default().start(&upstream.base_url).await;
         let reply = gateway.set_photo("ALL").await;
         reply.assert_failure(502, "BAD_GATEWAY");
-        assert_eq!(reply.text("message"), shown, "{message}");
+        let told = reply.text("message");
+        let quoted = told.strip_prefix("Ryze failed (").unwrap();
+        let (quoted, _) = quoted.split_once("); send it again").unwrap();
+        assert_eq!(quoted.trim_matches('"'), shown, "{message}");
     }
 }
 

@@ -1,6 +1,5 @@
-//! The shapes in which the programs of real callers send the calls: axios, requests, fetch, curl and
-//! Postman, each for every call. What a body or a query may say belongs in `mapping.rs` and
-//! `refusals`.
+//! The forms in which real clients send the calls: axios, requests, fetch, curl and Postman, each for
+//! every call. Contents of bodies and queries are in `mapping.rs` and `refusals`.
 
 use crate::harness::{Gateway, Setup, Upstream, confirms};
 

@@ -1,4 +1,4 @@
-//! The soak of `benches/soak/run`, for as long as a test may take: what it looks for must be so.
+//! The soak of `benches/soak/run`, for as long as a test may take.
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
-//! How the process stops: signals, what is in flight, and exit codes. What a caller gets while
-//! nothing stops belongs in the other modules.
+//! Shutdown of the process: signals, requests in flight, and exit codes.
 
 use std::{
     net::SocketAddr,

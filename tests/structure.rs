@@ -1,5 +1,4 @@
-//! The invariants of ARCHITECTURE.md that the text of the code can show. What the code does belongs
-//! in the other modules.
+//! The invariants of ARCHITECTURE.md that the text of the code can show.
 
 use std::{fs, path::Path};
 

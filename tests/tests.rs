@@ -6,10 +6,10 @@
 //! | configuration: sound, broken, reload | `config`, `broken_files`, `operator` |
 //! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
 //! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
-//! | Ryze's responses, connections and TLS | `ryze_answers`, `connections`, `tls` |
+//! | Ryze's responses, connections to upstreams and their TLS | `ryze_answers`, `connections`, `net`, `tls` |
 //! | per-instance queues: order, coalescing, retries, suspension | `queue`, `certainty`, `fairness` |
 //! | the rate limit, alone and shared through Redis | `budget`, `shared_budget` |
-//! | the fallback | `fallback` |
+//! | the fallback | `proxy` |
 //! | secrets in responses, logs and errors | `secrets`, `broken_files` |
 //! | metrics, status, log, admin page | `operator`, `observability`, `page` |
 //! | the in-memory Ryze | `sandbox` |

@@ -75,8 +75,8 @@ def refused(load):
     instance = random.choice(load.instances)
     return random.choice([
         photo(instance).replace(b"/token/T", b"/token/wrong"),
-        photo("nobody").replace(b"/privacy", b"/privacy/no"),
-        photo(instance, "NOBODY"),
+        photo("unknown").replace(b"/privacy", b"/privacy/no"),
+        photo(instance, "WRONG"),
         photo(instance).replace(b"POST", b"PUT"),
         photo(instance).replace(b"Host: g", b"Host: g\r\nHost: g"),
         photo(instance).replace(b"/json", b"/xml"),

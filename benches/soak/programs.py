@@ -37,7 +37,7 @@ requests_per_minute = {limit}
 burst = {burst}
 max_wait = "2s"
 [fallback]
-base_url = "http://127.0.0.1:{vendor}"
+base_url = "http://127.0.0.1:{fallback}"
 idle_timeout = "{slowest}s"
 [log]
 level = "warn"
@@ -106,10 +106,10 @@ def control(port, method, path, body=None):
 
 
 @contextlib.contextmanager
-def configuration(ryze, vendor, instances, limit, connections=512, slowest=2, idle=5):
+def configuration(ryze, fallback, instances, limit, connections=512, slowest=2, idle=5):
     """A file for the gateway; yields its path."""
     text = CONFIGURATION.format(
-        ryze=ryze, vendor=vendor, token=RYZE_TOKEN, limit=limit, burst=min(limit, 100),
+        ryze=ryze, fallback=fallback, token=RYZE_TOKEN, limit=limit, burst=min(limit, 100),
         connections=connections, slowest=slowest, idle=idle,
     )  # fmt: skip
     with tempfile.NamedTemporaryFile("w") as file:
@@ -118,7 +118,7 @@ def configuration(ryze, vendor, instances, limit, connections=512, slowest=2, id
         yield file.name
 
 
-async def old_vendor():
+async def start_fallback():
     """Starts a fallback: `/large/N` is answered with N bytes, `/cut` with a part of what it
     announces, `/slow` a little at a time, and everything else once its body is in."""
 

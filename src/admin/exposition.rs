@@ -91,7 +91,7 @@ fn quality<'a>(ranges: impl Iterator<Item = &'a str>, kind: &str, version: &str)
     best.1
 }
 
-/// A `qvalue`; 0 for anything else.
+/// A `qvalue` in thousandths; 0 for anything else.
 fn thousandths(value: &str) -> u16 {
     match value.parse::<f32>() {
         // In range, so the cast is exact to a thousandth.

@@ -1,4 +1,4 @@
-//! The present state of the gateway as gauges for Prometheus. Counters of requests are in
+//! The gateway's current state as gauges for Prometheus. Counters of requests are in
 //! `telemetry/metrics.rs`.
 
 use std::{fmt, sync::Arc};
@@ -28,7 +28,8 @@ impl fmt::Debug for Gauges {
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = self.0.status();
-        let build = encoder.encode_descriptor("build", "The program", None, MetricType::Info)?;
+        let build =
+            encoder.encode_descriptor("build", "Version of the gateway", None, MetricType::Info)?;
         Info::new([("version", status.version)]).encode(build)?;
         for (name, help, value) in rows(&status) {
             value.encode(name, help, &mut encoder)?;
@@ -43,7 +44,7 @@ enum Value {
     Counter(u64),
     /// A gauge for each value of one label.
     States(&'static str, Vec<(&'static str, i64)>),
-    /// There is nothing to show now.
+    /// Not exported.
     Absent,
 }
 
@@ -72,99 +73,99 @@ fn rows(status: &Status) -> [(&'static str, &'static str, Value); 19] {
     [
         (
             "uptime",
-            "Since the process began to serve",
+            "Time since the gateway began to serve",
             Value::Seconds(signed(status.uptime_seconds)),
         ),
         (
             "drain_phase",
-            "Where the process is in its life",
+            "Phase of the gateway: serving, or a step of its shutdown",
             Value::States("phase", phases.collect()),
         ),
         (
             "last_reload_applied",
-            "Whether the last configuration that was loaded anew is in force; 1 before the first",
+            "Whether the last reload was applied; 1 before the first",
             configuration.last_reload_applied.into(),
         ),
         (
             "restart_pending",
-            "Whether something in the configuration file waits for a restart",
+            "Whether a changed key of the configuration takes effect only after a restart",
             (!configuration.restart_pending.is_empty()).into(),
         ),
         (
             "connections",
-            "Connections of callers",
+            "Open connections of clients",
             connections.open.into(),
         ),
         (
             "connections_limit",
-            "How many there may be",
+            "Maximum number of open connections",
             connections.limit.into(),
         ),
         (
             "connections_turned_away",
-            "Connections that came over the limit",
+            "Connections over the limit that were turned away",
             Value::Counter(connections.turned_away),
         ),
         (
             "accept_errors",
-            "Connections that the system could not hand over",
+            "Failed accepts, usually for lack of file descriptors",
             Value::Counter(connections.accept_errors),
         ),
         (
             "log_lines_dropped",
-            "Log lines that could not be written: stderr was not read, or failed",
+            "Log lines dropped because stderr was not read in time, or failed",
             Value::Counter(dropped_lines()),
         ),
         (
             "certificate_expiry_timestamp",
-            "When the first certificate of the chain that callers see expires, in Unix time",
+            "Earliest expiry of the server's certificate chain, in Unix time",
             certificate.map_or(Value::Absent, |time| Value::Seconds(signed(time))),
         ),
         (
             "budget_limit",
-            "Requests that may arrive at Ryze in any 60 s: this process's, or with Redis those of all",
+            "Maximum number of requests that arrive at Ryze in any 60 s, of this process or, with Redis, of all",
             Value::Gauge(budget.limit.into()),
         ),
         (
             "budget_in_use",
-            "Slots of this process that are taken, of the fullest budget: each until 61 s after its answer",
+            "Slots of this process in use, each until 61 s after its response; of the fullest budget",
             budget.in_use.into(),
         ),
         (
             "budget_worst_window",
-            "The most requests of one budget that this process has sent in any 60 s, by when they were over",
+            "Most requests of one budget that ended in any 60 s since the start of this process",
             Value::Gauge(budget.worst_window.into()),
         ),
         (
             "operations_waiting",
-            "Callers who wait for their operation to be sent",
+            "Operations that wait to be sent",
             budget.waiting.into(),
         ),
         (
             "ryze_rate_limit_remaining",
-            "The least that Ryze said is left for a token, less what was sent since, until its reset",
+            "Requests that Ryze's headers leave a token until their reset, less those sent since; of the most limited token",
             budget
                 .remaining
                 .map_or(Value::Absent, |left| Value::Gauge(signed(left))),
         ),
         (
             "redis_state",
-            "How this process stands to the Redis of its budget",
+            "State of the budget that this process shares through Redis",
             Value::States("state", redis.collect()),
         ),
         (
             "ryze_up",
-            "Whether the last request to Ryze was answered, be it with a failure; 1 before the first",
+            "Whether the last request to Ryze got a response, even a failure; 1 before the first",
             status.ryze.is_up.into(),
         ),
         (
             "instances",
-            "Instances in the configuration",
+            "Configured instances",
             status.instances.len().into(),
         ),
         (
             "instances_held",
-            "Instances that are left alone for a while",
+            "Suspended instances, by cause",
             Value::States("cause", held.to_vec()),
         ),
     ]

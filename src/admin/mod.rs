@@ -1,5 +1,5 @@
-//! The operator's listener: liveness, readiness, the state of the gateway as JSON, metrics and a page, the
-//! configuration in force and the runbook. It is read-only.
+//! The admin listener: probes, metrics, the status page, the configuration in force and the runbook. It is
+//! read-only. Of what a client sent it shows a valid request id alone.
 
 mod activity;
 mod exposition;
@@ -31,16 +31,15 @@ const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const PATHS: &str = "there is /, /live, /ready, /status, /config, /metrics and /runbook\n";
 
-/// Answers the operator.
+/// The handler of the admin listener.
 pub struct Admin {
     overview: Arc<Overview>,
     registry: Registry,
-    /// Whether only this machine can reach the listener.
     is_local: bool,
 }
 
 impl Admin {
-    /// Tells of this gateway, on a listener that only this machine can reach or that others can.
+    /// `is_local` says whether only this machine can reach the listener; `Host` must then name it.
     #[must_use]
     pub fn new(overview: Arc<Overview>, is_local: bool) -> Self {
         let mut registry = overview.metrics().registry();
@@ -117,7 +116,7 @@ impl Handler for Admin {
         answer
     }
 
-    /// Not used: [`Limits::ADMIN`](crate::server::Limits) has connections wait instead.
+    /// Not used: with [`Limits::ADMIN`](crate::server::Limits) connections wait in the backlog instead.
     fn overloaded(&self) -> Response<Self::Body> {
         let mut answer = Response::new(Full::from("too many connections\n"));
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -125,8 +124,8 @@ impl Handler for Admin {
     }
 }
 
-/// Whether `Host` names this machine. Any other name could be an attacker's that resolves to this address,
-/// whose page could then read the responses in a browser on this machine (DNS rebinding).
+/// Whether `Host` is an address or a name of this machine. Prevents DNS rebinding: otherwise a web page
+/// whose host name resolves to this address could read the responses in a browser on this machine.
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;

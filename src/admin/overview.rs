@@ -26,20 +26,20 @@ pub struct Overview {
     metrics: Arc<Metrics>,
     connections: Occupancy,
     host: String,
-    life: Mutex<Life>,
+    lifecycle: Mutex<Lifecycle>,
 }
 
-/// What the gateway's life tells of itself.
-struct Life {
+/// What `app` reports while the gateway runs.
+struct Lifecycle {
     phase: Phase,
     config: Arc<Config>,
-    /// Keys that were changed in the file and wait for a restart.
+    /// Changed keys that take effect only after a restart.
     restart_pending: Vec<&'static str>,
     was_last_reload_applied: bool,
 }
 
 impl Overview {
-    /// Of a gateway that begins to serve with this configuration.
+    /// The uptime counts from here.
     pub fn new(
         gateway: Arc<Gateway>,
         queues: Arc<Queues>,
@@ -54,7 +54,7 @@ impl Overview {
             metrics,
             connections,
             host: host::name(),
-            life: Mutex::new(Life {
+            lifecycle: Mutex::new(Lifecycle {
                 phase: Phase::Serving,
                 config: Arc::new(config),
                 restart_pending: Vec::new(),
@@ -63,68 +63,65 @@ impl Overview {
         }
     }
 
-    /// The gateway goes on to another phase.
     pub fn enter(&self, phase: Phase) {
-        lock(&self.life).phase = phase;
+        lock(&self.lifecycle).phase = phase;
     }
 
-    /// Where the gateway is in its life.
     pub fn phase(&self) -> Phase {
-        lock(&self.life).phase
+        lock(&self.lifecycle).phase
     }
 
-    /// Another configuration is in force, and these keys of it wait for a restart.
+    /// Records that a reload was applied, and the changed keys that take effect only after a restart.
     pub fn applied(&self, config: Arc<Config>, restart_pending: Vec<&'static str>) {
-        let mut life = lock(&self.life);
-        life.config = config;
-        life.restart_pending = restart_pending;
-        life.was_last_reload_applied = true;
+        let mut lifecycle = lock(&self.lifecycle);
+        lifecycle.config = config;
+        lifecycle.restart_pending = restart_pending;
+        lifecycle.was_last_reload_applied = true;
         self.metrics().reloaded(Reloaded::Applied);
     }
 
-    /// Another configuration was refused.
+    /// Records that a reload was rejected.
     pub fn refused(&self) {
-        lock(&self.life).was_last_reload_applied = false;
+        lock(&self.lifecycle).was_last_reload_applied = false;
         self.metrics().reloaded(Reloaded::Refused);
     }
 
-    /// The configuration that is in force.
+    /// The configuration in force.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&lock(&self.life).config)
+        Arc::clone(&lock(&self.lifecycle).config)
     }
 
-    /// What is counted.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The gateway now.
+    /// Takes a snapshot.
     pub fn status(&self) -> Status {
         let now = Instant::now();
         let rules = self.gateway.rules();
         let instances = rules.instances().iter();
-        let life = lock(&self.life);
-        let tls = life.config.server.tls.as_ref();
+        let lifecycle = lock(&self.lifecycle);
+        let tls = lifecycle.config.server.tls.as_ref();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: (now - self.started).as_secs(),
-            phase: life.phase,
+            phase: lifecycle.phase,
             configuration: Configuration {
                 reloads_applied: self.metrics().reloads(Reloaded::Applied),
                 reloads_refused: self.metrics().reloads(Reloaded::Refused),
-                last_reload_applied: life.was_last_reload_applied,
-                restart_pending: life.restart_pending.clone(),
+                last_reload_applied: lifecycle.was_last_reload_applied,
+                restart_pending: lifecycle.restart_pending.clone(),
             },
             connections: self.connections.snapshot(),
             budget: self.queues.budget(),
             ryze: self.queues.health(),
-            forwarded: activity::forwarded(&life.config, &self.metrics, now),
+            forwarded: activity::forwarded(&lifecycle.config, &self.metrics, now),
             certificate: tls.map(|tls| Certificate {
                 not_after: tls.not_after,
             }),
             instances: instances.map(|it| self.instance(it, now)).collect(),
             host: self.host.clone(),
-            upstreams: activity::upstreams(&life.config, &self.metrics, now),
+            upstreams: activity::upstreams(&lifecycle.config, &self.metrics, now),
             recent_calls: activity::recent_calls(&self.metrics, now),
         }
     }

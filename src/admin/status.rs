@@ -1,5 +1,5 @@
-//! A gateway at one moment: the fields of `/status`, as `docs/operations.md` has them.
-//! `overview.rs` and `activity.rs` gather them.
+//! The form of a snapshot of the gateway: the fields of `/status`, which `docs/operations.md` describes.
+//! `overview.rs` and `activity.rs` fill them in.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 words! {
-    /// The phase of the gateway's life.
+    /// Whether the gateway serves, or how far its shutdown has come.
     pub enum Phase {
         /// Ready.
         Serving = "serving",
@@ -27,26 +27,20 @@ words! {
     }
 }
 
-/// A gateway at one moment.
+/// A snapshot of the gateway.
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// Of the program.
     pub version: &'static str,
-    /// Since it began to serve.
+    /// Since the gateway began to serve.
     pub uptime_seconds: u64,
-    /// Where it is in its life.
     pub phase: Phase,
-    /// What became of its file.
     pub configuration: Configuration,
-    /// Callers' connections.
+    /// Connections of clients.
     pub connections: Connections,
-    /// What may be sent, and what was.
     pub budget: budget::Snapshot,
-    /// Whether the upstream answers.
     pub ryze: Health,
-    /// The calls that Z-API answered.
     pub forwarded: Forwarded,
-    /// That callers see, where they are served with TLS.
+    /// The server's certificate; null without TLS.
     pub certificate: Option<Certificate>,
     /// In the order of the configuration.
     pub instances: Vec<InstanceStatus>,
@@ -58,16 +52,14 @@ pub struct Status {
     pub recent_calls: Vec<RecentCall>,
 }
 
-/// What became of the configuration file.
+/// Reloads of the configuration file since the start.
 #[derive(Debug, Serialize)]
 pub struct Configuration {
-    /// How often the file was taken over.
     pub reloads_applied: u64,
-    /// How often it was refused.
     pub reloads_refused: u64,
-    /// How it went the last time; `true` before the first.
+    /// `true` before the first reload.
     pub last_reload_applied: bool,
-    /// Keys of the file that wait for a restart.
+    /// Changed keys that take effect only after a restart.
     pub restart_pending: Vec<&'static str>,
 }
 
@@ -86,22 +78,21 @@ pub struct ForwardedCall {
     pub method: &'static str,
     /// The route's template, or `other` for a call that Z-API does not document.
     pub route: &'static str,
-    /// Since the start.
+    /// Calls since the start.
     pub total: u64,
-    /// The same by class of status: `2xx` to `5xx`, `other`, or `none` if the client disconnected.
+    /// `total` by class of status: `2xx` to `5xx`, `other`, or `none` if the client disconnected.
     pub statuses: BTreeMap<&'static str, u64>,
-    /// Since the last of them.
+    /// Since the last of these calls ended.
     pub seconds_ago: u64,
 }
 
-/// A certificate.
 #[derive(Debug, Serialize)]
 pub struct Certificate {
-    /// When it expires, in seconds of Unix time.
+    /// The time of expiry, in seconds of Unix time.
     pub not_after: u64,
 }
 
-/// An instance.
+/// A configured instance.
 #[derive(Debug, Serialize)]
 pub struct InstanceStatus {
     /// Its name at the upstream.
@@ -112,13 +103,13 @@ pub struct InstanceStatus {
     pub mode: &'static str,
     /// What would have happened to its privacy calls since the start, if they are observed.
     pub observed: Option<Observed>,
-    /// How its last call ended.
+    /// The outcome of its last call.
     pub outcome: Option<OutcomeLabel>,
-    /// Since then.
+    /// Since that call ended.
     pub seconds_ago: Option<u64>,
     /// Calls that wait to be sent.
     pub waiting: usize,
-    /// Why it is suspended, if it is.
+    /// Its suspension; null if it is not suspended.
     pub held: Option<Suspended>,
     /// Whether a call failed in the last ten minutes and none was carried out since.
     pub failing: bool,

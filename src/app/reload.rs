@@ -72,7 +72,7 @@ impl Reload {
                 let applied = self.apply(&loaded, running);
                 applied.map_err(|error| vec![error.to_string()])
             }
-            Ok(Ok(Err(problems))) => Err(problems.iter().map(Problem::to_string).collect()),
+            Ok(Ok(Err(problems))) => Err(problems.iter().map(Problem::with_file).collect()),
             Ok(Err(_)) | Err(_) => Err(vec!["it could not be read in time".into()]),
         };
         let Err(problems) = applied else {
@@ -108,7 +108,8 @@ impl Reload {
         let config = config.map_err(Error::Conflict)?;
         let rules = rules(&config, &before, gateway)?;
         for warning in reload::ambiguities(&before, &config).iter().chain(warnings) {
-            tracing::warn!(%warning, "the configuration may not do what is intended");
+            let warning = warning.with_file();
+            tracing::warn!(warning, "the configuration may not do what is intended");
         }
         for key in &restart_pending {
             tracing::warn!(key, "a change of the configuration waits for a restart");

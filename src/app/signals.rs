@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! Reception of SIGTERM and SIGINT. `run.rs` decides what the first and the second one do.
 
 use std::io;
 

@@ -10,7 +10,7 @@ use super::slots::WINDOW;
 
 /// Steps that make a [`WINDOW`].
 const STEPS_OF_WINDOW: usize = 12;
-/// Points of the history: ten minutes and the moment.
+/// Points of the history: ten minutes, both ends included.
 const POINTS: usize = 121;
 /// Steps that are kept: those that count in the first point too.
 const STEPS: usize = POINTS + STEPS_OF_WINDOW - 1;
@@ -32,7 +32,7 @@ pub struct Points {
 pub(super) struct Window(VecDeque<Instant>);
 
 impl Window {
-    /// A request that was sent ended at `now`. Returns how many ended in the 60 s until then.
+    /// Records the end of a sent request at `now`. Returns how many ended in the 60 s until then.
     pub(super) fn add(&mut self, now: Instant) -> u32 {
         while self.0.front().is_some_and(|time| *time + WINDOW <= now) {
             self.0.pop_front();
@@ -42,11 +42,11 @@ impl Window {
     }
 }
 
-/// What a process has sent, of all budgets.
+/// The requests that a process has sent, in all budgets.
 #[derive(Debug)]
 pub(super) struct History {
     start: Instant,
-    /// How many in each step, a step in the place of its number modulo the length.
+    /// Requests in each step, indexed by its number modulo the length.
     counts: [u32; STEPS],
     /// The number of the latest step.
     latest: u64,
@@ -63,7 +63,7 @@ impl History {
         }
     }
 
-    /// A request ended, with `in_window` of the same budget in the last 60 s.
+    /// Records the end of a request. `in_window` requests of its budget ended in the last 60 s.
     pub(super) fn add(&mut self, now: Instant, in_window: u32) {
         self.advance(now);
         *self.count(self.latest) += 1;
@@ -91,7 +91,7 @@ impl History {
     fn advance(&mut self, now: Instant) {
         let steps = (now - self.start).as_millis() / STEP.as_millis();
         let now = u64::try_from(steps).unwrap_or(u64::MAX);
-        // More than all need not be emptied.
+        // At most all steps have to be cleared.
         let first = now.saturating_sub(STEPS as u64 - 1).max(self.latest + 1);
         for step in first..=now {
             *self.count(step) = 0;

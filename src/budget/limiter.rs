@@ -1,5 +1,5 @@
-//! The limiter of one budget, as its dispatcher and its permits share it: the state under a lock, and the
-//! limiter in Redis if several processes share the budget. That one then has slots and pacer.
+//! The limiter of one budget, as its dispatcher and its permits share it: the state under a lock, and
+//! the limiter in Redis if several processes share the budget. The latter then has slots and pacer.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -41,11 +41,11 @@ pub use self::{
 };
 use crate::sync::lock;
 
-/// The budget of what this process sends. Clones share it.
+/// The budget of this process's requests. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
     quota: Quota,
-    /// The limiter in Redis; for a budget per token, the one that theirs are derived from.
+    /// The limiter in Redis; with a budget per token, the template of the tokens' limiters.
     shared: Option<SharedLimiter>,
     history: Arc<Mutex<History>>,
     dispatchers: Dispatchers,

@@ -19,7 +19,7 @@ use crate::config;
 /// Limit of a response's body: `/status` with many thousand instances.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// The address at which this machine reaches the admin listener. Says on stderr if it is uncertain.
+/// The address at which this machine reaches the admin listener. Warns on stderr if it is uncertain.
 ///
 /// # Errors
 /// The file cannot be read: `unreadable` is the exit code.

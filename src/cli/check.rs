@@ -33,7 +33,7 @@ pub(super) async fn check(command: Check) -> Result<(), Exit> {
         config,
         warnings,
         advice,
-        instance_lines,
+        instance_places,
     } = loaded;
     for warning in &warnings {
         print_error(Finding::new(&file, WARNING, warning));
@@ -54,10 +54,10 @@ pub(super) async fn check(command: Check) -> Result<(), Exit> {
         }
         Some(fault) => {
             not += 1;
+            let place = checked.instance.and_then(|at| instance_places.get(at));
             let problem = Problem {
-                line: checked
-                    .instance
-                    .and_then(|at| instance_lines.get(at).copied()?),
+                file: place.and_then(|place| place.file.clone()),
+                line: place.and_then(|place| place.line),
                 key: String::new(),
                 message: format!("{}: {fault}", checked.what),
             };
@@ -154,8 +154,13 @@ impl<'a> Finding<'a> {
 
 impl fmt::Display for Finding<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { line, key, message } = self.problem;
-        write!(out, "{}:", self.file.display())?;
+        let Problem {
+            file,
+            line,
+            key,
+            message,
+        } = self.problem;
+        write!(out, "{}:", file.as_deref().unwrap_or(self.file).display())?;
         if let Some(line) = line {
             write!(out, "{line}:")?;
         }

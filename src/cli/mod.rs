@@ -195,6 +195,7 @@ impl File {
 
 fn load(file: &Path) -> Result<Config, Exit> {
     let report = |kind: &str, problem: &Problem| {
+        let file = problem.file.as_deref().unwrap_or(file);
         print_error(format_args!("{}: {kind}: {problem}", file.display()));
     };
     let loaded = config::load(file).map_err(|problems| {

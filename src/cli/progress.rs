@@ -1,4 +1,4 @@
-//! The progress of a command on a terminal: one line on stderr that is written over.
+//! The progress of a command on a terminal: one line on stderr that is overwritten.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

@@ -10,7 +10,7 @@ use super::{Exit, FAILURE, USAGE, admin_client, arguments::Report, print, print_
 
 /// Limit for the whole request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What the paths of most calls begin with; left out in the table.
+/// The prefix of most paths, left out in the table.
 const PREFIX: &str = "/instances/{id}/token/{token}";
 /// The columns of the table for classes of status, as `/status` names them.
 const CLASSES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "other", "none"];

@@ -23,6 +23,7 @@ pub(super) fn complete(
         if !instance.zapi_instance.is_empty()
             && let Some(other) = zapi_ids.insert(&instance.zapi_instance, id_key.clone())
         {
+            let other = report.described(&other);
             report.problem(&id_key, format!("is {other} too; write each id once"));
         }
         if instance.client_token.is_none() {
@@ -46,7 +47,7 @@ pub(super) fn complete(
                 let message = format!(
                     "write `shared = true` in both tables if it is meant: {} is the same, so a call for \
                      one changes the other's account",
-                    first.0
+                    report.described(&first.0)
                 );
                 report.problem(&name_key, message);
             }

@@ -1,4 +1,4 @@
-//! A configuration key: one row that says all there is to know of it.
+//! A configuration key, as one row: path, format, field, default, and what a reload does with it.
 //!
 //! Reading the file, `check --print`, the reload and `docs/configuration.md` are projections of these
 //! rows. The rows themselves are in `keys.rs`.
@@ -10,7 +10,7 @@ use toml::de::DeValue;
 /// The value of an environment variable.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// What values are read with, and what is found while they are read.
+/// The environment and the directory that values are read with, and the warnings found.
 pub(super) struct Context<'e> {
     pub(super) environment: Environment<'e>,
     /// Relative paths are looked up here.
@@ -59,11 +59,10 @@ pub(super) enum Invalid {
     Because(String),
 }
 
-/// What holds if the key is not written.
+/// The value of a key that is not written.
 pub(super) enum Absent<V> {
-    /// This value.
     Default(fn() -> V),
-    /// Nothing: the key has to be written.
+    /// None: the key has to be written.
     Required,
     /// The value of another key; the hint says of which.
     Inherited(&'static str),
@@ -113,7 +112,7 @@ pub(super) trait Row<O>: Sync {
     fn must_be(&self) -> String;
     fn on_reload(&self) -> OnReload;
 
-    /// What holds if the key is not written, as text for the documentation.
+    /// The value if the key is not written, as text for the documentation.
     fn default(&self) -> Option<String>;
 
     /// Whether the key has to be written into the tables that `owner` has.
@@ -198,7 +197,8 @@ impl<O, F: Format> Row<O> for Key<O, F> {
     fn is_same(&self, one: &mut O, other: &mut O) -> bool {
         match ((self.field)(one), (self.field)(other)) {
             (Some(one), Some(other)) => self.format.is_same(one, other),
-            // The table is there in one of them, if at all. What holds in it differs with that.
+            // An optional table is absent from at least one of them. To add or remove it is a change of
+            // the table, not of this key.
             (None, _) | (_, None) => true,
         }
     }

@@ -21,8 +21,8 @@ use super::{
         Row,
     },
     readers::{
-        Address, BaseUrl, Certificates, Count, FilePath, Flag, Id, ListenAddress, Maybe, RedisUrl,
-        SecretText, SocketMode, Time, Words,
+        Address, BaseUrl, Certificates, Count, FilePath, Flag, Id, ListenAddress, Maybe, Patterns,
+        RedisUrl, SecretText, SocketMode, Time, Words,
     },
 };
 
@@ -30,14 +30,16 @@ use super::{
 pub(super) trait Owner: Sized + 'static {
     const ROWS: &'static [&'static dyn Row<Self>];
 
-    /// Adds an optional table that is written.
+    /// Creates an optional table, which the file has.
     fn add_table(&mut self, _path: &str) {}
 }
 
-/// A configuration with the keys that it does not keep.
+/// A configuration that is being read, with the keys that [`Config`] does not keep.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) config: Config,
+    /// Patterns of files with instances.
+    pub(super) include: Vec<String>,
     /// `zapi.client_token` and `ryze.token`, for the instances that have none of their own.
     pub(super) client_token: Option<Secret>,
     pub(super) ryze_token: Option<Secret>,
@@ -96,6 +98,7 @@ const CONTACTS_BLACKLIST: Words<ContactsBlacklist> = Words(&[
 impl Owner for Draft {
     #[rustfmt::skip]
     const ROWS: &'static [&'static dyn Row<Self>] = &[
+        &Key::new("include", Patterns, Or(Vec::new), TakenOver, |it: &mut Self| Some(&mut it.include)),
         &Key::new("server.listen", ListenAddress, Or(|| Listen::Tcp(loopback(8420))), Restart,
             |it: &mut Self| Some(&mut it.config.server.listen)),
         &Key::new("server.socket_mode", SocketMode, Or(|| 0o660), Restart, socket_mode),
@@ -205,13 +208,24 @@ impl Owner for Instance {
     ];
 }
 
+/// The key of the instances, in the configuration file and in those that it includes.
+pub(super) const INSTANCES: &str = "instances";
+
+/// An included file, which has no key but its instances.
+#[derive(Default)]
+pub(super) struct Included;
+
+impl Owner for Included {
+    const ROWS: &'static [&'static dyn Row<Self>] = &[];
+}
+
 /// What the documentation says of a key.
 pub struct Facts {
     /// The full path, as in `server.drain.delay` or `instances[].zapi_token`.
     pub path: &'static str,
     /// What the value has to be and, after `; write`, an example.
     pub must_be: String,
-    /// What holds if the key is not written; `None` for nothing.
+    /// The value if the key is not written, if there is one.
     pub default: Option<String>,
     pub on_reload: OnReload,
 }

@@ -6,13 +6,16 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Listen, Problem, instances, key::Context, keys::Draft, report::Report, rules, source,
-    table::Reader, tls,
+    Config, Listen, Position, Problem, include, instances,
+    key::Context,
+    keys::{Draft, INSTANCES},
+    report::Report,
+    rules, source,
+    table::Reader,
+    tls,
 };
 
-const INSTANCES: &str = "instances";
-
-/// A valid configuration, and what is to be said of it.
+/// A valid configuration, with warnings and advice.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
@@ -20,8 +23,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// What is allowed and has a consequence that one may not expect. For `check` alone.
     pub advice: Vec<Problem>,
-    /// The line of each instance.
-    pub instance_lines: Vec<Option<usize>>,
+    /// Where each instance stands.
+    pub instance_places: Vec<Position>,
 }
 
 /// Reads the file at `path`, with secrets from this process's environment. Relative paths in it are
@@ -37,9 +40,7 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
     let mut context = Context::new(&environment, directory);
     let mut loaded = parse_in(&text, &mut context)?;
     if context.has_literal && source::is_open(&metadata) {
-        loaded.warnings.push(Problem::of_file(
-            "chmod 640 the file: it has secrets in it, and others may read or change it",
-        ));
+        loaded.warnings.push(Problem::of_file(source::OPEN_FILE));
     }
     loaded.warnings.extend(rules::proxies(&environment));
     Ok(loaded)
@@ -65,19 +66,30 @@ pub fn parse(
     parse_in(text, &mut Context::new(environment, Path::new("")))
 }
 
+/// Reads the `text` of a file and the files that it includes.
 fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let report = Report::new(text);
     if !errors.is_empty() {
         return Err(report.not_toml(text, errors));
     }
-    let mut reader = Reader { report, context };
+    let mut reader = Reader {
+        report,
+        context,
+        elements: 0,
+    };
     let mut entries = tree.into_inner();
     let array = entries.remove_entry(INSTANCES);
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
     let mut config = draft.config;
-    let mut instances = reader.array(INSTANCES, array, config.fallback.is_none());
+    let is_required = config.fallback.is_none() && draft.include.is_empty();
+    let mut instances = reader.array(INSTANCES, array, is_required);
+    include::read(&mut reader, &draft.include, &mut instances);
+    if instances.is_empty() && config.fallback.is_none() && !draft.include.is_empty() {
+        let message = "no file has an instance; write `[[instances]]` there, or `[fallback]` here";
+        reader.report.conflict("include", &[INSTANCES], message);
+    }
     let report = &mut reader.report;
     instances::complete(
         &mut instances,
@@ -86,8 +98,8 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
         draft.ryze_token.as_ref(),
         report,
     );
-    let instance_lines = instances.iter().map(|(path, _)| report.line(path));
-    let instance_lines = instance_lines.collect();
+    let instance_places = instances.iter().map(|(path, _)| report.position(path));
+    let instance_places = instance_places.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
@@ -99,7 +111,7 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
         config,
         warnings,
         advice,
-        instance_lines,
+        instance_places,
     })
 }
 
@@ -107,7 +119,7 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminListen {
     pub address: SocketAddr,
-    /// Why the gateway may listen elsewhere.
+    /// Why the running gateway may listen at another address.
     pub doubt: Option<String>,
 }
 
@@ -124,6 +136,7 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     let mut reader = Reader {
         report: Report::new(""),
         context: &mut Context::new(&|_| None, Path::new("")),
+        elements: 0,
     };
     let mut draft = Draft::default();
     reader.root(admin.into_iter().collect(), &[], &mut draft);

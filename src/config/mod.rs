@@ -5,12 +5,15 @@
 //! (`rules.rs`, `instances.rs`, `tls.rs`); `print.rs` and `reload.rs` are projections of the same rows.
 //! The file is read by hand and not by serde, which stops at the first error and quotes values.
 
+mod csv_file;
+mod include;
 mod instances;
 mod key;
 mod keys;
 mod load;
 mod model;
 mod print;
+mod problem;
 mod readers;
 pub mod reload;
 mod report;
@@ -26,7 +29,7 @@ pub use keys::{Facts, keys};
 pub use load::{AdminListen, Loaded, admin_listen, load, parse, sandbox};
 pub use model::*;
 pub use print::print;
-pub use report::Problem;
+pub use problem::{Position, Problem};
 pub use routing::routing;
 pub use secret::Secret;
 pub use tls::Tls;

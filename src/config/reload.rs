@@ -46,6 +46,7 @@ pub fn take_over(old: &Config, new: &Config) -> Result<Config, Problem> {
         && rules::leads_to(fallback, &config.server.listen)
     {
         return Err(Problem {
+            file: None,
             line: None,
             key: "fallback.base_url".into(),
             message: "is the server.listen that is in force until a restart, so it leads back \
@@ -61,6 +62,7 @@ pub fn take_over(old: &Config, new: &Config) -> Result<Config, Problem> {
 #[must_use]
 pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
     let problem = |number: usize, key: &str, message: String| Problem {
+        file: None,
         line: None,
         key: format!("instances[{number}].{key}"),
         message,

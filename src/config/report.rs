@@ -1,79 +1,69 @@
-//! The problems of a configuration file, each with its line.
-//!
-//! A problem names the key and says what to write. It never quotes a value, which may be a secret.
+//! Collects the problems of a configuration file and the files that it includes, each with its line.
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
+    path::{Path, PathBuf},
 };
 
 use toml::de::Error;
 
+use super::problem::{Position, Problem};
+
 /// A file in another format has an error on every line.
 const MAX_SYNTAX_ERRORS: usize = 20;
 
-/// Something in the file that the user should change. It contains no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Counted from 1; `None` for a file that cannot be read and for a table that is missing.
-    pub line: Option<usize>,
-    /// The full key, as in `instances[2].zapi_token`; empty for a problem of the whole file.
-    pub key: String,
-    /// What is wrong and what to write.
-    pub message: String,
-}
-
-impl Problem {
-    pub(super) fn of_file(message: impl Into<String>) -> Self {
-        Self {
-            line: None,
-            key: String::new(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(formatter, "line {line}: ")?;
-        }
-        if !self.key.is_empty() {
-            write!(formatter, "{}: ", self.key)?;
-        }
-        formatter.write_str(&self.message)
-    }
-}
-
-/// Where a key stands in the file.
+/// Where a key stands.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Place {
-    /// The byte offset of the key, or of its table if the key is not written.
+    /// The byte offset in its file of the key, or of its table if the key is not written.
     pub(super) at: Option<usize>,
     pub(super) is_written: bool,
 }
 
-/// Collects the problems and the warnings of one file.
+/// Collects the problems and the warnings of the configuration file and the files that it includes.
+///
+/// Their texts are taken as one behind the other, so that a byte offset also says which file it is in.
 pub(super) struct Report {
-    line_ends: Vec<usize>,
+    /// The configuration file first. The last one is being read.
+    files: Vec<File>,
+    /// With offsets in all texts.
     places: HashMap<String, Place>,
-    problems: Vec<Problem>,
+    problems: Vec<Found>,
     /// The keys of `problems`.
     faulty: HashSet<String>,
-    warnings: Vec<Problem>,
-    advice: Vec<Problem>,
+    warnings: Vec<Found>,
+    advice: Vec<Found>,
+}
+
+/// A problem, and its file and line, by which problems are sorted.
+type Found = ((usize, Option<usize>), Problem);
+
+struct File {
+    /// `None` for the configuration file.
+    path: Option<PathBuf>,
+    /// Of its text.
+    begin: usize,
+    end: usize,
+    line_ends: Vec<usize>,
 }
 
 impl Report {
     pub(super) fn new(text: &str) -> Self {
         Self {
-            line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+            files: vec![File::new(None, 0, text)],
             places: HashMap::new(),
             problems: Vec::new(),
             faulty: HashSet::new(),
             warnings: Vec::new(),
             advice: Vec::new(),
         }
+    }
+
+    /// Goes on with an included file.
+    pub(super) fn include(&mut self, path: &Path, text: &str) {
+        let begin = self.files.last().map_or(0, |file| file.end + 1);
+        let file = File::new(Some(path.to_owned()), begin, text);
+        self.files.push(file);
     }
 
     /// The problems of a text that is not TOML: the first error of each line, of
@@ -84,7 +74,12 @@ impl Report {
         let to_problem = |error: Error| {
             let at = error.span().map(|span| span.start.min(end));
             // The error's `Display` quotes the line.
-            self.to_problem(at, "", format!("not TOML: {}", error.message()))
+            let (_, problem) = self.to_problem(
+                self.in_all(at),
+                "",
+                format!("not TOML: {}", error.message()),
+            );
+            problem
         };
         let mut problems: Vec<_> = errors.into_iter().map(to_problem).collect();
         problems.sort_by_key(|problem| problem.line);
@@ -93,14 +88,32 @@ impl Report {
         problems.truncate(MAX_SYNTAX_ERRORS);
         if more > 0 {
             let message = format!("and {more} more lines that are not TOML");
-            problems.push(self.to_problem(None, "", message));
+            problems.push(self.to_problem(self.in_all(Some(end)), "", message).1);
         }
         problems
     }
 
+    /// Reports problems of the file that is being read.
+    pub(super) fn problems(&mut self, problems: Vec<Problem>) {
+        let file = self.files.len() - 1;
+        let found = problems.into_iter().map(|it| ((file, it.line), it));
+        self.problems.extend(found);
+    }
+
     /// Records where `key` stands.
     pub(super) fn place(&mut self, key: &str, place: Place) {
-        self.places.insert(key.to_owned(), place);
+        let at = self.in_all(place.at);
+        self.places.insert(key.to_owned(), Place { at, ..place });
+    }
+
+    /// The key, with its file and line if there are several files.
+    pub(super) fn described(&self, key: &str) -> String {
+        let Position { file, line } = self.position(key);
+        match (line, file) {
+            (Some(line), Some(file)) => format!("{key} ({}:{line})", file.display()),
+            (Some(line), None) if self.files.len() > 1 => format!("{key} (line {line})"),
+            _ => key.to_owned(),
+        }
     }
 
     pub(super) fn is_written(&self, key: &str) -> bool {
@@ -116,16 +129,20 @@ impl Report {
         self.is_written(key) && !self.is_faulty(key)
     }
 
-    /// Reports a problem at the byte offset `at`.
+    /// Reports a problem at the byte offset `at` of the file that is being read.
     pub(super) fn problem_at(&mut self, at: Option<usize>, key: &str, message: impl Into<String>) {
-        let problem = self.to_problem(at, key, message.into());
-        self.faulty.insert(key.to_owned());
-        self.problems.push(problem);
+        self.add(self.in_all(at), key, message.into());
     }
 
     /// Reports a problem where `key` stands.
     pub(super) fn problem(&mut self, key: &str, message: impl Into<String>) {
-        self.problem_at(self.at(key), key, message);
+        self.add(self.at(key), key, message.into());
+    }
+
+    fn add(&mut self, at: Option<usize>, key: &str, message: String) {
+        let found = self.to_problem(at, key, message);
+        self.faulty.insert(key.to_owned());
+        self.problems.push(found);
     }
 
     /// Reports that `key` contradicts the keys in `others`, unless one of them has a problem of its
@@ -142,42 +159,74 @@ impl Report {
         self.warnings.push(warning);
     }
 
+    /// Reports something of the file that is being read that is allowed and probably not intended.
+    pub(super) fn warn_of_file(&mut self, message: &str) {
+        let mut warning = self.to_problem(self.in_all(Some(0)), "", message.to_owned());
+        warning.0.1 = None;
+        warning.1.line = None;
+        self.warnings.push(warning);
+    }
+
     /// Reports something that is allowed and has a consequence that one may not expect.
     pub(super) fn advise(&mut self, key: &str, message: impl Into<String>) {
         let advice = self.to_problem(self.at(key), key, message.into());
         self.advice.push(advice);
     }
 
-    /// The warnings and the advice, or all problems, in the order of the lines.
-    pub(super) fn finish(mut self) -> Result<(Vec<Problem>, Vec<Problem>), Vec<Problem>> {
-        self.problems.sort_by_key(|problem| problem.line);
-        self.warnings.sort_by_key(|warning| warning.line);
-        self.advice.sort_by_key(|advice| advice.line);
+    /// The warnings and the advice, or all problems, in the order of the files and lines.
+    pub(super) fn finish(self) -> Result<(Vec<Problem>, Vec<Problem>), Vec<Problem>> {
+        let sorted = |mut found: Vec<Found>| -> Vec<Problem> {
+            found.sort_by_key(|(place, _)| *place);
+            found.into_iter().map(|(_, problem)| problem).collect()
+        };
         if self.problems.is_empty() {
-            Ok((self.warnings, self.advice))
+            Ok((sorted(self.warnings), sorted(self.advice)))
         } else {
-            Err(self.problems)
+            Err(sorted(self.problems))
         }
     }
 
-    /// The line of `key`, or of its table if the key is not written.
-    pub(super) fn line(&self, key: &str) -> Option<usize> {
-        self.at(key).map(|at| self.line_at(at))
+    /// Where `key` stands, or its table if the key is not written.
+    pub(super) fn position(&self, key: &str) -> Position {
+        let ((_, line), problem) = self.to_problem(self.at(key), key, String::new());
+        Position {
+            file: problem.file,
+            line,
+        }
     }
 
     fn at(&self, key: &str) -> Option<usize> {
         self.places.get(key)?.at
     }
 
-    fn line_at(&self, at: usize) -> usize {
-        self.line_ends.partition_point(|end| *end < at) + 1
+    /// The offset in all texts of one in the file that is being read.
+    fn in_all(&self, at: Option<usize>) -> Option<usize> {
+        Some(at? + self.files.last()?.begin)
     }
 
-    fn to_problem(&self, at: Option<usize>, key: &str, message: String) -> Problem {
-        Problem {
-            line: at.map(|at| self.line_at(at)),
+    fn to_problem(&self, at: Option<usize>, key: &str, message: String) -> Found {
+        let number = self.files.partition_point(|file| Some(file.begin) <= at);
+        let number = number.saturating_sub(1);
+        let file = &self.files[number];
+        let line = at.map(|at| file.line_ends.partition_point(|end| *end < at) + 1);
+        let problem = Problem {
+            file: file.path.clone(),
+            line,
             key: key.to_owned(),
             message,
+        };
+        ((number, line), problem)
+    }
+}
+
+impl File {
+    fn new(path: Option<PathBuf>, begin: usize, text: &str) -> Self {
+        let line_ends = text.match_indices('\n').map(|(at, _)| begin + at);
+        Self {
+            path,
+            begin,
+            end: begin + text.len(),
+            line_ends: line_ends.collect(),
         }
     }
 }

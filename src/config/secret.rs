@@ -52,8 +52,8 @@ mod tests {
     /// Small enough for the allocator's per-thread free list: no other thread reuses the memory.
     const LENGTH: usize = 600;
 
-    /// Makes a value, drops it, and reads the freed memory through a file, because no reference may
-    /// point there.
+    /// Makes a value, drops it, and reads the freed memory through a file, because a reference into
+    /// freed memory is not allowed.
     fn left<T>(make: impl Fn(&str) -> T, place: impl Fn(&T) -> *const u8) -> Vec<u8> {
         let memory = File::open("/proc/self/mem").unwrap();
         let mut left = vec![0; LENGTH];

@@ -20,11 +20,17 @@ const KIB: u64 = 1024;
 
 /// KiB of the configuration file or a PEM file.
 const MAX_FILE: u64 = 1024;
+/// KiB of a file with instances: some 50,000 of them.
+const MAX_INCLUDED: u64 = 16 * 1024;
 /// KiB of the file of a secret.
 const MAX_SECRET: u64 = 64;
 
 /// Permissions of a file with a secret that are warned of: its group may read it, others may not.
 const TOO_OPEN: u32 = 0o037;
+
+/// The warning of a file with secrets that others may read or change.
+pub(super) const OPEN_FILE: &str =
+    "chmod 640 the file: it has secrets in it, and others may read or change it";
 
 /// Whether others may read or change a file.
 pub(super) fn is_open(metadata: &Metadata) -> bool {
@@ -33,6 +39,10 @@ pub(super) fn is_open(metadata: &Metadata) -> bool {
 
 pub(super) fn configuration(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
     text(path, MAX_FILE)
+}
+
+pub(super) fn included(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {
+    text(path, MAX_INCLUDED)
 }
 
 pub(super) fn secret(path: &Path) -> io::Result<(Zeroizing<String>, Metadata)> {

@@ -12,11 +12,17 @@ use super::{
     keys::Owner,
     report::{Place, Report},
 };
+use crate::spelling::is_close;
+
+/// The key of the files to include, at the top of the configuration file.
+const INCLUDE: &str = "include";
 
 /// Reads tables and reports their problems.
 pub(super) struct Reader<'r, 'e> {
     pub(super) report: Report,
     pub(super) context: &'r mut Context<'e>,
+    /// How many elements of arrays were read, which numbers them across the files.
+    pub(super) elements: usize,
 }
 
 /// The table that is being read.
@@ -70,30 +76,48 @@ impl Reader<'_, '_> {
             self.report.problem_at(at, name, message);
         }
         let mut owners = Vec::with_capacity(elements.len());
-        for (index, element) in elements.into_iter().enumerate() {
-            let path = format!("{name}[{index}]");
-            let table = At {
-                path: &path,
-                prefix: &format!("{name}[]."),
-                at: Some(element.span().start),
-            };
-            self.report.place(
-                &path,
-                Place {
-                    at: table.at,
-                    is_written: true,
-                },
-            );
-            let DeValue::Table(entries) = element.into_inner() else {
-                let message = format!("must be a table; {hint}");
-                self.report.problem_at(table.at, &path, message);
-                continue;
-            };
-            let mut owner = O::default();
-            self.table(table, entries, &[], &mut owner);
-            owners.push((path, owner));
+        for element in elements {
+            let at = element.span().start;
+            match element.into_inner() {
+                DeValue::Table(entries) => owners.push(self.element(name, at, entries)),
+                _ => {
+                    let path = self.next_path(name, at);
+                    let message = format!("must be a table; {hint}");
+                    self.report.problem_at(Some(at), &path, message);
+                }
+            }
         }
         owners
+    }
+
+    /// Reads one element of the array of tables `name`, which begins at the byte offset `at`.
+    pub(super) fn element<O: Owner + Default>(
+        &mut self,
+        name: &str,
+        at: usize,
+        entries: DeTable<'_>,
+    ) -> (String, O) {
+        let path = self.next_path(name, at);
+        let table = At {
+            path: &path,
+            prefix: &format!("{name}[]."),
+            at: Some(at),
+        };
+        let mut owner = O::default();
+        self.table(table, entries, &[], &mut owner);
+        (path, owner)
+    }
+
+    /// The path of the next element, which begins at the byte offset `at`.
+    fn next_path(&mut self, name: &str, at: usize) -> String {
+        let path = format!("{name}[{}]", self.elements);
+        self.elements += 1;
+        let place = Place {
+            at: Some(at),
+            is_written: true,
+        };
+        self.report.place(&path, place);
+        path
     }
 
     fn table<O: Owner>(
@@ -173,12 +197,10 @@ impl Reader<'_, '_> {
     fn unknown(&mut self, table: At<'_>, entries: &DeTable<'_>, known: &[&str]) {
         for key in entries.keys() {
             let name = key.get_ref().as_ref();
-            let message = match known.iter().find(|known| is_close(known, name)) {
-                Some(known) => format!("unknown key; did you mean `{known}`?"),
-                None => format!(
-                    "unknown key; remove it, or write one of {}",
-                    known.join(", ")
-                ),
+            let message = if name == INCLUDE && !table.path.is_empty() {
+                "stands in a table; write it above the first table".to_owned()
+            } else {
+                format!("unknown key; {}", instead(name, known))
             };
             let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
             let path = if !name.is_empty() && name.bytes().all(is_bare) {
@@ -202,11 +224,10 @@ impl At<'_> {
     }
 }
 
-/// Whether two words differ in one stretch of at most two letters.
-fn is_close(one: &str, other: &str) -> bool {
-    let same = |(a, b): &(u8, u8)| a == b;
-    let head = one.bytes().zip(other.bytes()).take_while(same).count();
-    let backwards = one.bytes().rev().zip(other.bytes().rev());
-    let tail = backwards.take_while(same).count();
-    head + tail + 2 >= one.len().max(other.len())
+/// What to write instead of a name that is not known.
+pub(super) fn instead(name: &str, known: &[&str]) -> String {
+    match known.iter().find(|known| is_close(known, name)) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("remove it, or write one of {}", known.join(", ")),
+    }
 }

@@ -54,7 +54,7 @@ const PATIENCE: [Duration; 10] = [Duration::from_millis(100); 10];
 /// Replaces the configured time limits: none may expire before [`PATIENCE`].
 const NO_LIMIT: Duration = Duration::from_secs(3600);
 
-/// Who answers a request, and with what. It contains no credentials.
+/// Which upstream answers a request, and with what. It contains no credentials.
 #[derive(Debug)]
 pub enum Explanation {
     /// Ryze performs the call and confirms it.

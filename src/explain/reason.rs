@@ -1,5 +1,5 @@
-//! The rule that decides over a call, as a sentence without a full stop. It quotes nothing of the call but
-//! the instance that it names, by its name at Ryze.
+//! The rule that decides how a call is handled, as a sentence without a full stop. It quotes nothing of
+//! the call but the instance that it names, by its name at Ryze.
 
 use super::Verdict;
 use crate::{
@@ -26,7 +26,7 @@ pub(super) fn passed_on(config: &Config, facts: &Facts, if_translated: Option<Ve
     }
     match (&facts.rejection, facts.instance) {
         _ if facts.route.is_none() => "it is not a privacy call".to_owned(),
-        (_, None) => unknown_id(facts),
+        (rejection, None) => unknown_id(rejection.as_ref()),
         (Some(Rejection::NoCounterpart(what)), _) => format!("Ryze has no call to {what}"),
         _ => "it has a list of contacts, and policy.contacts_blacklist is \"fallback\"".to_owned(),
     }
@@ -51,10 +51,12 @@ pub(super) fn refused(config: &Config, facts: &Facts, rejection: &Rejection) -> 
             "its id is that of the instance {name}, but its token is not \
              zapi_token{and_if_passed_on}"
         ),
-        Rejection::UnknownInstance(_) if is_passed_on && !facts.looks_swapped => format!(
+        Rejection::UnknownInstance(Mismatch::Id) if is_passed_on => format!(
             "its path has the id of an instance in another place or another letter case{NEVER}"
         ),
-        Rejection::UnknownInstance(_) => format!("{}{and}", unknown_id(facts)),
+        Rejection::UnknownInstance(Mismatch::Id | Mismatch::Swapped) => {
+            format!("{}{and}", unknown_id(Some(rejection)))
+        }
         Rejection::ClientTokenMissing => {
             format!("the instance {name} has a client_token, and the call has no such header")
         }
@@ -67,11 +69,13 @@ pub(super) fn refused(config: &Config, facts: &Facts, rejection: &Rejection) -> 
     }
 }
 
-fn unknown_id(facts: &Facts) -> String {
+fn unknown_id(rejection: Option<&Rejection>) -> String {
     let known = "no entry of [[instances]] has its id (zapi_instance)";
-    match facts.looks_swapped {
-        true => format!("{known}; one has its token as id, so they look swapped"),
-        false => known.to_owned(),
+    match rejection {
+        Some(Rejection::UnknownInstance(Mismatch::Swapped)) => {
+            format!("{known}; one has its token as id, so they look swapped")
+        }
+        _ => known.to_owned(),
     }
 }
 

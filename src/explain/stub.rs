@@ -26,7 +26,7 @@ pub(super) struct Stub {
 }
 
 impl Stub {
-    /// Ryze. It confirms every update, and a read finds every setting at everyone.
+    /// Ryze. It confirms every update, and answers a read with `all` for every setting.
     pub(super) fn ryze() -> Self {
         Self::new(|body| {
             let settings = if body.is_empty() {

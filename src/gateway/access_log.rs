@@ -38,7 +38,7 @@ pub(crate) struct AccessLogEntry {
     pub(crate) record: Option<SharedRecord>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
-    /// Of a call that is observed, with the record of its instance.
+    /// The observation of a call of an observed instance, with the instance's record.
     pub(crate) observation: Option<(Box<Observation>, Option<SharedRecord>)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) outcome: OutcomeLabel,

@@ -211,7 +211,7 @@ impl Gateway {
         answer
     }
 
-    /// What ended a call with this failure, which has to do with this upstream.
+    /// The side that ended a call with this failure, where `upstream` is the one that carries it out.
     fn ended_by(&self, failure: &Failure, deadline: Instant, upstream: EndedBy) -> EndedBy {
         match failure {
             Failure::Budget { .. }
@@ -253,8 +253,8 @@ impl Gateway {
         response::rejection(rejection)
     }
 
-    /// The way to the fallback. The router and the rules of the configuration lead here only if there is
-    /// one.
+    /// The proxy to the fallback, with its metrics. The router and the rules of the configuration lead
+    /// here only if there is a fallback.
     fn forwarder(&self, rules: &Rules) -> Result<Forwarder, proxy::Error> {
         Ok(Forwarder {
             proxy: Arc::clone(

@@ -40,7 +40,7 @@ pub struct Rules {
     pub(super) limits: Limits,
     /// How long a change of a list of contacts may be in flight to the fallback.
     pub(super) contacts_timeout: Duration,
-    /// Those of all instances, to be hidden in reasons.
+    /// The secrets of all instances, which are removed from reasons.
     pub(super) secrets: Arc<SecretIndex>,
 }
 
@@ -79,7 +79,7 @@ pub struct Observed {
     pub forwarded: u64,
     pub refused: u64,
     pub unread: u64,
-    /// Why the last one would have been refused that would have been.
+    /// Why the last call that would have been refused would have been.
     pub last_refusal: Option<OutcomeLabel>,
 }
 

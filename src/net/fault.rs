@@ -39,7 +39,7 @@ impl From<&io::Error> for ConnectFault {
 }
 
 impl ConnectFault {
-    /// Whether the peer was reached, but TLS with it failed.
+    /// Whether the peer was reached and its TLS handshake failed.
     #[must_use]
     pub fn is_of_tls(self) -> bool {
         matches!(self, Self::Certificate | Self::Tls)
@@ -52,7 +52,8 @@ impl fmt::Display for ConnectFault {
             Self::Refused => "connection refused",
             Self::TimedOut => "no connection in time",
             Self::NameNotKnown => "its host is not known",
-            Self::Certificate | Self::Tls => "its certificate or TLS handshake is not right",
+            Self::Certificate => "its certificate is not valid or not trusted",
+            Self::Tls => "the TLS handshake failed",
             Self::Closed => "the connection was closed at once",
             Self::Other => "no connection",
         })

@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 /// How long addresses are cached.
 const CACHE_TIME: Duration = Duration::from_secs(10);
-/// How long a failure is cached, and addresses of which none could be connected to.
+/// How long a failed look-up is cached, and addresses that all refused a connection or timed out.
 const FAILURE_CACHE_TIME: Duration = Duration::from_secs(1);
 /// Bound on names, and so on look-up threads. There are three upstreams; a reload may add names while
 /// look-ups of replaced ones still run.

@@ -9,8 +9,7 @@ use std::{
 
 use crate::net::ConnectFault;
 
-/// Every variant except [`Failure::Unknown`] and [`Failure::Upstream`] promises that the change was not
-/// applied.
+/// Promises that the change was not applied, unless it [leaves that open](Self::leaves_open).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The wait for the budget would have been too long. Nothing was sent.
@@ -49,7 +48,11 @@ impl Failure {
     /// Whether the change may have been applied nevertheless.
     #[must_use]
     pub fn leaves_open(&self) -> bool {
-        matches!(self, Self::Upstream(_) | Self::Unknown(_))
+        match self {
+            Self::Upstream(fault) => !matches!(fault, Fault::Unreachable(_)),
+            Self::Unknown(_) => true,
+            _ => false,
+        }
     }
 
     #[must_use]

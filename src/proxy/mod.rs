@@ -91,7 +91,7 @@ impl Proxy {
         Ok(Response::from_parts(parts, body))
     }
 
-    /// The URL at the upstream for a request target. Path and query stay byte for byte.
+    /// The URL at the upstream for a request target. Path and query are copied byte for byte.
     fn upstream_url(&self, target: &Uri) -> Result<Uri, Error> {
         let target = target.path_and_query().cloned();
         // `Display` adds the slash to a query without a path.

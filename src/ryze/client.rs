@@ -13,8 +13,9 @@ use http_body_util::Full;
 
 use super::{
     connection::{Connection, Unanswered},
-    error::{self, Error},
+    error::Error,
     rate_limit::{self, RateLimit},
+    response,
     target::Target,
 };
 use crate::{
@@ -105,7 +106,7 @@ impl Client {
                 limit: None,
             },
             Ok((parts, body)) => Reply {
-                result: error::read(
+                result: response::read(
                     &parts,
                     &body,
                     target.token(),

@@ -8,6 +8,7 @@ mod connection;
 mod error;
 mod rate_limit;
 mod reason;
+mod response;
 mod target;
 pub mod wire;
 

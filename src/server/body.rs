@@ -68,7 +68,6 @@ impl Drop for RequestBody {
 }
 
 pin_project! {
-    /// The body of a response.
     pub(super) struct ResponseBody<B> {
         #[pin]
         body: B,

@@ -28,11 +28,11 @@ const TLS_HANDSHAKE: u8 = 22;
 /// Whether the requests of a connection are handled. If not, it is closed after the response to the first.
 #[derive(Clone, Debug)]
 pub(crate) enum Admission {
-    /// They are. The connection is listed while it is idle.
+    /// They are handled. The connection is listed while it is idle.
     Granted(Arc<IdleConnections>),
     /// The connection is over the limit: [`Handler::overloaded`].
     Overloaded,
-    /// The port has TLS and the connection has not: [`Handler::tls_required`].
+    /// The port has TLS, and the client spoke plain HTTP: [`Handler::tls_required`].
     TlsRequired,
 }
 

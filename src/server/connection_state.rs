@@ -1,8 +1,8 @@
 //! The state of a connection, shared by its stream and its requests.
 //!
-//! hyper tells neither when a head begins nor when a response is complete. The stream sees the first from
-//! the bytes that it reads, the bodies see the second when they are dropped; both record it here, and the
-//! read deadline follows from it.
+//! hyper reports neither the start of a head nor the end of a response. The stream sees the first from
+//! the bytes that it reads, the bodies see the second when they are dropped; both record it here, and
+//! the read deadline follows from it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -182,7 +182,6 @@ impl ConnectionState {
         self.lock().wake_reader();
     }
 
-    /// Records that the stream is gone.
     pub(super) fn closed(&self) {
         let state = self.lock();
         if let Phase::Idle { key, .. } = state.phase {

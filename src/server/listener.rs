@@ -9,32 +9,19 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::yield_now,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{self, Admission},
-    first_byte::first_byte,
+    accepted_connection::AcceptedConnection,
+    connection::Admission,
     handler::Handler,
     idle_connections::IdleConnections,
-    limits::{Limits, Occupancy, Timeouts},
+    limits::{Limits, Occupancy},
     socket::{Address, Socket},
-    tls::{self, Accepted, limit_or_stop},
 };
 use crate::net::Stream;
 
-/// Timeouts of connections over the limit.
-const OVERLOAD_TIMEOUTS: Timeouts = Timeouts {
-    header: Duration::from_secs(1),
-    idle: Duration::from_secs(1),
-};
-/// How long a new connection waits for an idle one to close. Longer than a moment only if a request arrived
-/// on that and no other is idle.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause after a failed accept, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -159,7 +146,7 @@ impl<H: Handler> Connections<H> {
 
     /// Serves a connection, or turns it away. Dropped if [`Self::wait_for_capacity`] was not awaited.
     fn admit(&self, stream: Box<dyn Stream>) {
-        let connection = Connection {
+        let connection = AcceptedConnection {
             stream,
             handler: Arc::clone(&self.handler),
             tls: self.tls.as_ref().map(ArcSwap::load_full),
@@ -176,94 +163,4 @@ impl<H: Handler> Connections<H> {
                 .spawn(connection.replace_idle(idle_connections, limits, occupancy, permit));
         }
     }
-}
-
-/// An accepted connection and what it is served with.
-struct Connection<H> {
-    stream: Box<dyn Stream>,
-    handler: Arc<H>,
-    tls: Option<Arc<ServerConfig>>,
-    stop: CancellationToken,
-}
-
-impl<H: Handler> Connection<H> {
-    /// Serves a connection over the limit in place of the one that is idle for the longest time. If none is
-    /// idle, or its client says nothing, it is turned away.
-    async fn replace_idle(
-        self,
-        idle_connections: Arc<IdleConnections>,
-        limits: Limits,
-        occupancy: Occupancy,
-        overload_permit: OwnedSemaphorePermit,
-    ) {
-        let stream = tokio::select! {
-            first = first_byte(self.stream) => first.ok().map(|(_, stream)| Box::new(stream)),
-            () = limit_or_stop(OVERLOAD_TIMEOUTS.header, &self.stop) => None,
-        };
-        let permit = match stream {
-            Some(_) => close_idle(&idle_connections, &occupancy.permits).await,
-            None => None,
-        };
-        if permit.is_none() {
-            tracing::warn!(
-                listener = limits.name,
-                "max_connections is reached; a connection is turned away"
-            );
-            occupancy.turned_away.fetch_add(1, Ordering::Relaxed);
-        }
-        let Some(stream) = stream else { return };
-        let connection = Self { stream, ..self };
-        match permit {
-            Some(permit) => {
-                drop(overload_permit);
-                let granted = Admission::Granted(idle_connections);
-                connection.serve(granted, limits.timeouts, permit).await;
-            }
-            None => {
-                let overloaded = Admission::Overloaded;
-                connection
-                    .serve(overloaded, OVERLOAD_TIMEOUTS, overload_permit)
-                    .await;
-            }
-        }
-    }
-
-    async fn serve(self, admission: Admission, timeouts: Timeouts, _permit: OwnedSemaphorePermit) {
-        let Self {
-            stream,
-            handler,
-            tls,
-            stop,
-        } = self;
-        let accepted = match tls {
-            // Boxed, so that connections without TLS do not have space for a handshake.
-            Some(config) => Box::pin(tls::accept(stream, config, timeouts.header, &stop)).await,
-            None => Ok(Accepted::Expected(stream)),
-        };
-        let (stream, admission) = match accepted {
-            Ok(Accepted::Expected(stream)) => (stream, admission),
-            Ok(Accepted::PlainHttp(stream)) => (stream, Admission::TlsRequired),
-            Err(error) => {
-                tracing::debug!(%error, "a TLS handshake failed");
-                return;
-            }
-        };
-        connection::serve(stream, handler, admission, timeouts, &stop).await;
-    }
-}
-
-/// Closes the connection that is idle for the longest time and returns its permit; `None` if none is idle.
-async fn close_idle(
-    idle_connections: &IdleConnections,
-    permits: &Arc<Semaphore>,
-) -> Option<OwnedSemaphorePermit> {
-    // The runtime looks at all sockets before it continues here, so a connection on which a request has
-    // arrived is not taken for idle.
-    yield_now().await;
-    if !idle_connections.close_longest() {
-        return Arc::clone(permits).try_acquire_owned().ok();
-    }
-    let permit = timeout(CLOSE_TIMEOUT, Arc::clone(permits).acquire_owned()).await;
-    // The semaphore is never closed.
-    permit.ok()?.ok()
 }

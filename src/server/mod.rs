@@ -1,8 +1,9 @@
 //! The HTTP server: sockets, TLS, connections, their limits and timeouts, and the order of a shutdown.
 //!
-//! A [`Listener`] accepts connections within [`Limits`] and runs each in a task. hyper reads the requests
-//! and a [`Handler`] responds to them. The server knows nothing of what is asked.
+//! A [`Listener`] accepts connections within [`Limits`] and runs each in a task. hyper reads the
+//! requests and a [`Handler`] responds to them. The server does not interpret the requests.
 
+mod accepted_connection;
 mod body;
 mod connection;
 mod connection_state;

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::{connection_state::STOP_GRACE, first_byte::first_byte};
 use crate::net::Stream;
 
-/// What a client speaks.
+/// The protocol that a client speaks.
 pub(super) enum Accepted {
-    /// What the port does.
+    /// That of the port.
     Expected(Box<dyn Stream>),
     /// HTTP on a port with TLS: the first byte is a letter, as in every method and in no TLS record.
     PlainHttp(Box<dyn Stream>),

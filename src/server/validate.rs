@@ -37,7 +37,7 @@ pub(crate) fn check_ascii(target: &Uri) -> Result<(), InvalidHead> {
     }
 }
 
-/// One pass over the headers.
+/// Validates `Host`, `Transfer-Encoding` and the header `once` in one pass.
 fn check_headers(
     headers: &HeaderMap,
     once: &HeaderName,

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::labels::{OutcomeLabel, words};
+use super::{outcome_label::OutcomeLabel, words::words};
 
 words! {
     /// What came of a client's call.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::{
-    labels::{OutcomeLabel, Upstream},
+    labels::Upstream,
+    outcome_label::OutcomeLabel,
     reason::Reason,
     upstream_record::{Response, UpstreamFailure},
 };
 
-/// A request to an upstream that is over.
+/// A completed request to an upstream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Called<'r> {
     pub(crate) upstream: Upstream,

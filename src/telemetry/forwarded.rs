@@ -85,7 +85,7 @@ impl ForwardedCall {
 
 impl Collector for Forwarded {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Calls that went to the fallback";
+        let help = "Calls forwarded to the fallback";
         let kind = MetricType::Counter;
         let mut metric = encoder.encode_descriptor("forwarded_calls", help, None, kind)?;
         for call in self.calls() {

@@ -1,5 +1,5 @@
-//! The log: where the events of `tracing` go. Each module decides what it logs, which is never a path, a
-//! token or a phone number.
+//! The log: sends the events of `tracing` to stderr. Each module decides what it logs, which is never a
+//! path, a token or a phone number.
 
 use std::io;
 
@@ -27,7 +27,7 @@ impl LogLevel {
 /// Sends all events of the process to stderr.
 ///
 /// # Errors
-/// The system has no thread for it, or the log was started before.
+/// A thread cannot be spawned, or the log was started before.
 pub fn start(log: &Log) -> io::Result<(LogWriter, LogLevel)> {
     let writer = BufferedWriter::new(log.format);
     let (level, handle) = reload::Layer::new(log.level);

@@ -1,4 +1,4 @@
-//! Counters and histograms. Names and labels of HTTP metrics are OpenTelemetry's. Gauges of the present
+//! Counters and histograms. Names and labels of HTTP metrics are OpenTelemetry's. Gauges of the current
 //! state, such as the budget in use, are in `admin/gauges.rs`.
 
 use std::{sync::Mutex, time::Duration};
@@ -14,16 +14,17 @@ use super::{
     called::Called,
     forwarded::Forwarded,
     labels::{
-        self, ChangeLabels, ClientLabels, CountedIn, ObservedLabel, ObservedLabels, OutcomeLabel,
-        RefusedBy, Reloaded, ServerLabels, Upstream, WaitPurpose, method, status,
+        self, ChangeLabels, ClientLabels, ObservedLabel, ObservedLabels, RefusedBy, Reloaded,
+        ServerLabels, Upstream, WaitPurpose, method, status,
     },
+    outcome_label::{CountedIn, OBSERVED_REASONS, OutcomeLabel},
     recent::{RecentCall, RecentCalls},
     upstream_record::{UpstreamActivity, UpstreamRecord},
 };
 use crate::{privacy::Setting, sync::lock};
 
-/// Upper bounds in seconds: those that OpenTelemetry advises for HTTP, and on to what a caller's
-/// deadline and an upstream's answer may come to.
+/// Upper bounds in seconds: those that OpenTelemetry advises for HTTP, extended for long deadlines and
+/// slow upstreams.
 const BUCKETS: [f64; 18] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 30.0,
     60.0, 180.0,
@@ -33,7 +34,6 @@ type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 /// Counters by a single label.
 type Counters<L> = Family<[(&'static str, L); 1], Counter>;
 
-/// The counters and histograms.
 #[derive(Debug)]
 pub struct Metrics {
     served: Durations<ServerLabels>,
@@ -53,7 +53,7 @@ pub struct Metrics {
     fallback: Mutex<UpstreamRecord>,
 }
 
-/// A caller's request that is over.
+/// A completed request of a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Served<'r> {
     pub(crate) method: &'r Method,
@@ -61,7 +61,7 @@ pub(crate) struct Served<'r> {
     pub(crate) route: &'static str,
     /// Whether it went to the fallback.
     pub(crate) is_forwarded: bool,
-    /// None if the caller left before the response.
+    /// `None` if the client disconnected before the response.
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<OutcomeLabel>,
     pub(crate) duration: Duration,
@@ -94,7 +94,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Shows every counter as 0 from the start, so that its first event is an increase.
+    /// Exports every counter as 0 from the start, so that its first event is an increase.
     fn begin(&self) {
         for outcome in OutcomeLabel::ALL.iter().copied() {
             let (in_changes, in_reads) = match outcome.counted_in() {
@@ -116,7 +116,7 @@ impl Metrics {
         }
         for verdict in ObservedLabel::ALL.iter().copied() {
             let reasons: &[_] = match verdict {
-                ObservedLabel::Refused => &labels::OBSERVED_REASONS.map(Some),
+                ObservedLabel::Refused => &OBSERVED_REASONS.map(Some),
                 _ => &[None],
             };
             for reason in reasons.iter().copied() {
@@ -135,12 +135,12 @@ impl Metrics {
         }
     }
 
-    /// A caller's request has come.
+    /// Counts a client's request as in flight, until [`served`](Self::served).
     pub(crate) fn arrived(&self) {
         self.active.inc();
     }
 
-    /// It is over.
+    /// Records a completed request of a client.
     pub(crate) fn served(&self, served: Served<'_>) {
         self.active.dec();
         let labels = ServerLabels {
@@ -157,12 +157,12 @@ impl Metrics {
         }
     }
 
-    /// The calls that went to the fallback so far.
+    /// The calls that went to the fallback.
     pub(crate) fn forwarded(&self) -> &Forwarded {
         &self.forwarded
     }
 
-    /// A request to an upstream is over.
+    /// Records a completed request to an upstream.
     pub(crate) fn called(&self, called: Called<'_>) {
         let labels = ClientLabels {
             upstream: called.upstream,
@@ -200,12 +200,12 @@ impl Metrics {
         self.recent.all()
     }
 
-    /// A change ended.
+    /// Counts a completed change.
     pub(crate) fn changed(&self, setting: Setting, outcome: OutcomeLabel) {
         self.changes.get_or_create(&change(setting, outcome)).inc();
     }
 
-    /// A read ended.
+    /// Counts a completed read.
     pub(crate) fn read(&self, outcome: OutcomeLabel) {
         self.reads.get_or_create(&[("outcome", outcome)]).inc();
     }
@@ -215,29 +215,29 @@ impl Metrics {
         self.coalesced.inc_by(changes as u64);
     }
 
-    /// A call asked for what Ryze cannot do.
+    /// Counts a call that Ryze has no counterpart for.
     pub(crate) fn unsupported(&self, kind: OutcomeLabel) {
         self.unsupported.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// The fallback answered a privacy call of an observed instance.
+    /// Counts a privacy call of an observed instance, which the fallback answered.
     pub(crate) fn observed(&self, verdict: ObservedLabel, reason: Option<OutcomeLabel>) {
         let labels = ObservedLabels { verdict, reason };
         self.observed.get_or_create(&labels).inc();
     }
 
-    /// The budget granted a permit after this wait.
+    /// Records how long a request waited for its permit.
     pub(crate) fn waited(&self, purpose: WaitPurpose, wait: Duration) {
         let waits = self.waits.get_or_create(&[("purpose", purpose)]);
         waits.observe(wait.as_secs_f64());
     }
 
-    /// Counts a request that was refused.
+    /// Counts a request that a rate limit refused.
     pub(crate) fn refused(&self, by: RefusedBy) {
         self.refused.get_or_create(&[("by", by)]).inc();
     }
 
-    /// The configuration was reloaded.
+    /// Counts a reload of the configuration.
     pub(crate) fn reloaded(&self, result: Reloaded) {
         self.reloads.get_or_create(&[("result", result)]).inc();
     }
@@ -247,46 +247,42 @@ impl Metrics {
         self.reloads.get_or_create(&[("result", result)]).get()
     }
 
-    /// Everything that is counted, to be shown to Prometheus.
+    /// The registry that Prometheus scrapes.
     #[must_use]
     pub fn registry(&self) -> Registry {
         let mut all = Registry::default();
         all.register_with_unit(
             "http_server_request_duration",
-            "How long callers' requests took, from their heads to the ends of their answers",
+            "Duration of clients' requests, from the head to the end of the response",
             Unit::Seconds,
             self.served.clone(),
         );
         all.register(
             "http_server_active_requests",
-            "Callers' requests that are under way",
+            "Clients' requests in flight",
             self.active.clone(),
         );
         all.register_with_unit(
             "http_client_request_duration",
-            "How long requests to an upstream took, to the end of Ryze's answer or the head of the fallback's",
+            "Duration of requests to an upstream, to the end of Ryze's response or the head of the fallback's",
             Unit::Seconds,
             self.called.clone(),
         );
         let own = all.sub_registry_with_prefix("zapi_to_ryze");
         own.register(
             "changes",
-            "Changes that callers asked for",
+            "Changes that clients requested",
             self.changes.clone(),
         );
-        own.register(
-            "reads",
-            "Readings that callers asked for",
-            self.reads.clone(),
-        );
+        own.register("reads", "Reads that clients requested", self.reads.clone());
         own.register(
             "changes_folded",
-            "Changes that went along in another's request",
+            "Changes coalesced into another change's request",
             self.coalesced.clone(),
         );
         own.register(
             "unsupported",
-            "Calls for what Ryze cannot do",
+            "Calls that Ryze has no counterpart for",
             self.unsupported.clone(),
         );
         own.register(
@@ -297,18 +293,18 @@ impl Metrics {
         own.register_collector(Box::new(self.forwarded.clone()));
         own.register_with_unit(
             "budget_wait",
-            "How long requests waited for the budget before it let them out",
+            "How long requests waited for a permit of the budget",
             Unit::Seconds,
             self.waits.clone(),
         );
         own.register(
             "budget_refused",
-            "Requests that would have waited too long",
+            "Requests refused by the budget, by Ryze's limit, or because Redis is unavailable",
             self.refused.clone(),
         );
         own.register(
             "reloads",
-            "Configurations that were loaded anew",
+            "Reloads of the configuration",
             self.reloads.clone(),
         );
         all

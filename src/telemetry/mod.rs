@@ -1,7 +1,8 @@
 //! What the gateway records about itself: the log, the metrics and the ids of requests.
 //!
-//! Below everything else: it knows no vendor, no queue and no budget. What the operator sees of the
-//! running gateway is in `admin`, the log line of a request in `gateway/access_log.rs`.
+//! Of the other modules it knows the domain, the configuration of the log and the names of connection
+//! faults; no queue, no budget and no vendor's module. What the operator sees of the running gateway is
+//! in `admin`, the log line of a request in `gateway/access_log.rs`.
 
 mod call_result;
 mod called;
@@ -11,6 +12,7 @@ mod labels;
 mod line_output;
 mod log;
 mod metrics;
+mod outcome_label;
 mod panic;
 mod reason;
 mod recent;
@@ -18,13 +20,15 @@ mod request_id;
 mod rolling;
 mod trace;
 mod upstream_record;
+mod words;
 mod writer;
 
 pub use self::{
     call_result::CallResult,
-    labels::{ObservedLabel, OutcomeLabel},
+    labels::{EndedBy, ObservedLabel},
     log::{LogLevel, start},
     metrics::Metrics,
+    outcome_label::OutcomeLabel,
     panic::hide_panic_messages,
     reason::Reason,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
@@ -33,9 +37,10 @@ pub use self::{
 pub(crate) use self::{
     called::Called,
     forwarded::ForwardedCall,
-    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method, words},
+    labels::{RefusedBy, Reloaded, Upstream, WaitPurpose, method},
     metrics::Served,
     recent::RecentCall,
     rolling::Rolling,
     upstream_record::UpstreamActivity,
+    words::words,
 };

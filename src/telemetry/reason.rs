@@ -1,9 +1,10 @@
-//! Why a request failed: the closed vocabulary of `reason` in the log. `docs/operations.md` has its table.
+//! Why a request failed: the closed vocabulary of `reason` in the log. `docs/operations.md` has its
+//! table.
 //!
-//! `outcome` says how a request ended, and `ended_by` at which side; a reason says what to look at. Each
+//! `outcome` says how a request ended, and `ended_by` at which side; a reason says what to check. Each
 //! failed request has exactly one, and a success has none.
 
-use super::labels::words;
+use super::words::words;
 use crate::{
     net::ConnectFault,
     privacy::{Denied, Failure, Fault, Limiter, NoAnswer, Refused, WhatsAppError},

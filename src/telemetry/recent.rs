@@ -10,9 +10,7 @@ use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::{
-    call_result::CallResult,
-    labels::{EndedBy, OutcomeLabel},
-    reason::Reason,
+    call_result::CallResult, labels::EndedBy, outcome_label::OutcomeLabel, reason::Reason,
 };
 use crate::sync::lock;
 

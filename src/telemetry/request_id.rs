@@ -1,6 +1,6 @@
-//! Which ids of a caller are reused, and new ones.
+//! Request ids: a client's, if they are safe to reuse, and generated ones.
 //!
-//! A caller's `X-Request-Id` and `traceparent` reach the log, the response and Ryze, so they are reused
+//! A client's `X-Request-Id` and `traceparent` reach the log, the response and Ryze, so they are reused
 //! only in forms without room for free text: a UUID, a ULID (github.com/ulid/spec), at least 16
 //! hexadecimal digits, or a trace context. Decimal digits alone could be a phone number with something
 //! appended. An id in one of these forms can still be a credential, so the ids are compared with those
@@ -14,11 +14,11 @@ const ULID_LENGTH: usize = 26;
 /// Lengths of the groups of a UUID (RFC 9562, 4).
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Whether a text shows part of a credential of the request.
+/// Whether a text contains part of a credential of the request.
 pub type ContainsCredentials = fn(&Parts, &str) -> bool;
 
-/// The caller's id, if it is valid.
-pub(super) fn from_caller(
+/// The client's id, if it is valid.
+pub(super) fn from_client(
     parts: &Parts,
     name: &HeaderName,
     contains_credentials: ContainsCredentials,
@@ -28,7 +28,7 @@ pub(super) fn from_caller(
     (is_valid && !contains_credentials(parts, id)).then(|| value.clone())
 }
 
-/// The caller's trace context, if it is valid.
+/// The client's trace context, if it is valid.
 pub(super) fn traceparent(
     parts: &Parts,
     name: &HeaderName,
@@ -40,7 +40,7 @@ pub(super) fn traceparent(
     (!is_secret).then(|| value.clone())
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs once.
 fn only<'p>(parts: &'p Parts, name: &HeaderName) -> Option<(&'p HeaderValue, &'p str)> {
     let mut values = parts.headers.get_all(name).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
@@ -74,7 +74,7 @@ fn is_decimal(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The ids of the trace and of the caller's span in `version-trace-parent-flags` (W3C Trace Context,
+/// The ids of the trace and of the client's span in `version-trace-parent-flags` (W3C Trace Context,
 /// 3.2.2). A later version may append more, which is not reused.
 fn trace_context(text: &str) -> Option<[&str; 2]> {
     let mut fields = text.split('-');
@@ -90,7 +90,7 @@ fn trace_context(text: &str) -> Option<[&str; 2]> {
     is_valid.then_some([trace, parent])
 }
 
-/// A new id.
+/// Generates an id.
 pub(super) fn random() -> HeaderValue {
     let id = format!("{:032x}", fastrand::u128(..));
     // Hexadecimal digits are always valid in a header.

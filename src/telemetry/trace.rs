@@ -1,4 +1,4 @@
-//! The trace of one request: its ids, and what it used of the upstreams so far.
+//! The trace of one request: its ids, and the requests and the time that it has cost at the upstreams.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -11,12 +11,11 @@ use super::{
 };
 use crate::sync::lock;
 
-/// The id of a request, the same for the caller, the gateway and the upstream.
+/// The id of a request, the same for the client, the gateway and the upstream.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The caller's place in its own trace (W3C Trace Context).
+/// The client's trace context (W3C Trace Context).
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The trace of one request.
 #[derive(Debug)]
 pub struct Trace {
     id: HeaderValue,
@@ -24,7 +23,7 @@ pub struct Trace {
     usage: Mutex<Usage>,
 }
 
-/// What a call used of the upstreams.
+/// What a call has cost at the upstreams.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
     /// Requests to Ryze that were sent for it, alone or coalesced with others.
@@ -38,7 +37,7 @@ pub struct Usage {
 }
 
 impl Default for Trace {
-    /// The trace of a request without a caller.
+    /// The trace of a request without a client.
     fn default() -> Self {
         Self {
             id: request_id::random(),
@@ -49,11 +48,11 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// The trace of a caller's request. Reuses the caller's ids if they are valid and show no credential
-    /// of the request.
+    /// The trace of a client's request. Reuses the client's ids if they are valid and contain no
+    /// credential of the request.
     #[must_use]
     pub fn of(parts: &Parts, contains_credentials: ContainsCredentials) -> Self {
-        let id = request_id::from_caller(parts, &X_REQUEST_ID, contains_credentials);
+        let id = request_id::from_client(parts, &X_REQUEST_ID, contains_credentials);
         Self {
             id: id.unwrap_or_else(request_id::random),
             parent: request_id::traceparent(parts, &TRACEPARENT, contains_credentials),
@@ -67,14 +66,14 @@ impl Trace {
         &self.id
     }
 
-    /// The id of the caller's own trace.
+    /// The id of the client's own trace.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
         self.parent.as_ref()?.to_str().ok()?.split('-').nth(1)
     }
 
-    /// Adds the ids to the headers of a request to Ryze. `tracestate` is not forwarded: it belongs to the
-    /// caller's own systems.
+    /// Adds the ids to the headers of a request to Ryze. `tracestate` is not forwarded: it belongs to
+    /// the client's own systems.
     pub fn propagate(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.id.clone());
         if let Some(parent) = &self.parent {
@@ -82,19 +81,19 @@ impl Trace {
         }
     }
 
-    /// A request for it is in flight from now on, under the id of `carrier`.
+    /// Records that a request for it is in flight, under the id of `carrier`.
     pub(crate) fn request_started(&self, carrier: &Self, now: Instant) {
         let mut usage = lock(&self.usage);
         usage.since = Some((now, Upstream::Ryze));
         usage.sent_as = (carrier.id != self.id).then(|| carrier.id.clone());
     }
 
-    /// A request for it was sent to the fallback, in its turn.
+    /// Records that a request to the fallback is in flight, in the turn of its instance.
     pub(crate) fn request_to_fallback_started(&self, now: Instant) {
         lock(&self.usage).since = Some((now, Upstream::Fallback));
     }
 
-    /// That request ended. It counts if any of it was sent.
+    /// Records the end of that request, which counts if any byte of it was sent.
     pub(crate) fn request_ended(&self, was_sent: bool, now: Instant) {
         let mut usage = lock(&self.usage);
         if was_sent {
@@ -103,7 +102,7 @@ impl Trace {
         usage.since = None;
     }
 
-    /// What it used so far, including the request in flight.
+    /// The usage so far, including the request in flight.
     #[must_use]
     pub fn usage(&self, now: Instant) -> Usage {
         let mut usage = lock(&self.usage).clone();

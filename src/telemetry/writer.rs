@@ -29,10 +29,10 @@ use crate::{config::LogFormat, sync::lock};
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// Bytes in the buffer. Lines beyond them are dropped.
 const MAX_BUFFERED: usize = 1024 * 1024;
-/// How long the process waits at its end for the last lines to be written.
+/// How long the process waits, when it exits, for the last lines to be written.
 const LAST_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Of the process and not of a writer: it has one stderr, however many gateways.
+/// One for the process: it has one stderr, however many gateways and writers.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// How many lines this process has dropped.
@@ -49,7 +49,7 @@ impl LogWriter {
     /// Starts the thread that writes to `out`.
     ///
     /// # Errors
-    /// The system has no thread for it.
+    /// A thread cannot be spawned.
     pub(super) fn start(
         writer: BufferedWriter,
         out: impl Write + Send + 'static,

@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod field;
+mod input;
 pub mod rejection;
 pub mod request;
 pub mod response;

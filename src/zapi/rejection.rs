@@ -19,6 +19,8 @@ pub enum Rejection {
     UnknownPath {
         /// The path below the instance that the client probably meant.
         instead: Option<&'static str>,
+        /// The template of the call that is nearly this one.
+        near: Option<&'static str>,
         /// Whether a fallback would get the call, and there is none.
         lacks_fallback: bool,
     },
@@ -76,12 +78,12 @@ pub enum BadRequest {
     IncompleteBody,
     /// The body is not a JSON object, or has a key twice; says where.
     NotTheObject(String),
-    /// The field or the parameter is missing, or its value is not one of those that it takes.
+    /// The field or the parameter is missing, or has a value that it does not accept.
     Value {
         field: Field,
         /// Whether it is a parameter of the query instead of a field of the body.
         in_query: bool,
-        /// The values that it takes.
+        /// The accepted values.
         values: Values,
         /// The field of other privacy calls that the body has instead.
         sent_instead: Option<Field>,
@@ -164,7 +166,7 @@ impl Rejection {
         self
     }
 
-    /// Whether the call asked for what Ryze cannot do.
+    /// Whether Ryze has no counterpart for the call.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         matches!(
@@ -201,8 +203,9 @@ impl Rejection {
         match self {
             Self::BadRequest(problem) => problem.reason(),
             Self::UnknownPath {
+                instead: None,
+                near: None,
                 lacks_fallback: true,
-                ..
             } => Reason::NoFallback,
             Self::UnknownPath { .. } => Reason::PathUnknown,
             Self::WrongMethod { .. } => Reason::Method,

@@ -6,19 +6,19 @@ use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     field::Field,
+    input,
     rejection::{BadRequest, Rejection, UnsupportedMediaType},
     routes::{Call, Input, Route},
-    values::{Values, audience},
+    values::Values,
 };
 use crate::{
     config::ContactsBlacklist,
-    content_encoding, json,
-    privacy::{Audience, Change, Operation, Setting},
+    content_encoding,
+    privacy::{Change, Operation, Setting},
 };
 
 /// Limits of a request body, and the policy on lists of contacts.
@@ -58,10 +58,10 @@ impl From<Operation> for ReadCall {
     }
 }
 
-/// What a call asks for, as far as its head says.
+/// The operation that a call requests, as far as its head has it.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
-    /// All of it. A body is ignored.
+    /// The whole operation. A body is ignored.
     Operation(Operation),
     /// A change, whose value is in the body.
     InBody {
@@ -98,7 +98,7 @@ impl Expected {
                 ..
             } => {
                 let query = parts.uri.query().unwrap_or_default();
-                let audience = read_query(query, parameter, values)?;
+                let audience = input::read_query(query, parameter, values)?;
                 let change = Change { setting, audience };
                 Ok(Self::Operation(Operation::Change(change)))
             }
@@ -119,7 +119,7 @@ impl Expected {
                 field,
                 values,
             } => {
-                let (audience, has_contacts) = read_object(&body, field, values)?;
+                let (audience, has_contacts) = input::read_body(&body, field, values)?;
                 let change = Change { setting, audience };
                 let with = |drops_contacts| ReadCall::Operation {
                     operation: Operation::Change(change),
@@ -216,87 +216,6 @@ where
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
         Ok(Err(_)) => Err(BadRequest::IncompleteBody.into()),
     }
-}
-
-/// The value of `field`, and whether there are contacts to change with it.
-fn read_object(body: &[u8], field: Field, values: Values) -> Result<(Audience, bool), Rejection> {
-    let [value, contacts] = json::object(body, [field.name(), "contactsBlacklist"])
-        .map_err(|error| BadRequest::NotTheObject(error.to_string()))?;
-    let expected = |sent_instead| BadRequest::Value {
-        field,
-        in_query: false,
-        values,
-        sent_instead,
-    };
-    let Some(value) = value else {
-        let other = other_field(field);
-        let has_other = matches!(json::object(body, [other.name()]), Ok([Some(_)]));
-        return Err(expected(has_other.then_some(other)).into());
-    };
-    let audience = json::string(value)
-        .and_then(|word| audience(values, &word))
-        .ok_or_else(|| expected(None))?;
-    let has_contacts = match contacts {
-        Some(contacts) if audience == Audience::ContactsExcept => has_contacts(contacts)?,
-        _ => false,
-    };
-    Ok((audience, has_contacts))
-}
-
-/// The field that clients confuse with this one, because other privacy calls have it.
-fn other_field(field: Field) -> Field {
-    match field {
-        Field::Type => Field::VisualizationType,
-        Field::VisualizationType | Field::Value => Field::Type,
-    }
-}
-
-fn read_query(query: &str, parameter: Field, values: Values) -> Result<Audience, Rejection> {
-    let mut sent = form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| (name == parameter.name()).then_some(value));
-    match (sent.next(), sent.next()) {
-        (Some(word), None) => audience(values, &word),
-        _ => None,
-    }
-    .ok_or(Rejection::BadRequest(BadRequest::Value {
-        field: parameter,
-        in_query: true,
-        values,
-        sent_instead: None,
-    }))
-}
-
-/// Whether a list has contacts. An absent list, `null` and `[]` mean "switch the mode, change no
-/// contact".
-fn has_contacts(list: &RawValue) -> Result<bool, BadRequest> {
-    let contacts: Option<Vec<&RawValue>> =
-        serde_json::from_str(list.get()).map_err(|_| BadRequest::ContactsList)?;
-    let contacts = contacts.unwrap_or_default();
-    for contact in &contacts {
-        let fields = json::object(contact.get().as_bytes(), ["action", "phone"]);
-        let [action, phone] = fields.map_err(|_| BadRequest::ContactsList)?;
-        let action = action.and_then(json::string).unwrap_or_default();
-        let is_phone = phone.is_some_and(|phone| match json::string(phone) {
-            Some(text) => is_phone(&text),
-            // A number, as clients without types send it.
-            None => is_digits(phone.get()),
-        });
-        if !matches!(&*action, "add" | "remove") || !is_phone {
-            return Err(BadRequest::ContactsList);
-        }
-    }
-    Ok(!contacts.is_empty())
-}
-
-/// Accepts digits, as documented, and the forms that clients send: a leading `+`, or the `@lid` of an
-/// id.
-fn is_phone(phone: &str) -> bool {
-    let digits = phone.strip_prefix('+').unwrap_or(phone);
-    is_digits(digits.strip_suffix("@lid").unwrap_or(digits))
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

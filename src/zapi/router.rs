@@ -57,8 +57,6 @@ pub struct Facts {
     pub route: Option<&'static Route>,
     /// Index of the instance with the id of its path.
     pub instance: Option<usize>,
-    /// Whether the token of its path is the id of an instance, and its id is not.
-    pub looks_swapped: bool,
     /// Why Ryze cannot get it.
     pub rejection: Option<Rejection>,
 }
@@ -94,6 +92,18 @@ impl Router {
             (_, None) if self.has_fallback => (Ok(Destination::Fallback), None),
             (decided, None) => (decided.map_err(Rejection::lacking_fallback), None),
         };
+        let destination = destination.map_err(|rejection| match rejection {
+            Rejection::UnknownPath {
+                instead,
+                lacks_fallback,
+                ..
+            } => Rejection::UnknownPath {
+                instead,
+                near: routes::nearest(path),
+                lacks_fallback,
+            },
+            other => other,
+        });
         let named = routes::id(path).and_then(|id| self.accounts.find(id));
         Routed {
             route,
@@ -111,11 +121,9 @@ impl Router {
         let found = Matched::find(path);
         let find = |id| self.accounts.find(id);
         let instance = routes::id(path).and_then(find);
-        let token = routes::credentials(path).and_then(|[_, token]| find(token));
         Facts {
             route: found.as_ref().ok().map(|call| call.route),
             instance,
-            looks_swapped: instance.is_none() && token.is_some(),
             rejection: match found {
                 Ok(call) => match self.admit(&call, parts) {
                     Ok(_) => call.route.no_counterpart(),

@@ -10,7 +10,7 @@ use super::{
     rejection::Rejection,
     values::{GROUP_ADD, ONLINE, SWITCH, VISUALIZATION, Values},
 };
-use crate::privacy::Setting;
+use crate::{privacy::Setting, spelling::is_close};
 
 /// One call of Z-API.
 #[derive(Debug)]
@@ -144,6 +144,7 @@ impl<'path> Matched<'path> {
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
         let unknown = |instead| Rejection::UnknownPath {
             instead,
+            near: None,
             lacks_fallback: false,
         };
         let form = split(path).filter(|_| !path.ends_with('/'));
@@ -179,6 +180,19 @@ impl<'path> Matched<'path> {
             })
         }
     }
+}
+
+/// The template of the route that a path without one was probably meant to be: the end of the path is
+/// nearly the path of a call.
+pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    let path = path.to_ascii_lowercase();
+    let segments: Vec<_> = segments(&path).collect();
+    let is_near = |route: &&Route| {
+        let length = route.path.split('/').count();
+        let end = segments.len().checked_sub(length).map(|at| &segments[at..]);
+        end.is_some_and(|end| is_close(&end.join("/"), route.path))
+    };
+    ROUTES.iter().find(is_near).map(|route| route.template)
 }
 
 /// The non-empty segments of a path.

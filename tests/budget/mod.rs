@@ -1,6 +1,6 @@
-//! The promise of the budget, on a paused clock: never more arrivals than the share in any 60 s,
-//! whatever calls, waits, failures and disconnects there are. `permits` is about single permits, `reserved`
-//! about slots that are reserved for read-backs.
+//! The promise of the budget, on a paused clock: in any 60 s never more arrivals than the share, with
+//! any calls, waits, failures and disconnects. `permits` is about single permits, `reserved` about slots
+//! that are reserved for read-backs.
 
 mod permits;
 mod reserved;

@@ -1,4 +1,4 @@
-//! Single permits: their order, what an unused one costs, and what who is refused is told.
+//! Single permits: their order, the cost of an unused one, and the `retry_after` of a refusal.
 
 use std::time::Duration;
 

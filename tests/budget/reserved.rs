@@ -1,5 +1,4 @@
-//! What is kept for read-backs, and that they go first; and that forecasts and the promise hold with
-//! both purposes.
+//! Slots reserved for read-backs, which go first; forecasts and the promise with both purposes.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! A change either is made and confirmed, or its caller knows that it was not, or that this cannot be
-//! known: what callers see of each failure, and what it costs. When things are tried again, and who
-//! goes with whom, is in `queue`; what each answer of Ryze means in `ryze_answers`. What was truly
-//! made, by the in-memory Ryze, is in `truth`.
+//! A change is confirmed, or its client learns that it was not made, or that its outcome is unknown: the
+//! response to each failure, and its cost in requests. Retries and coalescing are in `queue`, the
+//! meaning of each response of Ryze in `ryze_answers`. `truth` compares responses with the in-memory
+//! Ryze.
 
 mod truth;
 
@@ -168,7 +168,11 @@ async fn a_denied_instance_gets_its_answer_without_a_request() {
     for _ in 0..3 {
         let reply = gateway.set_photo("NONE").await;
         reply.assert_failure(424, "FAILED_DEPENDENCY");
-        assert_eq!(reply.text("message"), "Invalid token");
+        assert_eq!(
+            reply.text("message"),
+            "Ryze refuses this instance's token (\"Invalid token\"); the operator of the gateway \
+             sets ryze_token. Nothing was changed."
+        );
     }
     let read = "GET /instances/I1/token/T1/privacy HTTP/1.1\r\nHost: gateway\r\n\r\n";
     gateway

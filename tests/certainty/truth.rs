@@ -1,4 +1,4 @@
-//! What callers are told against what the in-memory Ryze holds in the end.
+//! Responses to clients, compared with the settings that the in-memory Ryze has in the end.
 
 use std::{net::SocketAddr, time::Duration};
 

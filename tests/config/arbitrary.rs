@@ -1,4 +1,4 @@
-//! Whatever a file holds, reading it ends in a configuration or in problems, never in a panic.
+//! Arbitrary files: reading one ends in a configuration or in problems, never in a panic.
 
 use proptest::prelude::*;
 use zapi_to_ryze::config::print;

@@ -1,5 +1,5 @@
-//! The files that a configuration consists of: whatever is at a path, the reading ends. What a file
-//! may hold belongs in `values` and `tls`.
+//! The files of a configuration: reading ends, with any kind of file at a path. Their contents are in
+//! `values` and `tls`.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ fn places(path: &Path) -> [String; 5] {
     ]
 }
 
-/// What `check` tells of the configuration file at `path`, which it has to refuse.
+/// What `check` prints about the configuration file at `path`, which it has to refuse.
 async fn refused(path: &Path) -> String {
     let mut check = program(["check", "--config"]);
     let ended = Process::start(check.arg(path)).ended().await;

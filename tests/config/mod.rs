@@ -2,11 +2,12 @@
 //!
 //! `shipped` is about the files in `config/`, `sound` about files without a mistake, `broken` about
 //! files with mistakes, `values` about mistakes within one value, `tls` about the files of
-//! `[server.tls]`, `files` about what is at a path, and `arbitrary` about whatever else a file may hold.
+//! `[server.tls]`, `files` about what is at a path, `include` about files that it includes, and `arbitrary` about whatever else a file may hold.
 
 mod arbitrary;
 mod broken;
 mod files;
+mod include;
 mod shipped;
 mod sound;
 mod tls;

@@ -1,7 +1,8 @@
-//! Whatever comes in, the program does not panic and says nothing that is not true: `request` is about
-//! the bytes of a Z-API call on their way through the whole gateway, `reply` about those of Ryze, `coalesce`
-//! about the changes of one instance. For the configuration file see `config/arbitrary.rs`. The inputs
-//! are made by proptest, blindly but from good ones; one that ever failed stays here as a named case.
+//! With any input the program does not panic, and every statement in its responses is true: `request` is
+//! about the bytes of a Z-API call on their way through the whole gateway, `reply` about those of Ryze,
+//! `coalesce` about the changes of one instance. For the configuration file see `config/arbitrary.rs`.
+//! The inputs are made by proptest, blindly but from good ones; one that ever failed stays here as a
+//! named case.
 
 mod coalesce;
 mod reply;

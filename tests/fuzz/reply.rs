@@ -1,5 +1,5 @@
-//! The bytes of Ryze's answer. Whatever they are, a change counts as confirmed only where a plain reader
-//! of the same bytes finds the confirmation in them too.
+//! The bytes of Ryze's response. A change counts as confirmed only if a plain reader finds the
+//! confirmation in the same bytes.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The bytes of a request, through the whole gateway. What is sent on, and what is answered, is one of
-//! the few things that may be; a good request, however it is written, means what it says.
+//! The bytes of a request, through the whole gateway: what it forwards and responds is one of few
+//! allowed forms, and a valid request in any spelling is translated as written.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -202,7 +202,7 @@ fn bytes_that_once_failed() {
     check_all(cases.map(String::into_bytes).into()).unwrap();
 }
 
-/// So many requests are told of at once.
+/// Requests in one test case.
 const BATCH: usize = 200;
 
 proptest! {

@@ -1,6 +1,5 @@
-//! Callers who take what others need: time, connections, places in a lane. Each of them ends or is told
-//! so in bounded time, and good callers are served meanwhile. One limit at a time is tested in
-//! `limits.rs`.
+//! Hostile clients that exhaust time, connections and places in a queue. Each is disconnected or gets a
+//! response in bounded time, and other clients are served meanwhile. Single limits are in `limits.rs`.
 
 use std::{net::SocketAddr, time::Duration};
 

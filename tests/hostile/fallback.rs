@@ -1,6 +1,6 @@
-//! A fallback that is hostile or broken. Where nothing of its answer was passed on the caller gets
-//! one of the gateway's, else its connection ends; and no answer is ever taken for that to another
-//! request. Broken heads belong in `fallback/connections.rs`.
+//! A fallback that is hostile or broken. If nothing of its response was forwarded, the client gets one
+//! of the gateway's, else its connection is closed. No response is ever taken for that to another
+//! request. Broken heads are in `proxy/connections.rs`.
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
-//! Guessing credentials reveals nothing: an unknown id looks like a wrong
-//! token. What the log tells of a guess belongs in `secrets.rs`, that secrets are compared in constant
-//! time in the code of `Secret`.
+//! Guessing credentials reveals nothing: an unknown id looks like a wrong token. What the log contains
+//! of a guess is tested in `secrets/`, that secrets are compared in constant time in `structure.rs`.
 
 use crate::harness::{Message, Setup, Upstream, confirms};
 

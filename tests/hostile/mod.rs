@@ -1,6 +1,6 @@
-//! Peers that mean harm: `callers` take time, connections and places, `guesses` are about credentials,
-//! `ryze` and `fallback` about upstreams that answer as no server should. Each is bounded, and others
-//! are served meanwhile. Here is what they are made with: an upstream that plays whatever it is given.
+//! Hostile peers: `callers` exhaust time, connections and places in a queue, `guesses` guess
+//! credentials, `ryze` and `fallback` are broken upstreams. The damage of each is bounded, and other
+//! clients are served meanwhile. This file has their helper: an upstream that plays a script.
 
 mod callers;
 mod fallback;

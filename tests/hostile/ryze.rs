@@ -1,6 +1,6 @@
 //! A Ryze that is hostile or broken: each of its answers ends in bounded time and memory, none is taken
 //! for a confirmation that it is not, and none is ever taken for the answer to another request. Its
-//! documented answers, and whole ones that confirm nothing, belong in `ryze_answers.rs`.
+//! documented responses, and complete ones that confirm nothing, are in `ryze_answers.rs`.
 
 use std::time::Duration;
 

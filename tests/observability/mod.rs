@@ -1,6 +1,6 @@
-//! What alerts, dashboard and the operator's documents name is what a running gateway shows. What the
-//! numbers are belongs in the modules on what is counted; that each alert fires when it should, in
-//! `deploy/prometheus/alerts.test.yml`.
+//! The metrics in alerts, dashboard and documents are those that a running gateway exports. Their values
+//! are in `operator/metrics.rs` and the modules on what is counted; `deploy/prometheus/alerts.test.yml`
+//! tests when each alert fires.
 
 mod shown;
 mod text;

@@ -1,5 +1,5 @@
-//! What the documents say: metrics with their labels in any text, the queries of a dashboard, and the
-//! tables of a guide. No assertion on what is there belongs here.
+//! Reads the documents: metrics with their labels in any text, the queries of a dashboard, and the
+//! tables of a guide.
 
 use std::collections::BTreeSet;
 

@@ -21,14 +21,7 @@ fn at<const N: usize>(value: &Value, paths: [&str; N]) -> [Value; N] {
 
 #[tokio::test]
 async fn a_clients_mistake_is_no_failure_and_hides_none() {
-    let ryze = Upstream::script(vec![
-        refuses(
-            500,
-            "failed to set privacy: info query returned status 403: forbidden",
-        ),
-        confirms(CONFIRMED),
-    ])
-    .await;
+    let ryze = Upstream::script(vec![refuses(400, INVALID), confirms(CONFIRMED)]).await;
     let operated = Operated::start(&Setup::default().toml(&ryze.base_url)).await;
     let wrong_token = photo("ALL").replace("T1", "planted");
     operated.send(photo("ALL")).await;

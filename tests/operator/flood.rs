@@ -1,5 +1,5 @@
-//! More connections than there is room for: the operator's listener has room of its own, and the log
-//! tells which one is full. What callers get then belongs in `limits.rs`.
+//! Connections over the limit: the admin listener has a limit of its own, and the log names the full
+//! one. The responses to clients are in `limits.rs`.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -1,5 +1,5 @@
-//! The ids of a request: the caller's or a new one, on the answer, in the log, and at Ryze with every
-//! request that is sent for it. Which ids are reused is tested in `request_id.rs` and `auth.rs`.
+//! The ids of a request: the client's or a generated one, in the response, in the log, and in every
+//! request to Ryze. Which ids are reused is tested in `telemetry/request_id.rs` and `zapi/auth.rs`.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
 //! Busy clients while the configuration is reloaded ten times and the gateway shuts down: no call is
-//! lost. A caller may be told with `Connection: close`, or be refused a new connection.
+//! lost. A client may get `Connection: close`, or be refused a new connection.
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,4 @@
-//! What is counted, of requests that end in each way, and what is shown of the moment.
+//! Counters of requests with each outcome, and gauges of the current state.
 
 use std::{collections::BTreeSet, process::Command};
 

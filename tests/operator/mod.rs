@@ -1,5 +1,5 @@
-//! What an operator sees of a running gateway, and a reloaded configuration. How it stops
-//! belongs in `stop.rs`, the page for people in `page.rs`.
+//! Metrics, status and log of a running gateway, and the reload. The shutdown is in `stop.rs`, the page
+//! in `page.rs`.
 
 mod activity;
 mod flood;

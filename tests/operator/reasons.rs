@@ -69,6 +69,8 @@ async fn each_mistake_of_a_client_has_its_reason() {
         (call("I1", "I1"), "zapi_token_wrong"),
         (call("T1", "I1"), "looks_swapped"),
         (below("privacy/nothing", ""), "path_unknown"),
+        (below("privacy/Photo", ""), "path_unknown"),
+        (post("/privacy/photos", ""), "path_unknown"),
         (post("/", ""), "no_fallback"),
         (below("send-text", ""), "no_fallback"),
         (

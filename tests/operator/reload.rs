@@ -1,4 +1,6 @@
-//! SIGHUP: what is taken over, what is refused, and what stays as it is.
+//! SIGHUP: what is applied, what is rejected, and what needs a restart.
+
+use std::fs;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -62,6 +64,34 @@ async fn instances_and_credentials_are_taken_over() {
         .await
         .assert_failure(400, "Instance not found");
     assert!(operated.send(photo("ALL")).await.is_success());
+}
+
+#[tokio::test]
+async fn included_files_are_read_again() {
+    let upstream = Upstream::start(confirms(CONFIRMED)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let pattern = folder.path().join("*");
+    let configuration = format!(
+        "include = [{pattern:?}]\n{}",
+        Setup::default().toml(&upstream.base_url)
+    );
+    let mut operated = Operated::start(&configuration).await;
+    let not_found = operated.send(other_instance()).await;
+    not_found.assert_failure(400, "Instance not found");
+    let csv = folder.path().join("other.csv");
+    let header = "zapi_instance,zapi_token,ryze_instance,ryze_token\n";
+    fs::write(&csv, format!("{header}I2,T2,other,t2\n")).unwrap();
+    operated.reload(&configuration).await;
+    assert!(operated.send(other_instance()).await.is_success());
+    fs::write(&csv, format!("{header}I2,T3,other,\n")).unwrap();
+    operated.reload(&configuration).await;
+    let line = operated.gateway.stderr.line("other.csv: line 2: ").await;
+    assert!(line.contains("instances[1].ryze_token"), "{line}");
+    assert!(operated.send(other_instance()).await.is_success());
+    fs::remove_file(&csv).unwrap();
+    operated.reload(&configuration).await;
+    let not_found = operated.send(other_instance()).await;
+    not_found.assert_failure(400, "Instance not found");
 }
 
 #[tokio::test]

@@ -31,11 +31,14 @@ const THROTTLED: Ending = Ending::Answer(
     r#"{"error":{"message":"failed to update profile privacy: info query returned status 429: rate-overlimit"}}"#,
 );
 
-/// The other upstream: when each piece of work began and ended, in seconds from the start.
+/// When a piece of work began and ended, in seconds from the start.
+type Work = (u64, Option<u64>);
+
+/// The other upstream.
 #[derive(Clone)]
 struct Other {
     start: Instant,
-    seen: Arc<Mutex<Vec<(u64, Option<u64>)>>>,
+    seen: Arc<Mutex<Vec<Work>>>,
 }
 
 type Outcome = JoinHandle<(Result<&'static str, Failure>, u64)>;
@@ -48,7 +51,7 @@ impl Other {
         }
     }
 
-    fn seen(&self) -> Vec<(u64, Option<u64>)> {
+    fn seen(&self) -> Vec<Work> {
         self.seen.lock().unwrap().clone()
     }
 

@@ -1,4 +1,4 @@
-//! Bodies and queries that do not say what to do.
+//! Invalid bodies and queries.
 
 use super::{PHOTO, check};
 use crate::harness::{Setup, post};

@@ -1,4 +1,4 @@
-//! What stands before a body: soundness, path, method, credentials and content type.
+//! Heads: validity, path, method, credentials and content type.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -99,6 +99,26 @@ async fn an_unknown_path() {
     let cases = paths.map(|path| (path, get(path), SENTENCE));
     for reply in check(Setup::default(), 404, "NOT_FOUND", &cases).await {
         assert!(reply.text("message").starts_with(SENTENCE));
+    }
+    let near = [
+        ("/instances/I1/token/T1/privacy/lastSeen", "last-seen"),
+        (
+            "/instances/I1/token/T1/privacy/read_receipts",
+            "read-receipts",
+        ),
+        ("/instances/I1/token/T1/privacy/photo/", "photo"),
+        ("/Instances/I1/token/T1/privacy/photo", "photo"),
+        ("/privacy/onlin", "online"),
+    ];
+    for (path, call) in near {
+        let hint = format!("did you mean /instances/{{id}}/token/{{token}}/privacy/{call}?");
+        let cases = [(path, get(path), &*hint)];
+        check(Setup::default(), 404, "NOT_FOUND", &cases).await;
+    }
+    let far = ["/", "/instances/I1/token/T1/send-text", "/privacy/call-add"];
+    let cases = far.map(|path| (path, get(path), SENTENCE));
+    for reply in check(Setup::default(), 404, "NOT_FOUND", &cases).await {
+        assert!(!reply.text("message").contains("did you mean"));
     }
     let mistaken = post("/instances/I1/token/T1/privacy/photo-visualization", "{}");
     let hint = [("a known mistake", mistaken, "use /privacy/photo")];

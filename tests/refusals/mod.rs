@@ -1,6 +1,5 @@
-//! Requests that are not exactly right: each gets its answer and Ryze sees nothing of it. `head` is
-//! about what stands before a body, `body` about bodies and queries. Limits of time and number
-//! belong in `limits.rs`.
+//! Invalid requests: each gets its response, and nothing is sent to Ryze. `head` is about heads, `body`
+//! about bodies and queries. Limits of time and number are in `limits.rs`.
 
 mod body;
 mod head;

@@ -1,4 +1,4 @@
-//! The caller: it makes one request a connection and reads the whole answer.
+//! The client: it makes one request a connection and reads the whole response.
 
 use std::net::SocketAddr;
 

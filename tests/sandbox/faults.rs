@@ -1,4 +1,4 @@
-//! Faults on request, as a test in Rust asks for them.
+//! Faults, injected through the library.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The in-memory Ryze as a caller sees it, over sockets, and over in-memory pipes where the clock
-//! matters. How the gateway fares in front of it does not belong here.
+//! The in-memory Ryze as a client sees it, over sockets, and over in-memory pipes where the clock
+//! matters. No gateway is involved.
 
 mod api;
 mod arrivals;

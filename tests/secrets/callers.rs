@@ -1,5 +1,5 @@
-//! What callers send, in every place of a request: in no answer and in no line of the log, which tells
-//! of each call all the same.
+//! Secrets that clients send, in every place of a request: in no response and in no line of the log,
+//! which has a line for each call all the same.
 
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -10,7 +10,7 @@ use crate::{
     process::{request_lines, send},
 };
 
-/// A request, and what the log tells of it: route, instance, status, and who ended it.
+/// A request, and its fields in the log: route, instance, status, and the side that ended it.
 type Call = (String, (&'static str, &'static str, u16, &'static str));
 
 const PHOTO: &str = "/instances/{id}/token/{token}/privacy/photo";
@@ -157,7 +157,7 @@ async fn nothing_surfaces_of_what_callers_send() {
             let mut tokens = seen.iter().map(|request| request.header("token"));
             assert!(tokens.any(|it| it == Some(&token)), "{name}");
         }
-        // Not HTTP, or too much of it: the library answers, and there is no request to tell of.
+        // Not HTTP, or too much of it: the library answers, and there is no request to log.
         let long = format!("GET / HTTP/1.1\r\nX: {}", "planted".repeat(80_000));
         for request in [format!("planted {PHONE}\r\n\r\n"), long] {
             let mut caller = TcpStream::connect(address).await.unwrap();

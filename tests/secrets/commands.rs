@@ -1,4 +1,4 @@
-//! What the other commands say: of the configuration, of what is typed, and of what Ryze says to
+//! Output of the other commands: of the configuration, of their arguments, and of Ryze's responses to
 //! `check --live`.
 
 use std::process::{Command, Stdio};
@@ -71,7 +71,7 @@ async fn nothing_surfaces_of_an_explanation() {
     let body = r#"{"visualizationType":"ALL"}"#;
     for (target, body, code) in [
         (below("/privacy/photo"), body, 0),
-        (below("/privacy/photo"), "planted", 0),
+        (below("/privacy/photo"), "planted", 1),
         // The body of a call to the fallback is shown as it was typed.
         (below("/send-text"), r#"{"message":"x"}"#, 0),
         (below("/privacy/messages-duration"), "", 0),

@@ -1,5 +1,5 @@
-//! What stays in the memory of a running gateway: the secrets that it needs, and nothing else of the
-//! files that it read.
+//! Memory of a running gateway: it has the secrets that it needs, and nothing else of the files that it
+//! read.
 
 use std::{
     fs::{self, File},

@@ -1,9 +1,10 @@
-//! Secrets and phone numbers are planted wherever there is a place for them, and looked for in all
-//! that leaves the program: its answers, its log and what its commands say.
+//! Secrets and phone numbers are planted in every input, and searched for in every output: responses,
+//! the log and the commands.
 //!
-//! `callers` is about what callers send, `upstreams` about what Ryze, Redis and the fallback say, `others` about another instance's secrets,
-//! `commands` about the other commands, `memory` about what is kept, and `panics` about a panic. A
-//! mistake in a configuration belongs in `broken_files.rs`, what `explain` shows in `explain.rs`.
+//! `callers` is about requests of clients, `upstreams` about responses of Ryze, Redis and the fallback,
+//! `others` about another instance's secrets, `commands` about the other commands, `memory` about
+//! memory, and `panics` about a panic. Mistakes in a configuration are in `broken_files.rs`, `explain`
+//! in `explain.rs`.
 
 mod callers;
 mod commands;

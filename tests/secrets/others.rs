@@ -49,7 +49,7 @@ fn quoting(secret: &str) -> [String; 3] {
 #[track_caller]
 fn assert_hidden(reply: &Reply, message: Option<&String>) {
     let told = reply.text("message");
-    assert_eq!(told, "Ryze answered with status 400", "{message:?}");
+    assert!(told.contains("(status 400)"), "{message:?}: {told}");
 }
 
 #[tokio::test]

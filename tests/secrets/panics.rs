@@ -1,5 +1,5 @@
-//! A panic: its message may quote anything that the program holds. No request is known that makes the
-//! gateway panic, so here a process does it that has been made to panic as the gateway would.
+//! A panic, whose message may quote anything in memory. No request is known that makes the gateway
+//! panic, so the test makes a process panic in the same way.
 
 use std::{env, process::Command, thread};
 

@@ -1,5 +1,5 @@
-//! What the upstreams say when they repeat what they were told: Ryze, in each encoding and also to
-//! calls while its instance is suspended, Redis, and the fallback.
+//! Upstreams that repeat secrets in their responses: Ryze, in each encoding and also to calls while its
+//! instance is suspended, Redis, and the fallback.
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},

@@ -1,5 +1,5 @@
-//! Whole gateways, each a process of its own, in front of one Ryze. What they do within more than
-//! one minute belongs in `slots` and `outage`, where a minute is shorter.
+//! Whole gateways, each a process of its own, in front of one Ryze. `slots` and `outage` have tests over
+//! more than one window, with shorter windows.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,4 @@
-//! Redis lost, back, emptied or answering nonsense. What is taken while it is there belongs in
-//! `slots`.
+//! Redis is lost, returns, is emptied, or answers nonsense. `slots` is about an available Redis.
 
 use std::{net::SocketAddr, time::Duration};
 

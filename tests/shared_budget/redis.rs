@@ -1,5 +1,4 @@
-//! A Redis of the test's own, started, told, stopped and started again. No assertion on behaviour
-//! belongs here.
+//! A Redis for a test, which starts, commands, stops and restarts it. It has no assertions on behaviour.
 
 use std::{net::SocketAddr, process::Command};
 

@@ -1,4 +1,4 @@
-//! Slots and pace of the limit while Redis is there. Losing it belongs in `outage`.
+//! Slots and pace of the limit while Redis is available. `outage` is about its loss.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! The client of Redis. It connects when a step needs a connection, and again if a reused one was closed:
-//! Redis and proxies close idle connections.
+//! The client of Redis. It connects when a step needs a connection, and again if a reused one was
+//! closed: Redis and proxies close idle connections. There is no back-off: during an outage only the
+//! heartbeats of `process.rs` retry.
 
 use std::sync::Mutex;
 
@@ -162,7 +163,7 @@ impl Store for Client {
     }
 }
 
-/// The kind of an error alone: its details may repeat what was sent to log in.
+/// Only the kind of the error, because its message may contain the credentials.
 fn reason(error: &RedisError) -> Reason {
     match error.code() {
         Some(code) => format!("{}: {code}", error.category()),

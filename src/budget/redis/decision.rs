@@ -1,4 +1,4 @@
-//! The answer to a process that asks for a slot of the shared limit.
+//! The decision on a process's request for a slot of the shared limit.
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use super::leases::Lease;
 pub enum Decision {
     /// A slot: the request may be sent.
     Granted(Lease),
-    /// Nothing before this time; sooner only if the process returns one of its leases.
+    /// No slot before this time, or sooner if the process returns one of its leases.
     NotBefore(Instant),
     /// Redis or its state is lost, and nothing may be sent until this time, unless Redis is back sooner.
     Unavailable { until: Instant },

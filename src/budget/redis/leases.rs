@@ -1,5 +1,5 @@
-//! The slots of this process in a shared limit, and which of them Redis has not been told of. Pure: the
-//! time is an argument.
+//! The slots of this process in a shared limit, and which of them are not yet reported to Redis. Pure:
+//! the time is an argument.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -52,7 +52,7 @@ impl Leases {
         self.taken_so_far
     }
 
-    /// Redis granted this slot.
+    /// Records a slot that Redis granted.
     pub(super) fn granted(&mut self, id: u64) -> Lease {
         self.in_flight.insert(id);
         Lease {
@@ -133,7 +133,7 @@ impl Leases {
         mem::take(&mut self.released)
     }
 
-    /// Puts slots that Redis may not know to be released into the next step.
+    /// Adds slots, whose release Redis may not know of, to the report of the next step.
     pub(super) fn report_released(&mut self, ids: impl IntoIterator<Item = u64>) {
         self.released.extend(ids);
     }

@@ -1,8 +1,9 @@
-//! One process that shares a limit: which step on the shared state it makes next, and what follows from the
-//! answer. `state.rs` is what it may use, `leases.rs` the slots that it has; `PROTOCOL.md` is the proof.
+//! The state machine of a process that shares a limit: plans its next step on the shared state, and
+//! applies the answer. `state.rs` is what it may use, `leases.rs` the slots that it has; `PROTOCOL.md`
+//! is the proof.
 //!
-//! Pure: the time is an argument, and the caller makes the steps, one at a time. While a step is in flight
-//! slots may be taken and released; `version` shows that they were.
+//! Pure: the time is an argument, and the caller makes the steps, one at a time. While a step is in
+//! flight slots may be taken and released; `version` shows that they were.
 
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Member {
         }
     }
 
-    /// Redis answered a step that was sent at `asked`. Returns a decision if it has one.
+    /// Applies Redis's answer to a step that was sent at `asked`. Returns a decision if it has one.
     pub(super) fn step_answered(
         &mut self,
         step: Step,
@@ -159,7 +160,7 @@ impl Member {
         }
     }
 
-    /// A step got no answer.
+    /// Records that a step got no answer.
     pub(super) fn step_failed(&mut self, step: Step, reason: &str, now: Instant) {
         self.leases.report_released(step.returned);
         if let Action::Take { id, .. } = step.action {

@@ -1,4 +1,5 @@
-//! One process at the shared state: makes its steps, one at a time, and sends heartbeats.
+//! One of the processes that share a limit: runs its steps on the shared state, one at a time, and sends
+//! heartbeats.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -19,10 +20,11 @@ use super::{
 };
 use crate::sync::lock;
 
-/// Redis is lost if one answer takes longer, connecting included.
+/// Limit of one step, connecting included. After it Redis counts as unavailable.
 const STEP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a process shows Redis that it runs, and checks that Redis does.
+/// The interval of heartbeats. They show the other processes that this one runs, detect an outage, and
+/// retry during one.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A process that does not know the state needs four steps at most: it adopts another epoch, reports its
@@ -120,7 +122,7 @@ impl Process {
         }
     }
 
-    /// Makes one step now, whatever is known.
+    /// Makes one step now, even during an outage.
     ///
     /// # Errors
     /// Why Redis does not answer.

@@ -116,7 +116,7 @@ impl SharedLimiter {
         self.process.acquire(purpose).await
     }
 
-    /// Asks Redis once, whatever is known of it.
+    /// Asks Redis once, even during an outage.
     ///
     /// # Errors
     /// Why it does not answer.

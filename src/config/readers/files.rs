@@ -212,3 +212,35 @@ impl Format for Certificates {
 fn is_root(certificate: &CertificateDer<'static>) -> bool {
     RootCertStore::empty().add(certificate.clone()).is_ok()
 }
+
+/// A list of files, with `*`, `?` and `[…]` in their names or the names of folders.
+pub(in crate::config) struct Patterns;
+
+impl Format for Patterns {
+    type Value = Vec<String>;
+
+    fn must_be(&self) -> String {
+        "a list of files with instances; write [\"instances.d/*.toml\", \"instances.csv\"]"
+            .to_owned()
+    }
+
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Vec<String>, Invalid> {
+        let patterns = form(value.as_array())?.iter();
+        let patterns = patterns.map(|it| PATH.read(it.get_ref(), context));
+        let patterns: Vec<_> = patterns.collect::<Result<_, _>>()?;
+        for pattern in &patterns {
+            if pattern.contains("**") {
+                return Err(Invalid::Because(
+                    "`**` would search whole folders; write `*` for each level".to_owned(),
+                ));
+            }
+            form(glob::Pattern::new(pattern).ok())?;
+        }
+        Ok(patterns)
+    }
+
+    fn show(&self, value: &Vec<String>) -> Option<String> {
+        let patterns = value.iter().filter_map(quoted);
+        Some(format!("[{}]", patterns.collect::<Vec<_>>().join(", ")))
+    }
+}

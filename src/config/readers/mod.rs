@@ -14,7 +14,7 @@ use toml::de::DeValue;
 
 use self::carried::Carrier;
 pub(super) use self::{
-    files::{Certificates, FilePath, SecretText},
+    files::{Certificates, FilePath, Patterns, SecretText},
     net::{Address, BaseUrl, ListenAddress, RedisUrl, SocketMode},
 };
 use super::key::{Context, Format, Invalid};

@@ -1,6 +1,6 @@
-//! The calls of a file: how each would be handled, counted. A HAR file and a Postman collection have whole
-//! requests, which are explained as one is on the command line. An access log has no headers and no bodies:
-//! its calls are judged by method and path, as if `Client-Token` and body were right.
+//! Counts how the calls of a file would be handled. A HAR file and a Postman collection have whole
+//! requests, which are explained as one is on the command line. An access log has no headers and no
+//! bodies: its calls are judged by method and path, as if `Client-Token` and body were right.
 //!
 //! Nothing of a file is shown but route templates: neither paths nor headers nor bodies.
 
@@ -37,7 +37,7 @@ const MAX_JSON: u64 = 64 * 1024 * 1024;
 /// A file of calls.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// What a browser or a proxy recorded.
+    /// A HAR file: the requests that a browser or a proxy recorded.
     Har(PathBuf),
     /// A collection, format 2.1, and perhaps an environment with its variables.
     Postman(PathBuf, Option<PathBuf>),
@@ -168,7 +168,7 @@ fn log(config: &Config, log: impl io::BufRead) -> Result<Tally, Error> {
     Ok(tally)
 }
 
-/// How a call goes on with this destination, and why it is refused if it is.
+/// The verdict on a call with this destination, and the rejection if it is refused.
 fn verdict<'r>(
     destination: &'r Result<Destination, Rejection>,
     facts: &'r Facts,

@@ -11,7 +11,7 @@ use crate::explain::{Explained, Verdict};
 
 /// Different rows that are kept. Reasons are few; only the place of a mistake in a body varies.
 const MAX_ROWS: usize = 10_000;
-/// What the paths of most calls begin with; left out in the table.
+/// The prefix of most paths, left out in the table.
 const PREFIX: &str = "/instances/{id}/token/{token}";
 
 /// The calls of a file, by how they would be handled and why.

@@ -205,7 +205,7 @@ fn long_name(letter: char) -> &'static str {
     }
 }
 
-/// What the options say.
+/// The request that the options describe.
 #[derive(Default)]
 struct Curl {
     method: Option<String>,

@@ -1,5 +1,6 @@
 //! Whether a response of the fallback is a success, and the response to a call for which there is none.
 
+use super::failure::cure_of_connection;
 use super::shape::{
     Answer, INCOMPLETE_BODY, bad_gateway, bad_request, body_too_slow, gateway_timeout,
     method_not_allowed,
@@ -30,12 +31,22 @@ pub(super) fn fallback_error(error: Error) -> Answer {
         Error::TargetInvalid => bad_request("the request target cannot be passed on"),
         Error::IncompleteBody => bad_request(INCOMPLETE_BODY),
         Error::BodyTooSlow => body_too_slow(),
-        Error::Loop => bad_gateway("the fallback leads back to the gateway"),
-        Error::Unreachable(_) => {
-            bad_gateway("the fallback cannot be reached; nothing was sent to it")
+        Error::Loop => bad_gateway(
+            "the fallback leads back to the gateway; the operator of the gateway sets \
+             fallback.base_url to Z-API, by a name that does not lead here",
+        ),
+        Error::Unreachable(fault) => {
+            let cure = cure_of_connection(fault, "fallback");
+            bad_gateway(&format!(
+                "the fallback cannot be reached: {fault}; {cure}; nothing was sent to it"
+            ))
         }
-        Error::Broken | Error::Malformed => bad_gateway(
-            "the fallback's connection or its answer broke; it may have carried the call out",
+        Error::Broken => {
+            bad_gateway("the fallback's connection broke; it may have carried the call out")
+        }
+        Error::Malformed => bad_gateway(
+            "the fallback's answer is not HTTP; the operator of the gateway checks \
+             fallback.base_url; it may have carried the call out",
         ),
         Error::Unsolicited => bad_gateway("the fallback's answer is one that was not asked for"),
         Error::EndlessInterim => bad_gateway(

@@ -1,13 +1,13 @@
-//! The response to an operation: its status by its outcome.
+//! The response to an operation: status and sentence for each outcome.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 
 use super::{
-    failure::{fault, report},
+    failure::{denied, refused, unchanged, upstream},
     shape::{
-        Answer, answer, bad_gateway, framework, gateway_timeout, sentence, too_many_requests,
-        unavailable, with,
+        Answer, answer, bad_gateway, failed_dependency, gateway_timeout, sentence,
+        too_many_requests, unavailable, with,
     },
 };
 use crate::{
@@ -61,39 +61,43 @@ fn failed(operation: &Operation, failure: &Failure) -> Answer {
     match failure {
         Failure::Budget { retry_after } => too_many_requests(
             *retry_after,
-            "the gateway's budget of requests to Ryze is used up; nothing was changed",
+            "the gateway's budget of requests to Ryze is used up; send it again after Retry-After; \
+             nothing was changed",
         ),
         Failure::BudgetUnavailable { retry_after } => too_many_requests(
             *retry_after,
-            "the Redis of the gateway's shared budget is unavailable; nothing was changed",
+            "the Redis of the gateway's shared budget is unavailable; send it again after \
+             Retry-After, and if it lasts, the operator of the gateway checks budget.redis; nothing \
+             was changed",
         ),
-        Failure::Throttled {
-            by: Limiter::Upstream,
-            retry_after,
-        } => too_many_requests(*retry_after, "Ryze's rate limit is used up"),
-        Failure::Throttled {
-            by: Limiter::WhatsApp,
-            retry_after,
-        } => too_many_requests(
-            *retry_after,
-            "WhatsApp limits how often this may be asked of the account",
-        ),
-        Failure::NotConnected => sentence(StatusCode::BAD_REQUEST, "You are not connected."),
-        Failure::Denied { report: it, .. } | Failure::Refused { report: it, .. } => framework(
-            StatusCode::FAILED_DEPENDENCY,
-            "FAILED_DEPENDENCY",
-            &report(it),
-        ),
-        Failure::Upstream(it) => bad_gateway(&fault(it)),
-        Failure::NotSent => unavailable("it could not be sent in time; nothing was changed"),
-        Failure::QueueFull => {
-            unavailable("too many calls of this instance are waiting already; nothing was changed")
+        Failure::Throttled { by, retry_after } => {
+            let what = match by {
+                Limiter::Upstream => "Ryze's rate limit is used up",
+                Limiter::WhatsApp => "WhatsApp limits how often this may be asked of the account",
+            };
+            let message = format!(
+                "{what}; send it again after Retry-After.{}",
+                unchanged(operation)
+            );
+            too_many_requests(*retry_after, &message)
         }
+        Failure::NotConnected => sentence(StatusCode::BAD_REQUEST, "You are not connected."),
+        Failure::Denied { what, report } => failed_dependency(&denied(*what, report, operation)),
+        Failure::Refused { by, report } => failed_dependency(&refused(*by, report, operation)),
+        Failure::Upstream(fault) => bad_gateway(&upstream(fault, operation)),
+        Failure::NotSent => {
+            unavailable("it could not be sent in time; send it again; nothing was changed")
+        }
+        Failure::QueueFull => unavailable(
+            "too many calls of this instance are waiting already; send it again later; nothing \
+                 was changed",
+        ),
         Failure::Unknown(_) => gateway_timeout(match operation {
             Operation::Change(_) => {
-                "the change was sent and not confirmed in time; it may still take effect"
+                "the change was sent and not confirmed in time; it may still take effect, and may be \
+                 sent again"
             }
-            Operation::Read => "Ryze did not answer in time",
+            Operation::Read => "Ryze did not answer in time; send it again",
         }),
     }
 }

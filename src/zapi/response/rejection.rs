@@ -27,14 +27,20 @@ pub fn rejection(rejection: &Rejection) -> Answer {
         Rejection::BadRequest(problem) => bad_request(&problem_sentence(problem)),
         Rejection::UnknownPath {
             instead,
+            near,
             lacks_fallback,
         } => {
-            let message = "Unable to find matching target resource method";
-            let message = match instead {
-                Some(path) => Cow::from(format!("{message}; use /{path}")),
-                None if *lacks_fallback => Cow::from(format!("{message}; {NO_FALLBACK}")),
-                None => message.into(),
-            };
+            let mut message = "Unable to find matching target resource method".to_owned();
+            if let Some(path) = instead {
+                message += &format!("; use /{path}");
+            } else {
+                if *lacks_fallback {
+                    message = format!("{message}; {NO_FALLBACK}");
+                }
+                if let Some(near) = near {
+                    message += &format!("; did you mean {near}?");
+                }
+            }
             framework(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
         }
         Rejection::WrongMethod { allow } => method_not_allowed(allow),
@@ -61,7 +67,7 @@ pub fn rejection(rejection: &Rejection) -> Answer {
         Rejection::ContactsList => unprocessable(
             "Ryze cannot change the contacts of a contactsBlacklist. Nothing was changed. To have \
              the mode switched and the list dropped, the operator of the gateway sets \
-             policy.contacts_blacklist to \"mode_only\".",
+             policy.contacts_blacklist to \"mode_only\"; to have Z-API change the list, to \"fallback\".",
         ),
         Rejection::TlsRequired => bad_request(
             "this port takes https only, and the request came as plain http; use https:// in the \

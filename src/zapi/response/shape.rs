@@ -73,6 +73,11 @@ pub(super) fn unprocessable(message: &str) -> Answer {
     framework(status, "UNPROCESSABLE_ENTITY", message)
 }
 
+pub(super) fn failed_dependency(message: &str) -> Answer {
+    let status = StatusCode::FAILED_DEPENDENCY;
+    framework(status, "FAILED_DEPENDENCY", message)
+}
+
 pub(super) fn bad_gateway(message: &str) -> Answer {
     framework(StatusCode::BAD_GATEWAY, "BAD_GATEWAY", message)
 }

@@ -225,3 +225,19 @@ async fn a_read_with_a_wrong_certificate_is_not_retried() {
     assert!(matches!(outcome, Err(Failure::Upstream(_))), "{outcome:?}");
     assert_eq!((seconds, bench.pipes.connects().len()), (0, 1));
 }
+
+/// A failure without a connection promises that nothing was changed, which the first attempt disproves.
+#[tokio::test(start_paused = true)]
+async fn an_untrusted_server_at_the_retry_leaves_the_first_failure() {
+    const SHOWN_AND_CLOSED: Ending = Ending::Answer(
+        200,
+        "Connection: close\r\n",
+        r#"{"success":true,"settings":{"visibility":{"profile":"all"}}}"#,
+    );
+    let bench = bench(&[FAILED, SHOWN_AND_CLOSED]);
+    let call = bench.call(&target("one"), hide()).await;
+    sleep(SECOND * 3 / 2).await;
+    bench.pipes.refuse(Some(io::ErrorKind::InvalidData));
+    assert_eq!(call.await.unwrap(), (failed(), 2));
+    assert_eq!(bench.pipes.connects().len(), 2);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zapi_to_ryze::privacy::{Change, Failure, Setting};
+use zapi_to_ryze::privacy::{Change, Setting};
 
 use super::{
     SLACK, is_from, is_of, numbered, outcome, same_setting, suspensions::is_of_suspension,
@@ -101,7 +101,7 @@ pub fn not_changed_is_true(history: &History, turns: &Turns) -> Vec<String> {
         let (Some(change), Some((_, Err(failure)))) = (call.change(), outcome(call)) else {
             continue;
         };
-        if matches!(failure, Failure::Unknown(_) | Failure::Upstream(_)) {
+        if failure.leaves_open() {
             continue;
         }
         for update in &turns.tries[number] {
