@@ -77,6 +77,17 @@ impl Browser {
         self.command("/goog/cdp/execute", &command).await;
     }
 
+    /// Sends this `Accept-Language` from now on.
+    pub async fn accept_language(&self, languages: &str) {
+        let params = json!({"headers": {"Accept-Language": languages}});
+        for command in [
+            json!({"cmd": "Network.enable", "params": {}}),
+            json!({"cmd": "Network.setExtraHTTPHeaders", "params": params}),
+        ] {
+            self.command("/goog/cdp/execute", &command).await;
+        }
+    }
+
     /// What an expression of JavaScript is on the page.
     pub async fn evaluate(&self, expression: &str) -> Value {
         let script = json!({"script": format!("return {expression}"), "args": []});

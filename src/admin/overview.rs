@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
-use super::status::{
-    Certificate, Configuration, Forwarded, ForwardedCall, InstanceStatus, Phase, Status,
+use super::{
+    activity, host,
+    status::{Certificate, Configuration, InstanceStatus, Phase, Status},
 };
 use crate::{
     config::{self, Config},
-    gateway::{Gateway, Instance, Record},
+    gateway::{Gateway, Instance, Recorded},
     queue::Queues,
     server::Occupancy,
     sync::lock,
-    telemetry::{self, Metrics, Reloaded},
+    telemetry::{Metrics, Reloaded},
 };
 
 /// The components that a snapshot is gathered from.
@@ -24,6 +25,7 @@ pub struct Overview {
     queues: Arc<Queues>,
     metrics: Arc<Metrics>,
     connections: Occupancy,
+    host: String,
     lifecycle: Mutex<Lifecycle>,
 }
 
@@ -51,6 +53,7 @@ impl Overview {
             queues,
             metrics,
             connections,
+            host: host::name(),
             lifecycle: Mutex::new(Lifecycle {
                 phase: Phase::Serving,
                 config: Arc::new(config),
@@ -112,23 +115,23 @@ impl Overview {
             connections: self.connections.snapshot(),
             budget: self.queues.budget(),
             ryze: self.queues.health(),
-            forwarded: Forwarded {
-                base_url: lifecycle
-                    .config
-                    .fallback
-                    .as_ref()
-                    .map(|it| it.base_url.to_string()),
-                calls: forwarded(&self.metrics, now),
-            },
+            forwarded: activity::forwarded(&lifecycle.config, &self.metrics, now),
             certificate: tls.map(|tls| Certificate {
                 not_after: tls.not_after,
             }),
             instances: instances.map(|it| self.instance(it, now)).collect(),
+            host: self.host.clone(),
+            upstreams: activity::upstreams(&lifecycle.config, &self.metrics, now),
+            recent_calls: activity::recent_calls(&self.metrics, now),
         }
     }
 
     fn instance(&self, instance: &Instance, now: Instant) -> InstanceStatus {
-        let Record { last, observed } = instance.record();
+        let Recorded {
+            last,
+            observed,
+            recent,
+        } = instance.recorded(now);
         let (waiting, held) = self.queues.instance_status(instance.target());
         InstanceStatus {
             name: instance.target().name().to_string(),
@@ -142,22 +145,9 @@ impl Overview {
             seconds_ago: last.map(|last| (now - last.time).as_secs()),
             waiting,
             held,
+            failing: recent.is_failing,
+            last_10_minutes: activity::counts(&recent),
+            last_failure: activity::last_failure(&recent, now),
         }
     }
-}
-
-fn forwarded(metrics: &Metrics, now: Instant) -> Vec<ForwardedCall> {
-    let calls = metrics.forwarded().calls().into_iter();
-    let status = |call: telemetry::ForwardedCall| ForwardedCall {
-        method: call.method,
-        route: call.route,
-        total: call.total(),
-        statuses: call
-            .by_class
-            .iter()
-            .map(|(class, count)| (class.as_str(), *count))
-            .collect(),
-        seconds_ago: (now - call.last).as_secs(),
-    };
-    calls.map(status).collect()
 }

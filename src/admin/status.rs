@@ -1,5 +1,5 @@
 //! The form of a snapshot of the gateway: the fields of `/status`, which `docs/operations.md` describes.
-//! `overview.rs` fills them in.
+//! `overview.rs` and `activity.rs` fill them in.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     gateway::Observed,
     queue::{Health, Suspended},
     server::Connections,
-    telemetry::{OutcomeLabel, words},
+    telemetry::{CallResult, EndedBy, OutcomeLabel, Reason, words},
 };
 
 words! {
@@ -44,6 +44,12 @@ pub struct Status {
     pub certificate: Option<Certificate>,
     /// In the order of the configuration.
     pub instances: Vec<InstanceStatus>,
+    /// The name of the machine; empty if it is not known.
+    pub host: String,
+    /// How the calls to each upstream went.
+    pub upstreams: Upstreams,
+    /// The latest calls of clients, the latest first.
+    pub recent_calls: Vec<RecentCall>,
 }
 
 /// Reloads of the configuration file since the start.
@@ -105,4 +111,80 @@ pub struct InstanceStatus {
     pub waiting: usize,
     /// Its suspension; null if it is not suspended.
     pub held: Option<Suspended>,
+    /// Whether a call failed in the last ten minutes and none was carried out since.
+    pub failing: bool,
+    /// Its calls of the last ten minutes.
+    pub last_10_minutes: Counts,
+    /// The last call that failed, unless the client was the cause.
+    pub last_failure: Option<LastFailure>,
+}
+
+/// How calls ended.
+#[derive(Debug, Serialize)]
+pub struct Counts {
+    pub done: u32,
+    pub failed: u32,
+    /// Mistakes of clients, and clients that disconnected.
+    pub client_errors: u32,
+}
+
+/// The last failure of an instance.
+#[derive(Debug, Serialize)]
+pub struct LastFailure {
+    pub outcome: OutcomeLabel,
+    pub reason: Option<Reason>,
+    pub seconds_ago: u64,
+}
+
+/// The upstreams.
+#[derive(Debug, Serialize)]
+pub struct Upstreams {
+    pub ryze: UpstreamStatus,
+    /// Null without a fallback.
+    pub fallback: Option<UpstreamStatus>,
+}
+
+/// How the calls to one upstream went.
+#[derive(Debug, Serialize)]
+pub struct UpstreamStatus {
+    /// Whether the last call got a response; null before the first.
+    pub up: Option<bool>,
+    pub calls_last_minute: u32,
+    /// What the following numbers cover.
+    pub window_seconds: u64,
+    pub calls: u32,
+    pub failed: u32,
+    /// Of the answered calls; null if there was none.
+    pub p50_ms: Option<u32>,
+    pub p95_ms: Option<u32>,
+    /// Of any time.
+    pub last_failure: Option<UpstreamFailure>,
+}
+
+/// The last failed call to an upstream.
+#[derive(Debug, Serialize)]
+pub struct UpstreamFailure {
+    pub reason: Option<Reason>,
+    /// Of the response, if there was one.
+    pub status: Option<u16>,
+    pub seconds_ago: u64,
+}
+
+/// A client's call, as in the log.
+#[derive(Debug, Serialize)]
+pub struct RecentCall {
+    pub request_id: String,
+    pub seconds_ago: u64,
+    pub method: &'static str,
+    pub route: &'static str,
+    /// Null if the credentials are wrong, or name no instance.
+    pub instance: Option<String>,
+    pub zapi_instance: Option<String>,
+    /// Null if the client disconnected before the response.
+    pub status: Option<u16>,
+    pub result: CallResult,
+    pub outcome: OutcomeLabel,
+    pub reason: Option<Reason>,
+    pub ended_by: EndedBy,
+    pub total_ms: u64,
 }

@@ -17,7 +17,9 @@ use crate::{
     privacy::{Change, Operation},
     ryze::Target,
     sync::lock,
-    telemetry::{EndedBy, Metrics, OutcomeLabel, Reason, Served, Trace, method},
+    telemetry::{
+        CallResult, EndedBy, Metrics, OutcomeLabel, Reason, RecentCall, Served, Trace, method,
+    },
 };
 
 /// Written to log and metrics when it is dropped, so also if the client disconnects; the status is 0 if
@@ -32,6 +34,8 @@ pub(crate) struct AccessLogEntry {
     pub(crate) target: Option<Arc<Target>>,
     /// The target whose id is in the path, also if the credentials are wrong.
     pub(crate) named: Option<Arc<Target>>,
+    /// Of the named instance.
+    pub(crate) record: Option<SharedRecord>,
     /// The translated operation, and when it was queued.
     pub(crate) operation: Option<(Operation, Instant)>,
     /// The observation of a call of an observed instance, with the instance's record.
@@ -55,6 +59,7 @@ impl AccessLogEntry {
             is_forwarded: false,
             target: None,
             named: None,
+            record: None,
             operation: None,
             observation: None,
             status: None,
@@ -118,6 +123,27 @@ impl Drop for AccessLogEntry {
             total_ms = milliseconds(total),
             "request"
         );
+        let result = CallResult::of(self.outcome, self.status);
+        // Calls that the fallback answers, observed ones too, say nothing of the instance.
+        let is_of_instance = !self.is_forwarded || self.operation.is_some();
+        if let Some(record) = self.record.as_ref().filter(|_| is_of_instance) {
+            let tally = &mut lock(record).tally;
+            tally.count(result, self.outcome, self.reason, now);
+        }
+        self.metrics.ended(RecentCall {
+            time: now,
+            request_id: self.trace.id().clone(),
+            method: method(&self.method),
+            route: self.route,
+            instance: self.target.as_deref().map(|it| Arc::clone(it.name())),
+            zapi_instance: self.named.as_deref().map(|it| Arc::clone(it.entry())),
+            status: self.status,
+            result,
+            outcome: self.outcome,
+            reason: self.reason,
+            ended_by: self.ended_by,
+            duration: total,
+        });
         self.metrics.served(Served {
             method: &self.method,
             route: self.route,

@@ -55,6 +55,7 @@ impl Forwarder {
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
             error: answer.as_ref().err().map(|error| error.label()),
+            reason: answer.as_ref().err().map(|error| error.reason()),
             duration: begun.elapsed(),
         });
         answer

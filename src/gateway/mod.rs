@@ -5,6 +5,7 @@ mod access_log;
 mod forward;
 mod observation;
 mod rules;
+mod tally;
 mod tee;
 
 use std::{sync::Arc, time::Duration};
@@ -16,12 +17,15 @@ use http_body_util::{Either, Full};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use self::rules::{Instance, Last, Observed, Record, Rules};
 use self::{
     access_log::{AccessLogEntry, Logged},
     forward::Forwarder,
     observation::Observation,
     tee::Tee,
+};
+pub use self::{
+    rules::{Instance, Last, Observed, Recorded, Rules},
+    tally::{LastFailure, Recent},
 };
 use crate::{
     config::Config,
@@ -353,6 +357,7 @@ fn route(
     entry.target = instance.map(|instance| Arc::clone(instance.target()));
     let named = routed.named.map(|place| &rules.instances()[place]);
     entry.named = named.map(|instance| Arc::clone(instance.target()));
+    entry.record = named.map(|instance| Arc::clone(&instance.record));
     if let Some(decided) = routed.observed {
         let observation = Observation::begin(decided, parts, &rules.limits);
         let record = instance.map(|instance| Arc::clone(&instance.record));

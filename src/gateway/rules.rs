@@ -11,7 +11,10 @@ use http::request::Parts;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::observation::Verdict;
+use super::{
+    observation::Verdict,
+    tally::{Recent, Tally},
+};
 use crate::{
     config::{Config, Mode},
     net::LOOKUP_TIMEOUT,
@@ -50,11 +53,21 @@ pub struct Instance {
     pub(super) record: SharedRecord,
 }
 
-/// The outcome of an instance's last translated call, and what was observed of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Record {
+/// What is recorded of an instance's calls.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// The last translated call.
+    pub(super) last: Option<Last>,
+    pub(super) observed: Observed,
+    pub(super) tally: Tally,
+}
+
+/// A record at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded {
     pub last: Option<Last>,
     pub observed: Observed,
+    pub recent: Recent,
 }
 
 pub(super) type SharedRecord = Arc<Mutex<Record>>;
@@ -177,8 +190,13 @@ impl Instance {
         self.mode
     }
 
-    pub fn record(&self) -> Record {
-        *lock(&self.record)
+    pub fn recorded(&self, now: Instant) -> Recorded {
+        let mut record = lock(&self.record);
+        Recorded {
+            last: record.last,
+            observed: record.observed,
+            recent: record.tally.recent(now),
+        }
     }
 
     pub(super) fn record_outcome(&self, outcome: OutcomeLabel) {

@@ -101,6 +101,7 @@ impl Sender {
             },
             status: reply.status,
             error: error.map(Error::label),
+            reason: error.map(Error::reason),
             duration: now - started,
         });
         let mut health = self.queue.queues.lock_health();

@@ -4,7 +4,7 @@
 use crate::{
     net::ConnectFault,
     privacy::{Failure, Fault, Malformed, NoAnswer, Setting},
-    telemetry::OutcomeLabel,
+    telemetry::{OutcomeLabel, Reason},
 };
 
 /// Why the settings are not known.
@@ -74,6 +74,16 @@ impl Error {
             Self::Unreachable(_) => OutcomeLabel::Unreachable,
             Self::Untrusted(_) => OutcomeLabel::Untrusted,
             Self::Unknown(_) => OutcomeLabel::NoAnswer,
+            Self::Answered { failure, .. } => failure.into(),
+        }
+    }
+
+    /// Why, in the words of the log.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Unreachable(fault) | Self::Untrusted(fault) => (*fault).into(),
+            Self::Unknown(cause) => (&Failure::Unknown(*cause)).into(),
             Self::Answered { failure, .. } => failure.into(),
         }
     }

@@ -9,7 +9,7 @@ use crate::privacy::Setting;
 
 words! {
     /// Who ended a request.
-    pub(crate) enum EndedBy {
+    pub enum EndedBy {
         Caller = "caller",
         Gateway = "gateway",
         Ryze = "ryze",

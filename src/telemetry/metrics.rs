@@ -1,23 +1,27 @@
 //! Counters and histograms. Names and labels of HTTP metrics are OpenTelemetry's. Gauges of the current
 //! state, such as the budget in use, are in `admin/gauges.rs`.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use http::{Method, StatusCode};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use tokio::time::Instant;
 
 use super::{
+    called::Called,
     forwarded::Forwarded,
     labels::{
         self, ChangeLabels, ClientLabels, ObservedLabel, ObservedLabels, RefusedBy, Reloaded,
         ServerLabels, Upstream, WaitPurpose, method, status,
     },
     outcome_label::{CountedIn, OBSERVED_REASONS, OutcomeLabel},
+    recent::{RecentCall, RecentCalls},
+    upstream_record::{UpstreamActivity, UpstreamRecord},
 };
-use crate::privacy::Setting;
+use crate::{privacy::Setting, sync::lock};
 
 /// Upper bounds in seconds: those that OpenTelemetry advises for HTTP, extended for long deadlines and
 /// slow upstreams.
@@ -44,6 +48,9 @@ pub struct Metrics {
     waits: Durations<[(&'static str, WaitPurpose); 1]>,
     refused: Counters<RefusedBy>,
     reloads: Counters<Reloaded>,
+    recent: RecentCalls,
+    ryze: Mutex<UpstreamRecord>,
+    fallback: Mutex<UpstreamRecord>,
 }
 
 /// A completed request of a client.
@@ -60,19 +67,10 @@ pub(crate) struct Served<'r> {
     pub(crate) duration: Duration,
 }
 
-/// A completed request to an upstream.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Called<'r> {
-    pub(crate) upstream: Upstream,
-    pub(crate) method: &'r Method,
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) error: Option<OutcomeLabel>,
-    pub(crate) duration: Duration,
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let upstream = || Mutex::new(UpstreamRecord::new(Instant::now()));
         let metrics = Self {
             served: Family::new_with_constructor(histogram),
             active: Gauge::default(),
@@ -86,6 +84,9 @@ impl Default for Metrics {
             waits: Family::new_with_constructor(histogram),
             refused: Family::default(),
             reloads: Family::default(),
+            recent: RecentCalls::default(),
+            ryze: upstream(),
+            fallback: upstream(),
         };
         metrics.begin();
         metrics
@@ -171,6 +172,32 @@ impl Metrics {
         };
         let durations = self.called.get_or_create(&labels);
         durations.observe(called.duration.as_secs_f64());
+        if let Some(response) = called.response() {
+            let mut record = lock(self.upstream(called.upstream));
+            record.add(response, called.duration, Instant::now());
+        }
+    }
+
+    fn upstream(&self, upstream: Upstream) -> &Mutex<UpstreamRecord> {
+        match upstream {
+            Upstream::Ryze => &self.ryze,
+            Upstream::Fallback => &self.fallback,
+        }
+    }
+
+    /// The calls to an upstream in the last minutes.
+    pub(crate) fn activity(&self, upstream: Upstream, now: Instant) -> UpstreamActivity {
+        lock(self.upstream(upstream)).activity(now)
+    }
+
+    /// A client's call ended.
+    pub(crate) fn ended(&self, call: RecentCall) {
+        self.recent.add(call);
+    }
+
+    /// The latest calls of clients, the latest first.
+    pub(crate) fn recent_calls(&self) -> Vec<RecentCall> {
+        self.recent.all()
     }
 
     /// Counts a completed change.

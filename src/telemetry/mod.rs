@@ -4,6 +4,8 @@
 //! faults; no queue, no budget and no vendor's module. What the operator sees of the running gateway is
 //! in `admin`, the log line of a request in `gateway/access_log.rs`.
 
+mod call_result;
+mod called;
 mod forwarded;
 mod json_line;
 mod labels;
@@ -13,19 +15,17 @@ mod metrics;
 mod outcome_label;
 mod panic;
 mod reason;
+mod recent;
 mod request_id;
+mod rolling;
 mod trace;
+mod upstream_record;
 mod words;
 mod writer;
 
-pub(crate) use self::{
-    forwarded::ForwardedCall,
-    labels::{EndedBy, RefusedBy, Reloaded, Upstream, WaitPurpose, method},
-    metrics::{Called, Served},
-    words::words,
-};
 pub use self::{
-    labels::ObservedLabel,
+    call_result::CallResult,
+    labels::{EndedBy, ObservedLabel},
     log::{LogLevel, start},
     metrics::Metrics,
     outcome_label::OutcomeLabel,
@@ -33,4 +33,14 @@ pub use self::{
     reason::Reason,
     trace::{TRACEPARENT, Trace, Usage, X_REQUEST_ID},
     writer::{LogWriter, dropped_lines},
+};
+pub(crate) use self::{
+    called::Called,
+    forwarded::ForwardedCall,
+    labels::{RefusedBy, Reloaded, Upstream, WaitPurpose, method},
+    metrics::Served,
+    recent::RecentCall,
+    rolling::Rolling,
+    upstream_record::UpstreamActivity,
+    words::words,
 };

@@ -1,6 +1,7 @@
 //! Metrics, status and log of a running gateway, and the reload. The shutdown is in `stop.rs`, the page
 //! in `page.rs`.
 
+mod activity;
 mod flood;
 mod ids;
 mod load;

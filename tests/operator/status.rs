@@ -18,6 +18,7 @@ async fn the_status_tells_of_each_part() {
     let operated = Operated::start(&Setup::default().toml(&upstream.base_url)).await;
     let mut status = operated.status().await;
     assert!(status["uptime_seconds"].take().is_u64());
+    assert_ne!(status["host"].take(), "");
     let expected = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": null,
@@ -37,7 +38,18 @@ async fn the_status_tells_of_each_part() {
         "certificate": null,
         "instances": [{
             "name": "main", "zapi_instance": "I1", "mode": "translate", "observed": null, "outcome": null, "seconds_ago": null, "waiting": 0, "held": null,
+            "failing": false, "last_10_minutes": { "done": 0, "failed": 0, "client_errors": 0 },
+            "last_failure": null,
         }],
+        "host": null,
+        "upstreams": {
+            "ryze": {
+                "up": null, "calls_last_minute": 0, "window_seconds": 300, "calls": 0, "failed": 0,
+                "p50_ms": null, "p95_ms": null, "last_failure": null,
+            },
+            "fallback": null,
+        },
+        "recent_calls": [],
     });
     assert_eq!(status, expected);
     assert!(operated.send(photo("ALL")).await.is_success());
