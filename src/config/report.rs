@@ -124,7 +124,7 @@ impl Report {
         self.faulty.contains(key)
     }
 
-    /// Whether a key of the table `table` has a problem, be it a key that does not exist.
+    /// Whether a key of `table` has a problem, also one that does not exist.
     pub(super) fn is_faulty_in(&self, table: &str) -> bool {
         let key_of = |key: &String| key.strip_prefix(table)?.strip_prefix('.').map(drop);
         self.faulty.iter().any(|key| key_of(key).is_some())
