@@ -296,11 +296,11 @@ fn the_fallback_gets_the_request_and_credentials_are_masked() {
 
 #[test]
 fn a_head_of_many_fields_is_explained() {
-    let fields = "X-Header: 0123456789abcdef\r\n".repeat(1000);
+    let fields = "X-Header: 0123456789abcdef\r\n".repeat(250);
     let raw = format!("GET /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     let told = explained(&[], raw.as_bytes());
     assert!(told.starts_with("The fallback answers it."), "{told}");
-    assert_eq!(told.matches("x-header: ").count(), 1000);
+    assert_eq!(told.matches("x-header: ").count(), 250);
 }
 
 #[test]

@@ -169,13 +169,13 @@ async fn max_forwards_is_decremented_for_options_only() {
 
 /// hyper's own limit is 100 fields.
 #[tokio::test]
-async fn a_head_is_limited_by_its_bytes() {
+async fn a_head_may_have_256_fields() {
     let fields = |number: usize| -> String {
         let fields = (0..number).map(|it| format!("x-number-{it}: 0123456789abcdef\r\n"));
         fields.collect()
     };
     let scene = Scene::start(Setup::default()).await;
-    for number in [100, 101, 900] {
+    for number in [100, 101, 250] {
         let sent = fields(number);
         let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{sent}\r\n");
         let seen = scene.passed_on(&request).await;
@@ -186,7 +186,7 @@ async fn a_head_is_limited_by_its_bytes() {
             "{number}"
         );
     }
-    let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{}\r\n", fields(1100));
+    let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{}\r\n", fields(260));
     assert_eq!(scene.gateway.send(request).await.status, 431);
     let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", fields(3000));
     let scene = Scene::answering(&answer, After::Close).await;
