@@ -148,6 +148,8 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
         Some("the file is not TOML")
     } else if report.is_faulty("admin.listen") || report.is_faulty("admin") {
         Some("admin.listen in the file is not an address")
+    } else if !report.is_valid("admin.listen") && report.is_faulty_in("admin") {
+        Some("[admin] in the file has an error")
     } else {
         None
     };
