@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{DuplexStream, duplex};
 
 use crate::{
-    header_limit::max_headers,
+    header_limit::MAX_RESPONSE_FIELDS,
     net::{Connect, Opening},
     privacy::{Audience, Change, Setting},
     ryze::wire,
@@ -76,7 +76,7 @@ impl Stub {
             }
         });
         let connection = http1::Builder::new()
-            .max_headers(max_headers(PIPE_CAPACITY))
+            .max_headers(MAX_RESPONSE_FIELDS)
             .serve_connection(TokioIo::new(stream), service);
         // The gateway handles a connection error at its end.
         let _ = connection.await;

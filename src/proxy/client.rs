@@ -27,7 +27,7 @@ use super::{
     body::{Exchange, Upload},
     connector::{Connector, Handle},
 };
-use crate::{header_limit::max_headers, net::ConnectFault};
+use crate::{header_limit::MAX_RESPONSE_FIELDS, net::ConnectFault};
 
 /// Idle connections in the pool.
 const MAX_IDLE_CONNECTIONS: usize = 32;
@@ -60,7 +60,7 @@ impl HttpClient {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .http1_max_buf_size(BUFFER)
-            .http1_max_headers(max_headers(BUFFER));
+            .http1_max_headers(MAX_RESPONSE_FIELDS);
         let pooled = builder.build(connector.clone());
         let unpooled = builder.pool_max_idle_per_host(0).build(connector);
         Self { pooled, unpooled }

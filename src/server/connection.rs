@@ -22,7 +22,7 @@ use super::{
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Fields of a request head, beyond which hyper responds with 431 too. hyper allocates 64 bytes a field while
 /// it parses: with 1,024 a kept connection has 18.0 KiB in place of 13.7 KiB, with 256 it has 13.9 KiB.
-const MAX_HEADER_FIELDS: usize = 256;
+const MAX_REQUEST_FIELDS: usize = 256;
 
 /// The first byte of a ClientHello (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -83,7 +83,7 @@ pub(crate) async fn serve<S, H>(
         // TimeoutStream has the timeouts.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADER_FIELDS)
+        .max_headers(MAX_REQUEST_FIELDS)
         // Responses are small: one copy is cheaper than a vectored write.
         .writev(false)
         .serve_connection(io, service);

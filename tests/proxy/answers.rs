@@ -185,8 +185,8 @@ async fn an_interim_response_is_not_the_final_one() {
 
 /// hyper's own limit is 100 fields. The call may have been carried out.
 #[tokio::test]
-async fn a_head_is_limited_by_its_bytes() {
-    for number in [100, 101, 1900] {
+async fn a_head_may_have_512_fields() {
+    for number in [100, 101, 500] {
         let fields = (0..number).map(|it| format!("set-cookie: {it}=0123456789abcd\r\n"));
         let fields: String = fields.collect();
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nhi");
