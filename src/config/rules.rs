@@ -75,7 +75,7 @@ pub(super) fn advise(config: &Config, report: &mut Report) {
 /// Base URLs with a part of the path of a call, or with the host of the other vendor.
 fn vendors(config: &Config, report: &mut Report) {
     let ryze = &config.ryze.base_url;
-    if ryze.path().ends_with("/api") || ryze.path().ends_with("/api/profile") {
+    if ryze.path().ends_with("/api") || ryze.path().contains("/api/profile") {
         report.warn(
             "ryze.base_url",
             "remove the path at its end: the gateway adds /api/profile/… to it",

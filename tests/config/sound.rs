@@ -289,6 +289,11 @@ fn a_value_that_is_probably_another_is_warned_of() {
             "remove the path",
         ),
         (
+            "ryze.base_url = \"https://r/api/profile/privacy/main\"",
+            "ryze.base_url",
+            "remove the path",
+        ),
+        (
             "ryze.base_url = \"https://API.z-api.io\"",
             "ryze.base_url",
             "the host is Z-API's",
