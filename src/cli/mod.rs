@@ -22,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
+use clap::{
+    CommandFactory as _, Parser as _,
+    error::{ContextKind, ContextValue},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Cli, Command, File, SandboxArgs, Serve};
@@ -31,6 +34,7 @@ use crate::{
     config::{self, Config, Listen, Problem},
     sandbox::{self, Sandbox, Window},
     server::{self, Address},
+    spelling::is_close,
     telemetry,
 };
 
@@ -52,6 +56,9 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Fails only if stdout or stderr is closed.
             let _ = error.print();
+            if let Some(hint) = hint(&error) {
+                print_error(format_args!("\n{hint}"));
+            }
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
@@ -75,6 +82,22 @@ pub fn run() -> ExitCode {
             ExitCode::from(FAILURE)
         }
     }
+}
+
+/// What a command line that is rejected was probably meant to be.
+fn hint(error: &clap::Error) -> Option<String> {
+    let wrong = error.get(ContextKind::InvalidSubcommand);
+    let wrong = match wrong.or_else(|| error.get(ContextKind::InvalidArg))? {
+        ContextValue::String(wrong) => wrong.as_str(),
+        _ => return None,
+    };
+    if matches!(wrong, "-c" | "--config") || wrong.ends_with(".toml") {
+        return Some("A command comes first, then its file: serve --config FILE".to_owned());
+    }
+    let command = Cli::command();
+    let mut names = command.get_subcommands().map(clap::Command::get_name);
+    let near = names.find(|name| is_close(name, wrong))?;
+    Some(format!("Did you mean `{near}`?"))
 }
 
 /// Why a command failed.
@@ -124,7 +147,7 @@ async fn serve_sandbox() -> Result<(), Exit> {
     let ryze = Sandbox::new(sandbox::Options::default());
     tokio::spawn(ryze.serve(upstream));
     let gateway = match app::start(&config).await {
-        Err(app::Error::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+        Err(app::Error::Server(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
             app::start(&config).await?
         }
