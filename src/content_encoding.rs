@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 
 /// Values that do not change the body. `UTF-8` is no coding; clients send it to say that of the text.
-const PLAIN: [&[u8]; 3] = [b"", b"identity", b"utf-8"];
+const PLAIN: [&[u8]; 4] = [b"", b"identity", b"utf-8", b"utf8"];
 
 /// Whether a body with these headers is encoded.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
@@ -31,12 +31,13 @@ mod tests {
             }
             super::is_encoded(&headers)
         };
-        let plain: [&[&str]; 8] = [
+        let plain: [&[&str]; 9] = [
             &[],
             &[""],
             &["identity"],
             &["Identity"],
             &["UTF-8"],
+            &["utf8"],
             &["identity, utf-8"],
             &[" ,identity ,, "],
             &["identity", "", "UTF-8"],
@@ -49,7 +50,7 @@ mod tests {
             &["br"],
             &["identity, gzip"],
             &["identity", "gzip"],
-            &["utf8"],
+            &["utf-16"],
             &["identity;q=1"],
         ];
         for values in encoded {

@@ -4,7 +4,7 @@
 use std::{
     fs::{File, Permissions},
     io::{self, ErrorKind, Read as _},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
+use crate::harness::post;
 use crate::process::{Ended, Process, fifo, file, program, send, without_environment};
 
 const ANY: &str = "127.0.0.1:0";
@@ -362,7 +363,7 @@ async fn paste(text: &str) -> Ended {
 }
 
 #[tokio::test]
-async fn the_sandbox_prints_a_command_that_works() {
+async fn the_sandbox_prints_commands_that_work() {
     let _default_ports = DEFAULT_PORTS.lock().await;
     let mut first = Process::start(&mut program(["serve", "--sandbox"]));
     let address = first.address().await;
@@ -372,16 +373,71 @@ async fn the_sandbox_prints_a_command_that_works() {
     for gateway in [&mut first, &mut second] {
         gateway.stdout.line("visualizationType").await;
         let text = gateway.stdout.so_far();
-        let command = &text[text.find("curl ").unwrap()..];
-        let ended = paste(command).await;
-        assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
-        assert!(ended.stdout.starts_with("HTTP/1.1 200"), "{}", ended.stdout);
-        assert!(
-            ended.stdout.ends_with(r#"{"success":true}"#),
-            "{}",
-            ended.stdout
-        );
+        let (_, commands) = text.split_once("\n\n").unwrap();
+        let ended = paste(commands).await;
+        assert_eq!(ended.code, Some(0), "{commands}: {ended:?}");
+        let answers: Vec<_> = ended.stdout.split("HTTP/1.1 200").collect();
+        let ["", message, privacy] = answers[..] else {
+            panic!("{}", ended.stdout)
+        };
+        assert!(message.contains(r#""zaapId":"#), "{message}");
+        assert!(privacy.ends_with(r#"{"success":true}"#), "{privacy}");
     }
+}
+
+/// With the default policy the gateway refuses a list of its own instance. It passes one of an instance that it
+/// does not list to the in-memory Z-API, which keeps it.
+#[tokio::test]
+async fn the_sandbox_has_a_fallback() {
+    let _default_ports = DEFAULT_PORTS.lock().await;
+    let mut gateway = Process::start(&mut program(["serve", "--sandbox"]));
+    let address = gateway.address().await;
+    let printed = gateway.stdout.line("in-memory Z-API on http://").await;
+    let (_, zapi) = printed.split_once("http://").unwrap();
+    let zapi: SocketAddr = zapi.split(' ').next().unwrap().parse().unwrap();
+
+    let message = r#"{"phone":"5511999999999","message":"hello"}"#;
+    let sent = send(
+        address,
+        post("/instances/SANDBOX/token/sandbox/send-text", message),
+    )
+    .await;
+    assert_eq!(
+        (sent.status, sent.text("messageId")),
+        (200, sent.text("id"))
+    );
+
+    let list = r#"{"visualizationType":"CONTACT_BLACKLIST",
+        "contactsBlacklist":[{"action":"add","phone":"5544999999999"}]}"#;
+    let photo = |instance| post(&format!("/instances/{instance}/privacy/photo"), list);
+    let listed = "SANDBOX/token/sandbox";
+    let refused = send(address, photo(listed)).await;
+    assert_eq!(refused.status, 422);
+    let passed_on = send(address, photo("OTHER/token/other")).await;
+    assert!(passed_on.is_success());
+
+    let read = async |instance| {
+        let path = format!("/instances/{instance}/privacy/disallowed-contacts?type=photo");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        send(zapi, request).await.message.body
+    };
+    let empty = r#"{"disallowedContacts":[]}"#;
+    let one = r#"{"disallowedContacts":["5544999999999"]}"#;
+    assert_eq!(
+        (read(listed).await, read("OTHER/token/other").await),
+        (empty.to_owned(), one.to_owned())
+    );
+
+    // Ryze is not asked.
+    let (_gateway, address) = Process::serve(&format!(
+        "[server]\nlisten = \"{ANY}\"\n[admin]\nlisten = \"{ANY}\"\n\
+         [ryze]\nbase_url = \"http://127.0.0.1:9\"\ntoken = \"t\"\n\
+         [fallback]\nbase_url = \"http://{zapi}\"\n[policy]\ncontacts_blacklist = \"fallback\"\n\
+         [[instances]]\nzapi_instance = \"SANDBOX\"\nzapi_token = \"sandbox\"\nryze_instance = \"main\"\n"
+    ))
+    .await;
+    assert!(send(address, photo(listed)).await.is_success());
+    assert_eq!(read(listed).await, one);
 }
 
 #[tokio::test]

@@ -758,6 +758,15 @@ fn the_configuration_is_that_of_serve() {
         b"",
     );
     assert!(ended.stdout.starts_with("Ryze answers it."), "{ended:?}");
+    let path = "/instances/SANDBOX/token/sandbox/send-text";
+    let message = r#"{"phone":"5511999999999","message":"hello"}"#;
+    let ended = run(
+        &mut program(["explain", "--sandbox", "POST", path, message]),
+        b"",
+    );
+    assert_eq!(ended.code, Some(0));
+    let first = "The fallback answers it. It gets this request:\n\n  POST https://api.z-api.io/";
+    assert!(ended.stdout.starts_with(first), "{ended:?}");
 }
 
 #[test]

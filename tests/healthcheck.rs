@@ -105,6 +105,10 @@ async fn without_an_address_the_default_is_asked() {
         ("[admin]\nlisten = 8421\n", no_address),
         ("[admin]\nlisten = \"localhost:8421\"\n", no_address),
         ("[[admin]]\n", no_address),
+        (
+            "[admin]\nlisen = \"127.0.0.1:1\"\n",
+            "[admin] in the file has an error; ",
+        ),
         ("admin = {\n", "the file is not TOML; "),
         ("{\"admin\": {}}", "the file is not TOML; "),
     ];

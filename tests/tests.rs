@@ -12,7 +12,7 @@
 //! | the fallback | `proxy` |
 //! | secrets in responses, logs and errors | `secrets`, `broken_files` |
 //! | metrics, status, log, admin page | `operator`, `observability`, `page` |
-//! | the in-memory Ryze | `sandbox` |
+//! | the in-memory Ryze and Z-API | `sandbox` |
 //! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
 //! | documents, deployment files, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `structure` |
 //!

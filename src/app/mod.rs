@@ -50,7 +50,7 @@ pub enum Error {
     #[error("{0}")]
     Conflict(config::Problem),
     /// `server.drain.limit` passed, or a second signal came, while requests were in flight.
-    #[error("stopped before everything in flight was answered by Ryze")]
+    #[error("stopped with requests still in flight")]
     Aborted,
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Command {
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) file: File,
-    /// Use a built-in configuration and an embedded in-memory Ryze
+    /// Use a built-in configuration, an embedded in-memory Ryze, and an in-memory Z-API as its fallback
     #[arg(long, conflicts_with = "config")]
     pub(super) sandbox: bool,
 }

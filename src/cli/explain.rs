@@ -101,8 +101,12 @@ fn config(is_sandbox: bool, file: File) -> Result<Config, Exit> {
     if !is_sandbox {
         return file.load();
     }
-    let mut config = config::sandbox(SANDBOX_LISTEN, (Ipv4Addr::LOCALHOST, 80).into());
-    // Nothing is sent; Ryze's real address is more informative than that of a sandbox not running.
+    let upstream = (Ipv4Addr::LOCALHOST, 80).into();
+    let mut config = config::sandbox(SANDBOX_LISTEN, upstream, upstream);
+    // Nothing is sent; the vendors' real addresses are more informative than those of a sandbox not running.
     config.ryze.base_url = Uri::from_static("https://ryzeapi.cloud");
+    if let Some(fallback) = &mut config.fallback {
+        fallback.base_url = Uri::from_static("https://api.z-api.io");
+    }
     Ok(config)
 }

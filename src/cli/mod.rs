@@ -32,7 +32,7 @@ use self::arguments::{Cli, Command, File, SandboxArgs, Serve};
 use crate::{
     app::{self, Reload, Stop},
     config::{self, Config, Listen, Problem},
-    sandbox::{self, Sandbox, Window},
+    sandbox::{self, Sandbox, Window, Zapi},
     server::{self, Address},
     spelling::is_close,
     telemetry,
@@ -141,11 +141,13 @@ async fn serve(serve: Serve) -> Result<(), Exit> {
 }
 
 async fn serve_sandbox() -> Result<(), Exit> {
-    let upstream = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
-    let mut config = config::sandbox(SANDBOX_LISTEN, upstream.local_addr()?);
+    let ryze = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let zapi = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let zapi_address = zapi.local_addr()?;
+    let mut config = config::sandbox(SANDBOX_LISTEN, ryze.local_addr()?, zapi_address);
     let (_log, _) = telemetry::start(&config.log)?;
-    let ryze = Sandbox::new(sandbox::Options::default());
-    tokio::spawn(ryze.serve(upstream));
+    tokio::spawn(Sandbox::new(sandbox::Options::default()).serve(ryze));
+    tokio::spawn(Zapi::default().serve(zapi));
     let gateway = match app::start(&config).await {
         Err(app::Error::Server(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
@@ -154,20 +156,33 @@ async fn serve_sandbox() -> Result<(), Exit> {
         started => started?,
     };
     announce(&gateway.address);
-    print(try_it(&config, &gateway.address));
+    print(try_it(&config, &gateway.address, zapi_address));
     Ok(gateway.run().await?)
 }
 
-/// A sample call for a shell.
-fn try_it(config: &Config, address: &Address) -> String {
+/// A sample call for each upstream. The text between them is comments for a shell.
+fn try_it(config: &Config, address: &Address, zapi: SocketAddr) -> String {
     let instance = config.instances.first();
     let (id, token) = instance.map_or(("", ""), |instance| {
         (&instance.zapi_instance, instance.zapi_token.expose())
     });
+    let base = format!("curl -i {address}/instances/{id}/token/{token}");
+    let json = "-H 'Content-Type: application/json'";
+    let other = sandbox::UNLISTED;
     format!(
-        "\nAn embedded in-memory Ryze answers it. Hide the profile photo from all but contacts:\n\n  \
-         curl -i {address}/instances/{id}/token/{token}/privacy/photo \\\n    \
-         -H 'Content-Type: application/json' -d '{{\"visualizationType\":\"CONTACTS\"}}'\n"
+        r#"
+# An in-memory Z-API on http://{zapi} answers all calls but the privacy calls of {id}.
+# It has a second instance, {}, with the token {}. Send a message:
+
+  {base}/send-text \
+    {json} -d '{{"phone":"5511999999999","message":"hello"}}'
+
+# An in-memory Ryze answers the privacy calls of {id}. Hide the profile photo from all but contacts:
+
+  {base}/privacy/photo \
+    {json} -d '{{"visualizationType":"CONTACTS"}}'
+"#,
+        other.0, other.1
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::{env, fs::Metadata, net::SocketAddr, path::Path};
 
+use http::Uri;
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
@@ -148,6 +149,8 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
         Some("the file is not TOML")
     } else if report.is_faulty("admin.listen") || report.is_faulty("admin") {
         Some("admin.listen in the file is not an address")
+    } else if !report.is_valid("admin.listen") && report.is_faulty_in("admin") {
+        Some("[admin] in the file has an error")
     } else {
         None
     };
@@ -163,13 +166,14 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
 }
 
 /// The built-in configuration of `serve --sandbox`: one instance, listening on `listen`, in front
-/// of the in-memory upstream at `upstream`.
+/// of the in-memory Ryze at `ryze` and the in-memory Z-API at `fallback`.
 #[must_use]
-pub fn sandbox(listen: SocketAddr, upstream: SocketAddr) -> Config {
-    let text = format!(
-        r#"
-        [ryze]
-        base_url = "http://{}"
+pub fn sandbox(listen: SocketAddr, ryze: SocketAddr, fallback: SocketAddr) -> Config {
+    // The addresses are set afterwards: no rule applies to them, such as that of a fallback on the default port
+    // of the gateway.
+    let text = r#"
+        [fallback]
+        base_url = "https://api.z-api.io"
 
         [log]
         format = "text"
@@ -179,13 +183,23 @@ pub fn sandbox(listen: SocketAddr, upstream: SocketAddr) -> Config {
         zapi_token = "sandbox"
         ryze_instance = "main"
         ryze_token = "sandbox-token"
-        "#,
-        // A URL cannot carry the scope of an IPv6 address.
-        SocketAddr::new(upstream.ip(), upstream.port())
-    );
-    // Every IP address with a port is a valid authority of a URL, so the text is valid.
+        "#;
+    // The text is constant, and a test reads it.
     #[expect(clippy::expect_used)]
-    let mut config = parse(&text, &|_| None).expect("a valid text").config;
+    let mut config = parse(text, &|_| None).expect("a valid text").config;
     config.server.listen = Listen::Tcp(listen);
+    config.ryze.base_url = base_url(ryze);
+    if let Some(it) = &mut config.fallback {
+        it.base_url = base_url(fallback);
+    }
     config
+}
+
+fn base_url(address: SocketAddr) -> Uri {
+    // A URL cannot carry the scope of an IPv6 address.
+    let authority = SocketAddr::new(address.ip(), address.port()).to_string();
+    // Every IP address with a port is a valid authority of a URL.
+    #[expect(clippy::expect_used)]
+    let uri = Uri::try_from(format!("http://{authority}/")).expect("a valid URL");
+    uri
 }

@@ -125,6 +125,12 @@ impl Report {
         self.faulty.contains(key)
     }
 
+    /// Whether a key of `table` has a problem, also one that does not exist.
+    pub(super) fn is_faulty_in(&self, table: &str) -> bool {
+        let key_of = |key: &String| key.strip_prefix(table)?.strip_prefix('.').map(drop);
+        self.faulty.iter().any(|key| key_of(key).is_some())
+    }
+
     /// Whether `key` is written and has no problem so far.
     pub(super) fn is_valid(&self, key: &str) -> bool {
         self.is_written(key) && !self.is_faulty(key)

@@ -1,11 +1,15 @@
 //! Requests to the fallback: streamed, or, for a change of a list of contacts, with the whole response
 //! read, because only its body says whether the change was made.
 
-use std::sync::Arc;
+use std::{error::Error, io, iter, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::ACCEPT_ENCODING, request::Parts};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::{
+    HeaderValue, Request, Response,
+    header::{ACCEPT_ENCODING, EXPECT},
+    request::Parts,
+};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +46,7 @@ impl Forwarder {
     ) -> Result<Response<Download>, proxy::Error>
     where
         B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (method, begun) = (request.method().clone(), Instant::now());
         let answer = tokio::select! {
@@ -74,6 +78,8 @@ impl Forwarder {
         // A compressed response could not be read.
         let identity = HeaderValue::from_static("identity");
         parts.headers.insert(ACCEPT_ENCODING, identity);
+        // The body is here already.
+        parts.headers.remove(EXPECT);
         trace.request_to_fallback_started(Instant::now());
         let request = Request::from_parts(parts, Full::new(body));
         let answer = match self.forward(request).await {
@@ -98,6 +104,22 @@ impl Forwarder {
 async fn read(answer: Response<Download>) -> Result<Response<Bytes>, proxy::Error> {
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, MAX_ANSWER).collect().await;
-    let body = body.map_err(|_| proxy::Error::Broken)?.to_bytes();
+    let body = body.map_err(|error| cause(&*error))?.to_bytes();
     Ok(Response::from_parts(parts, body))
+}
+
+/// Why a response could not be read to its end.
+fn cause(error: &(dyn Error + 'static)) -> proxy::Error {
+    let mut causes = iter::successors(Some(error), |error| (*error).source());
+    let is_timeout = |cause: &(dyn Error + 'static)| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    };
+    if error.is::<LengthLimitError>() {
+        proxy::Error::TooLarge
+    } else if causes.any(is_timeout) {
+        proxy::Error::Silent
+    } else {
+        proxy::Error::Broken
+    }
 }

@@ -156,7 +156,9 @@ impl Failed {
             Error::BodyTooSlow
         } else if timed_out.is_some() {
             Error::Silent
-        } else if of_hyper.any(|error| error.is_parse() || error.is_parse_too_large()) {
+        } else if of_hyper.clone().any(hyper::Error::is_parse_too_large) {
+            Error::TooLarge
+        } else if of_hyper.any(hyper::Error::is_parse) {
             Error::Malformed
         } else {
             Error::Broken

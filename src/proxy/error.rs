@@ -29,6 +29,8 @@ pub enum Error {
     Broken,
     /// The response is not HTTP.
     Malformed,
+    /// The head is over the limit, or a body that must be read whole is.
+    TooLarge,
     /// The response has a transfer coding other than chunked, or another protocol's status.
     Unsolicited,
     /// More interim responses than the proxy accepts.
@@ -62,6 +64,7 @@ impl Error {
             | Self::Unreachable(_)
             | Self::Broken
             | Self::Malformed
+            | Self::TooLarge
             | Self::Unsolicited
             | Self::EndlessInterim => OutcomeLabel::FallbackFailed,
             Self::Silent | Self::Stopping => OutcomeLabel::FallbackTimeout,
@@ -79,7 +82,9 @@ impl Error {
             Self::Loop => Reason::Loop,
             Self::Unreachable(fault) => fault.into(),
             Self::Broken => Reason::ConnectionClosed,
-            Self::Malformed | Self::Unsolicited | Self::EndlessInterim => Reason::AnswerInvalid,
+            Self::Malformed | Self::TooLarge | Self::Unsolicited | Self::EndlessInterim => {
+                Reason::AnswerInvalid
+            }
             Self::Silent => Reason::Timeout,
             Self::Stopping => Reason::Stopping,
         }

@@ -1,8 +1,9 @@
 //! An in-memory Ryze, for tests and for trying an integration: both privacy calls, `/health`, tokens,
-//! the rate limit with its headers, and faults on request.
+//! the rate limit with its headers, and faults on request. `zapi/` is an in-memory Z-API.
 //!
-//! It is built from Ryze's documentation and shares no code with the gateway, so that tests compare two
-//! independent readings of it. What the documentation leaves open is answered in the usual envelope.
+//! Both are built from their vendors' documentation and share no code with the gateway, so that tests
+//! compare two independent readings of it. What Ryze's documentation leaves open is answered in the usual
+//! envelope.
 
 mod account;
 mod api;
@@ -11,8 +12,10 @@ mod control;
 mod fault;
 mod http;
 mod limit;
+mod listener;
 mod privacy;
 mod reply;
+mod zapi;
 
 use std::{
     collections::VecDeque,
@@ -29,6 +32,7 @@ pub use self::{
     arrivals::Arrival,
     fault::{Answer, Call, Fault},
     limit::Window,
+    zapi::{UNLISTED, Zapi},
 };
 
 const INSTANCE: &str = "main";

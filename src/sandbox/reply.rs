@@ -1,10 +1,10 @@
-//! Responses of the sandbox, and the reading of request bodies.
+//! Responses of both in-memory APIs, and the reading of request bodies.
 
 use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
-use http::StatusCode;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::{Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -43,18 +43,34 @@ impl Reply {
         let body = json!({"success": false, "error": {"message": message}});
         Self::new(status, body.to_string())
     }
+
+    /// The response, without the state of the limit.
+    pub(super) fn into_response(self) -> http::Result<Response<Full<Bytes>>> {
+        Response::builder()
+            .status(self.status)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(self.body))
+    }
 }
 
-/// Reads a whole body.
+/// Reads a whole body for Ryze.
 pub(super) async fn read(body: Incoming) -> Result<Bytes, Reply> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
-    let (status, message) = match body.await {
+    let body = read_up_to(MAX_BODY, body).await;
+    body.map_err(|(status, message)| Reply::refusal(status, message))
+}
+
+/// Reads a whole body of at most `max` bytes. An error is a status and a message.
+pub(super) async fn read_up_to(
+    max: usize,
+    body: Incoming,
+) -> Result<Bytes, (StatusCode, &'static str)> {
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, max).collect());
+    Err(match body.await {
         Ok(Ok(body)) => return Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large")
         }
         Ok(Err(_)) => (StatusCode::BAD_REQUEST, "Invalid request body"),
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-    };
-    Err(Reply::refusal(status, message))
+    })
 }

@@ -474,11 +474,15 @@ fn a_file_is_loaded_and_a_missing_one_is_a_problem() {
 }
 
 #[test]
-fn the_sandbox_has_one_instance_in_front_of_its_upstream() {
-    let config = sandbox(([127, 0, 0, 1], 8421).into(), ([127, 0, 0, 1], 9000).into());
+fn the_sandbox_has_one_instance_in_front_of_its_upstreams() {
+    let [listen, ryze, fallback] = [8421, 9000, 9001].map(|port| ([127, 0, 0, 1], port).into());
+    let config = sandbox(listen, ryze, fallback);
     assert_eq!(config.server.listen, Listen::Tcp(config.admin.listen));
     assert!(config.admin.is_optional);
     assert_eq!(config.ryze.base_url, "http://127.0.0.1:9000/");
+    let fallback = config.fallback.unwrap();
+    assert_eq!(fallback.base_url, "http://127.0.0.1:9001/");
+    assert_eq!(config.policy.contacts_blacklist, ContactsBlacklist::Refuse);
     assert_eq!(
         (config.log.format, config.log.level.to_string()),
         (LogFormat::Text, "info".into())
@@ -497,10 +501,16 @@ fn the_sandbox_has_one_instance_in_front_of_its_upstream() {
 
 proptest! {
     #[test]
-    fn the_sandbox_takes_every_address(listen: SocketAddr, upstream: SocketAddr) {
-        let config = sandbox(listen, upstream);
+    fn the_sandbox_takes_every_address(
+        listen: SocketAddr,
+        ryze: SocketAddr,
+        fallback: SocketAddr,
+    ) {
+        let config = sandbox(listen, ryze, fallback);
         prop_assert_eq!(config.server.listen, Listen::Tcp(listen));
-        prop_assert_eq!(config.ryze.base_url.port_u16(), Some(upstream.port()));
+        prop_assert_eq!(config.ryze.base_url.port_u16(), Some(ryze.port()));
+        let base_url = config.fallback.unwrap().base_url;
+        prop_assert_eq!(base_url.port_u16(), Some(fallback.port()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Heads of forwarded requests: which fields are unchanged, which are removed, and which requests are
 //! not forwarded.
 
-use super::{Meaning, Scene, bytes, wire};
+use super::{After, Meaning, Scene, bytes, wire};
 use crate::harness::{Setup, photo};
 
 /// Asserts how the headers of a request are forwarded; adds `host` and `via` to the expected ones.
@@ -188,6 +188,15 @@ async fn a_head_may_have_256_fields() {
     }
     let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{}\r\n", fields(260));
     assert_eq!(scene.gateway.send(request).await.status, 431);
+    let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", fields(3000));
+    let scene = Scene::answering(&answer, After::Close).await;
+    let reply = scene
+        .gateway
+        .send("GET /x HTTP/1.1\r\nHost: g\r\n\r\n")
+        .await;
+    reply.assert_failure(502, "BAD_GATEWAY");
+    let message = reply.text("message");
+    assert!(message.contains("too large; it may have"), "{message}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The in-memory Ryze as a client sees it, over sockets, and over in-memory pipes where the clock
-//! matters. No gateway is involved.
+//! The in-memory Ryze and the in-memory Z-API as a client sees them, over sockets, and over in-memory
+//! pipes where the clock matters. No gateway is involved.
 
 mod api;
 mod arrivals;
@@ -9,3 +9,4 @@ mod control;
 mod faults;
 mod limit;
 mod usage;
+mod zapi;

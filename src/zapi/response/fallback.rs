@@ -48,7 +48,13 @@ pub(super) fn fallback_error(error: Error) -> Answer {
             "the fallback's answer is not HTTP; the operator of the gateway checks \
              fallback.base_url; it may have carried the call out",
         ),
-        Error::Unsolicited => bad_gateway("the fallback's answer is one that was not asked for"),
+        Error::TooLarge => {
+            bad_gateway("the fallback's answer is too large; it may have carried the call out")
+        }
+        Error::Unsolicited => bad_gateway(
+            "the fallback's answer has a transfer coding that is not supported, or switches \
+             protocols; it may have carried the call out",
+        ),
         Error::EndlessInterim => bad_gateway(
             "the fallback's interim answers do not end; it may have carried the call out",
         ),
