@@ -74,8 +74,9 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 7] = [
+    let cases: [(&[&str], _); 8] = [
         (&["server"], "Did you mean `serve`?"),
+        (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
         (&["-c", "gateway.toml"], file),
         (&["check", "gateway.toml"], file),
@@ -86,6 +87,11 @@ async fn what_a_wrong_command_line_probably_means() {
     for (arguments, hint) in cases {
         let ended = run(arguments).await;
         assert!(ended.stderr.contains(hint), "{arguments:?}: {ended:?}");
+    }
+    // They are close to `man` and `report`.
+    for arguments in [&["run"][..], &["serve", "--port", "9"]] {
+        let ended = run(arguments).await;
+        assert!(!ended.stderr.contains("Did you mean"), "{ended:?}");
     }
 }
 
@@ -309,7 +315,7 @@ async fn an_address_that_is_taken() {
         let ended = run_on(&text, &["serve"]).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
         assert!(ended.stderr.contains(&address), "{}", ended.stderr);
-        let cure = format!("write another address in {key}, or stop what listens there");
+        let cure = format!("write another address in {key}");
         assert!(ended.stderr.contains(&cure), "{}", ended.stderr);
     }
 }

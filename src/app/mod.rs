@@ -29,10 +29,10 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The listener for Z-API's clients cannot be opened.
-    #[error("{0}; write another address in server.listen, or stop what listens there")]
+    #[error("{0}; write another address in server.listen")]
     Server(#[source] io::Error),
     /// The admin listener cannot be opened.
-    #[error("{0}; write another address in admin.listen, or stop what listens there")]
+    #[error("{0}; write another address in admin.listen")]
     Admin(#[source] io::Error),
     /// `[ryze]` cannot be used to connect.
     #[error("ryze.{0}")]

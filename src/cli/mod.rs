@@ -86,17 +86,19 @@ pub fn run() -> ExitCode {
 
 /// What a command line that is rejected was probably meant to be.
 fn hint(error: &clap::Error) -> Option<String> {
-    let wrong = error.get(ContextKind::InvalidSubcommand);
-    let wrong = match wrong.or_else(|| error.get(ContextKind::InvalidArg))? {
-        ContextValue::String(wrong) => wrong.as_str(),
-        _ => return None,
+    let wrong = |kind| match error.get(kind)? {
+        ContextValue::String(wrong) => Some(wrong.as_str()),
+        _ => None,
     };
+    let command = wrong(ContextKind::InvalidSubcommand);
+    let wrong = command.or_else(|| wrong(ContextKind::InvalidArg))?;
     if matches!(wrong, "-c" | "--config") || wrong.ends_with(".toml") {
         return Some("A command comes first, then its file: serve --config FILE".to_owned());
     }
-    let command = Cli::command();
-    let mut names = command.get_subcommands().map(clap::Command::get_name);
-    let near = names.find(|name| is_close(name, wrong))?;
+    let (command, cli) = (command?, Cli::command());
+    let mut names = cli.get_subcommands().map(clap::Command::get_name);
+    // Two letters are most of a short name, so the first has to be right.
+    let near = names.find(|name| name.get(..1) == command.get(..1) && is_close(name, command))?;
     Some(format!("Did you mean `{near}`?"))
 }
 
