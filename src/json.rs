@@ -21,9 +21,11 @@ pub(crate) fn object<'text, const N: usize>(
     keys: [&str; N],
 ) -> serde_json::Result<[Option<&'text RawValue>; N]> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    // serde's error for another type quotes the value.
-    if text.trim_ascii_start().first() != Some(&b'{') {
-        return Err(serde_json::Error::custom("an object is expected"));
+    match text.trim_ascii_start().first() {
+        Some(b'{') => {}
+        None => return Err(serde_json::Error::custom("it is empty")),
+        // serde's error for another type quotes the value.
+        Some(_) => return Err(serde_json::Error::custom("an object is expected")),
     }
     // Validating the whole text costs less than validating each string.
     let text = str::from_utf8(text).map_err(|_| serde_json::Error::custom("it is not UTF-8"))?;

@@ -71,6 +71,31 @@ async fn wrong_usage_is_told_on_stderr() {
 }
 
 #[tokio::test]
+async fn what_a_wrong_command_line_probably_means() {
+    let file = "A command comes first, then its file: serve --config FILE";
+    let address = "write an IP address and a port, as in 127.0.0.1:9100";
+    let cases: [(&[&str], _); 8] = [
+        (&["server"], "Did you mean `serve`?"),
+        (&["chek"], "Did you mean `check`?"),
+        (&["gateway.toml"], file),
+        (&["-c", "gateway.toml"], file),
+        (&["check", "gateway.toml"], file),
+        (&["--config", "gateway.toml"], file),
+        (&["sandbox", "--listen", "9100"], address),
+        (&["sandbox", "--listen", "localhost:9100"], address),
+    ];
+    for (arguments, hint) in cases {
+        let ended = run(arguments).await;
+        assert!(ended.stderr.contains(hint), "{arguments:?}: {ended:?}");
+    }
+    // They are close to `man` and `report`.
+    for arguments in [&["run"][..], &["serve", "--port", "9"]] {
+        let ended = run(arguments).await;
+        assert!(!ended.stderr.contains("Did you mean"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_log_says_at_the_start_which_upstream_answers_which_calls() {
     let (mut gateway, _) = Process::serve(&sound(ANY, ANY, "ryze.internal:1")).await;
     let line = gateway.stderr.line("1 instance").await;
@@ -283,10 +308,15 @@ async fn check_opens_no_port_and_sends_nothing() {
 #[tokio::test]
 async fn an_address_that_is_taken() {
     let (_taken, address) = taken();
-    for text in [sound(&address, ANY, ANY), sound(ANY, &address, ANY)] {
+    for (key, text) in [
+        ("server.listen", sound(&address, ANY, ANY)),
+        ("admin.listen", sound(ANY, &address, ANY)),
+    ] {
         let ended = run_on(&text, &["serve"]).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
         assert!(ended.stderr.contains(&address), "{}", ended.stderr);
+        let cure = format!("write another address in {key}");
+        assert!(ended.stderr.contains(&cure), "{}", ended.stderr);
     }
 }
 

@@ -185,7 +185,8 @@ fn must_be(facts: &Facts) -> String {
         Some((rule, hint)) if !hint.starts_with("at least") => rule,
         _ => &facts.must_be,
     }
-    .replace(" with its unit in quotes", "")
+    .replace(" with one unit (ms, s, m or h) in quotes", "")
+    .replace(", without quotes", "")
 }
 
 fn needs_restart(path: &str) -> bool {

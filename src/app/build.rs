@@ -55,7 +55,9 @@ pub async fn start(config: &Config) -> Result<Bound, Error> {
         abort.clone(),
     )?;
     let gateway = Arc::new(gateway);
-    let socket = Socket::open(&config.server.listen).await?;
+    let socket = Socket::open(&config.server.listen)
+        .await
+        .map_err(Error::Server)?;
     let mut listener = Listener::new(socket, Arc::clone(&gateway), &config.server);
     if let Some(tls) = &config.server.tls {
         listener = listener.with_tls(Arc::clone(&tls.server));

@@ -25,9 +25,12 @@ use crate::{
 /// Why the gateway did not start, or did not shut down cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An address cannot be listened on, or the system has no signals.
+    /// The socket has no address, or the system has no signals.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The listener for Z-API's clients cannot be opened.
+    #[error("{0}; write another address in server.listen")]
+    Server(#[source] io::Error),
     /// The admin listener cannot be opened.
     #[error("{0}; write another address in admin.listen")]
     Admin(#[source] io::Error),

@@ -55,7 +55,7 @@ pub(super) struct File {
 #[derive(Args)]
 pub(super) struct SandboxArgs {
     /// The address to listen on
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(super) listen: SocketAddr,
     /// Requests a minute that are accepted for each token
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -66,6 +66,11 @@ pub(super) struct SandboxArgs {
     /// Latency of WhatsApp for each field, and for a read, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(super) latency_ms: u32,
+}
+
+fn address(written: &str) -> Result<SocketAddr, &'static str> {
+    let address = written.parse();
+    address.map_err(|_| "write an IP address and a port, as in 127.0.0.1:9100")
 }
 
 #[derive(Args)]

@@ -22,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
+use clap::{
+    CommandFactory as _, Parser as _,
+    error::{ContextKind, ContextValue},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::arguments::{Cli, Command, File, SandboxArgs, Serve};
@@ -31,6 +34,7 @@ use crate::{
     config::{self, Config, Listen, Problem},
     sandbox::{self, Sandbox, Window, Zapi},
     server::{self, Address},
+    spelling::is_close,
     telemetry,
 };
 
@@ -52,6 +56,9 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Fails only if stdout or stderr is closed.
             let _ = error.print();
+            if let Some(hint) = hint(&error) {
+                print_error(format_args!("\n{hint}"));
+            }
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
@@ -75,6 +82,24 @@ pub fn run() -> ExitCode {
             ExitCode::from(FAILURE)
         }
     }
+}
+
+/// What a command line that is rejected was probably meant to be.
+fn hint(error: &clap::Error) -> Option<String> {
+    let wrong = |kind| match error.get(kind)? {
+        ContextValue::String(wrong) => Some(wrong.as_str()),
+        _ => None,
+    };
+    let command = wrong(ContextKind::InvalidSubcommand);
+    let wrong = command.or_else(|| wrong(ContextKind::InvalidArg))?;
+    if matches!(wrong, "-c" | "--config") || wrong.ends_with(".toml") {
+        return Some("A command comes first, then its file: serve --config FILE".to_owned());
+    }
+    let (command, cli) = (command?, Cli::command());
+    let mut names = cli.get_subcommands().map(clap::Command::get_name);
+    // Two letters are most of a short name, so the first has to be right.
+    let near = names.find(|name| name.get(..1) == command.get(..1) && is_close(name, command))?;
+    Some(format!("Did you mean `{near}`?"))
 }
 
 /// Why a command failed.
@@ -126,7 +151,7 @@ async fn serve_sandbox() -> Result<(), Exit> {
     tokio::spawn(Sandbox::new(sandbox::Options::default()).serve(ryze));
     tokio::spawn(Zapi::default().serve(zapi));
     let gateway = match app::start(&config).await {
-        Err(app::Error::Io(error)) if error.kind() == io::ErrorKind::AddrInUse => {
+        Err(app::Error::Server(error)) if error.kind() == io::ErrorKind::AddrInUse => {
             config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
             app::start(&config).await?
         }

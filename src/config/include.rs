@@ -38,8 +38,9 @@ pub(super) fn read(
             Ok(read) => read,
             Err(error) => {
                 let message = format!(
-                    "the file \"{}\" cannot be read ({error}); name one that can",
-                    path.display()
+                    "the file \"{}\" cannot be read ({error}); {}",
+                    path.display(),
+                    source::cure(&error)
                 );
                 reader.report.problem(KEY, message);
                 continue;
@@ -116,8 +117,9 @@ fn matches(pattern: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
         let path = path.map_err(|error| {
             let (path, error) = (error.path(), error.error());
             format!(
-                "the folder \"{}\" cannot be read ({error}); name one that can",
-                path.display()
+                "the folder \"{}\" cannot be read ({error}); {}",
+                path.display(),
+                source::cure(error)
             )
         })?;
         if files.len() == MAX_FILES {

@@ -50,7 +50,8 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
 fn read(path: &Path) -> Result<(Zeroizing<String>, Metadata), Problem> {
     source::configuration(path).map_err(|error| {
         Problem::of_file(format!(
-            "the file cannot be read ({error}); name one that can"
+            "the file cannot be read ({error}); {}",
+            source::cure(&error)
         ))
     })
 }

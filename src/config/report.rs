@@ -71,13 +71,14 @@ impl Report {
     pub(super) fn not_toml(&self, text: &str, errors: Vec<Error>) -> Vec<Problem> {
         // The parser reports a string or a table without an end behind the last line.
         let end = text.trim_end().len();
+        let kind = other_format(text);
         let to_problem = |error: Error| {
             let at = error.span().map(|span| span.start.min(end));
             // The error's `Display` quotes the line.
             let (_, problem) = self.to_problem(
                 self.in_all(at),
                 "",
-                format!("not TOML: {}", error.message()),
+                format!("not TOML{kind}: {}", error.message()),
             );
             problem
         };
@@ -234,5 +235,16 @@ impl File {
             end: begin + text.len(),
             line_ends: line_ends.collect(),
         }
+    }
+}
+
+/// What a text that is not TOML looks like; completes "not TOML".
+fn other_format(text: &str) -> &'static str {
+    let without_comment = |line| str::split(line, '#').next().unwrap_or(line).trim();
+    let mut lines = text.lines().map(without_comment);
+    match lines.find(|line| !line.is_empty()) {
+        Some(line) if line.starts_with('{') => ", the file looks like JSON",
+        Some(line) if line == "---" || line.ends_with(':') => ", the file looks like YAML",
+        _ => "",
     }
 }

@@ -71,11 +71,26 @@ fn not_pem(_: pem::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "it is not PEM")
 }
 
+/// What the operator does about a file that cannot be read.
+pub(super) fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => {
+            "let the user of the gateway read it, with chgrp and chmod 640"
+        }
+        io::ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "name a file that can be read",
+    }
+}
+
 fn text(path: &Path, most: u64) -> io::Result<(Zeroizing<String>, Metadata)> {
     let (bytes, metadata) = read(path, most)?;
     match str::from_utf8(&bytes) {
         Ok(text) => Ok((Zeroizing::new(text.to_owned()), metadata)),
-        Err(_) => Err(io::Error::other("it is not UTF-8")),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is not UTF-8",
+        )),
     }
 }
 

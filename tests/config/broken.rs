@@ -152,7 +152,7 @@ zapi_token = "hunter2"
 ryze_instance = "" #! instances[0].ryze_instance: at least one character
 ryze_token = "hunter2"
 [[instances]]
-zapi_instance = "A/B" #! instances[1].zapi_instance: or `/`
+zapi_instance = "A/B" #! instances[1].zapi_instance: write the id alone
 zapi_token = "hunter2"
 ryze_instance = "main\u007f" #! instances[1].ryze_instance: no control character
 ryze_token = "hunter2"
@@ -286,6 +286,11 @@ allow_remote = true #! : not TOML: duplicate key
 [log]
 level = 1
 [log] #! : not TOML: duplicate key
+---
+# zapi-to-ryze
+fallback: #! : not TOML, the file looks like YAML: key with no value
+---
+{"log": {}} #! : not TOML, the file looks like JSON: invalid key-value pair
 "#,
     );
     check("[[instances] #! : not TOML: unclosed array table\nzapi_instance = \"A\"");

@@ -28,7 +28,7 @@ server.deadline = "s"                           => write "10s"
 server.deadline = "10 s"                        => write "10s"
 server.deadline = "1.5s"                        => write "10s"
 server.deadline = "-1s"                         => write "10s"
-server.deadline = "1d"                          => write "10s"
+server.deadline = "1d"                          => with one unit (ms, s, m or h) in quotes; write "10s"
 server.deadline = "86401s"                      => to 24h
 server.deadline = "99999999999999999999h"       => to 24h
 server.deadline = "18446744073709551615h"       => to 24h
@@ -90,7 +90,7 @@ budget.redis = { env = "UNSET" }                => is not set
 ryze.ca_file = 1                                => text
 ryze.ca_file = ""                               => at least one character
 ryze.ca_file = "/nowhere/ca.pem"                => cannot be read
-budget.requests_per_minute = 0                  => from 1 to 1000000
+budget.requests_per_minute = 0                  => must be a whole number from 1 to 1000000, without quotes
 budget.requests_per_minute = 1000001            => from 1 to 1000000
 budget.burst = 0                                => from 1 to 1000000
 budget.replicas = 0                             => from 1 to 1000000
@@ -113,7 +113,7 @@ const SECRETS: &str = r#"
 ""                                          => is empty
 { env = "EMPTY" }                           => is empty
 { env = "UNSET" }                           => the environment variable "UNSET" is not set
-{ file = "/nowhere/x" }                     => the file "/nowhere/x" cannot be read
+{ file = "/nowhere/x" }                     => the file "/nowhere/x" cannot be read (No such file or directory (os error 2)); check the path
 "#;
 
 const UNSENDABLE: &str = r#"
@@ -185,7 +185,10 @@ fn secrets() {
         check_secret(&written, "is empty");
     }
     fs::write(&path, b"hunter2\xff").unwrap();
-    check_secret(&written, "cannot be read");
+    check_secret(
+        &written,
+        &format!("the file {path:?} cannot be read (it is not UTF-8); save it as UTF-8"),
+    );
     for (held, part) in [
         ("hunter2\n\n", "ends with a line end"),
         ("hunter2\r\r\n", "ends with a carriage return"),
@@ -213,6 +216,8 @@ fn ids() {
             check_instance_secret(key, written, part);
         }
     }
+    let url = "\"https://api.z-api.io/instances/I1\"";
+    check_instance_secret("zapi_instance", url, "write the id alone");
 }
 
 #[test]

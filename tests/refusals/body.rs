@@ -17,7 +17,7 @@ async fn check_bodies(path: &str, cases: &[(&str, &str)]) {
 #[tokio::test]
 async fn what_is_not_an_object() {
     let cases = [
-        ("", "object is expected"),
+        ("", "call: it is empty"),
         ("[\"ALL\"]", "object is expected"),
         ("\"ALL\"", "object is expected"),
         (

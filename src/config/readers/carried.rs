@@ -41,6 +41,7 @@ pub(super) fn defect(text: &str, carrier: Carrier) -> Option<&'static str> {
         () if has(is_invisible) => Some("has an invisible character"),
         () if carrier != Carrier::Header => None,
         () if !text.is_ascii() => Some("has a character that is not ASCII"),
+        () if has_prefix(text, "Bearer ") => Some("starts with the word Bearer"),
         () if has(|char| char == ' ') => Some("has a space"),
         () => None,
     };
@@ -52,15 +53,14 @@ fn is_invisible(char: char) -> bool {
     matches!(char, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
+/// The beginnings of a text that says where a value is.
+const PLACES: [&str; 7] = ["env:", "file:", "/run/", "/etc/", "/var/", "/home/", "./"];
+
 /// What the text looks like, if it is probably not the value itself.
 pub(super) fn suspicion(text: &str) -> Option<&'static str> {
     let within = |begin: char, end: char| {
         let inner = text.strip_prefix(begin)?.strip_suffix(end)?;
         (!inner.is_empty()).then_some(inner)
-    };
-    let has_prefix = |prefix: &str| {
-        let head = text.get(..prefix.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
     };
     let is_variable = ["${", "$(", "{{"].iter().any(|open| text.contains(open))
         || text.strip_prefix('$').is_some_and(is_name)
@@ -72,10 +72,12 @@ pub(super) fn suspicion(text: &str) -> Option<&'static str> {
     });
     if is_variable {
         Some("a variable that was not expanded")
-    } else if has_prefix("env:") || has_prefix("file:") {
+    } else if PLACES.iter().any(|it| has_prefix(text, it)) {
         Some("the place of the value")
     } else if is_assignment {
         Some("a line of a file with variables")
+    } else if within('{', '}').is_some() {
+        Some("JSON, not the value in it")
     } else if within('"', '"').or_else(|| within('\'', '\'')).is_some() {
         Some("a text in quotation marks, which belong to the value here")
     } else if is_placeholder(text) || within('<', '>').is_some() {
@@ -83,6 +85,11 @@ pub(super) fn suspicion(text: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn has_prefix(text: &str, prefix: &str) -> bool {
+    let head = text.get(..prefix.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
 fn is_name(text: &str) -> bool {
@@ -147,6 +154,7 @@ mod tests {
         for (text, expected) in [
             ("ü", "has a character that is not ASCII"),
             ("a b", "has a space"),
+            ("bearer a", "starts with the word Bearer"),
         ] {
             assert_eq!(defect(text, Carrier::Header), Some(expected));
             assert_eq!(defect(text, Carrier::Segment), None);
@@ -168,7 +176,11 @@ mod tests {
                     "{{ a }}",
                 ][..],
             ),
-            ("the place of the value", &["env:A", "file:/x", "FILE:x"]),
+            (
+                "the place of the value",
+                &["env:A", "file:/x", "FILE:x", "/run/secrets/x", "./x"],
+            ),
+            ("JSON, not the value in it", &["{\"token\":\"x\"}"]),
             (
                 "a line of a file with variables",
                 &["RYZE_TOKEN=abc", "export A_B=c", "token==x"],
@@ -205,6 +217,8 @@ mod tests {
             "main",
             "$",
             "$2y$10$abc",
+            "/a/y+z==",
+            "{}",
             "F4b0c1==",
             "A=b",
             "abc=",

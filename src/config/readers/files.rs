@@ -114,7 +114,8 @@ impl<'v> Source<'v> {
                     let name = path.to_string_lossy();
                     let name = name.escape_debug();
                     let (text, metadata) = source::secret(&path).map_err(|error| {
-                        format!("the file \"{name}\" cannot be read ({error}); name one that can")
+                        let cure = source::cure(&error);
+                        format!("the file \"{name}\" cannot be read ({error}); {cure}")
                     })?;
                     if source::is_open(&metadata) {
                         let message =

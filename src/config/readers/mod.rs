@@ -84,7 +84,7 @@ impl<T: TryFrom<i64> + PartialOrd + Display + Copy + Sync> Format for Count<T> {
 
     fn must_be(&self) -> String {
         let (least, most) = (self.0.start(), self.0.end());
-        format!("a whole number from {least} to {most}; write it without quotes")
+        format!("a whole number from {least} to {most}, without quotes")
     }
 
     fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<T, Invalid> {
@@ -118,7 +118,7 @@ impl Format for Time {
 
     fn must_be(&self) -> String {
         let least = if self.least.is_zero() { "0s" } else { "1ms" };
-        format!("a time from {least} to 24h with its unit in quotes; write \"10s\"")
+        format!("a time from {least} to 24h with one unit (ms, s, m or h) in quotes; write \"10s\"")
     }
 
     fn read(&self, value: &DeValue<'_>, _: &mut Context<'_>) -> Result<Duration, Invalid> {
@@ -215,7 +215,11 @@ impl Format for Id {
             let message = format!("write the id itself: this looks like {kind}");
             context.warnings.push(message);
         }
-        form((!id.is_empty() && !id.contains(self.0)).then(|| id.to_owned()))
+        if id.contains(self.0) {
+            let message = "write the id alone: this looks like a URL or a part of one";
+            return Err(Invalid::Because(message.to_owned()));
+        }
+        form((!id.is_empty()).then(|| id.to_owned()))
     }
 
     fn show(&self, value: &String) -> Option<String> {
