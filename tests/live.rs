@@ -91,6 +91,20 @@ async fn a_connection_to_the_fallback_is_opened_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_fine_file_is_not_called_a_fine_configuration() {
+    let (_socket, refused) = refusing();
+    let ryze = Upstream::start(confirms("{\"privacy\":{\"readReceipts\":\"all\"}}")).await;
+    let text = format!(
+        "fallback = {{ base_url = \"{refused}\" }}\n{}client_token = \"c-hunter2\"\n",
+        configuration(&ryze.base_url, &[("main", "t")])
+    );
+    let ended = check(&text).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stdout.contains("the file is fine\n"), "{ended:?}");
+    assert!(!ended.stdout.contains("the configuration is fine"));
+}
+
+#[tokio::test]
 async fn a_redis_that_is_not_there_is_told_at_once() {
     let (_socket, refused) = refusing();
     let redis = refused.replace("http://", "redis://:hunter2@");

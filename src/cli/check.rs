@@ -41,7 +41,13 @@ pub(super) async fn check(command: Check) -> Result<(), Exit> {
     if command.print {
         print(config::print(&config).trim_end());
     } else {
-        list(&file, &config, &warnings, &advice);
+        // Live checks follow, which may find that the rest is not.
+        let all_fine = if command.live {
+            "the file is fine"
+        } else {
+            "the configuration is fine"
+        };
+        list(&file, &config, (&warnings, &advice), all_fine);
     }
     if !command.live {
         return Ok(());
@@ -73,7 +79,12 @@ pub(super) async fn check(command: Check) -> Result<(), Exit> {
 }
 
 /// Prints the parts of a valid configuration that are fine, the advice, and a summary.
-fn list(file: &Path, config: &Config, warnings: &[Problem], advice: &[Problem]) {
+fn list(
+    file: &Path,
+    config: &Config,
+    (warnings, advice): (&[Problem], &[Problem]),
+    all_fine: &str,
+) {
     // The table or the instance of a key; the file itself for none.
     let part = |problem: &Problem| {
         let key = problem.key.split_once('.');
@@ -97,7 +108,7 @@ fn list(file: &Path, config: &Config, warnings: &[Problem], advice: &[Problem]) 
         print(Finding::new(file, WARNING, advice));
     }
     if warned.is_empty() {
-        print("the configuration is fine");
+        print(all_fine);
     } else {
         let fine = fine + instances;
         let not = warned.len();
