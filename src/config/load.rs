@@ -103,6 +103,8 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
     let instance_places = instances.iter().map(|(path, _)| report.position(path));
     let instance_places = instance_places.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
+    // Collected in place: the capacity is that of the larger items.
+    config.instances.shrink_to_fit();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
         .tls

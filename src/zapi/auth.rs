@@ -1,6 +1,6 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
@@ -56,7 +56,7 @@ fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
 /// The configured instances by their Z-API id.
 #[derive(Debug)]
 pub struct Accounts {
-    by_id: HashMap<Vec<u8>, Account>,
+    by_id: HashMap<Arc<str>, Account>,
     lower_case_ids: HashMap<Vec<u8>, Mode>,
     /// In the order of the configuration.
     modes: Vec<Mode>,
@@ -80,7 +80,7 @@ impl Accounts {
                 token: instance.zapi_token.clone(),
                 client_token: instance.client_token.clone(),
             };
-            (instance.zapi_instance.clone().into_bytes(), account)
+            (Arc::clone(&instance.zapi_instance), account)
         };
         let mut lower_case_ids = HashMap::new();
         for instance in instances {
@@ -104,7 +104,7 @@ impl Accounts {
     /// Index of the instance with this id, which may be percent-encoded.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
         let id: Cow<'_, [u8]> = percent_decode_str(id).into();
-        self.by_id.get(&*id).map(|account| account.index)
+        self.account(&id).map(|account| account.index)
     }
 
     /// The mode of the instance at this index.
@@ -117,6 +117,10 @@ impl Accounts {
         self.lower_case_ids.get(&id.to_ascii_lowercase()) == Some(&mode)
     }
 
+    fn account(&self, id: &[u8]) -> Option<&Account> {
+        self.by_id.get(str::from_utf8(id).ok()?)
+    }
+
     /// Authenticates a call. Returns the index of its instance.
     ///
     /// # Errors
@@ -125,10 +129,10 @@ impl Accounts {
     pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Rejection> {
         let id: Cow<'_, [u8]> = percent_decode_str(call.id).into();
         let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
-        let account = self.by_id.get(&*id);
+        let account = self.account(&id);
         let expected = account.map_or(&self.decoy, |account| &account.token);
         let (true, Some(account)) = (expected.matches(&token), account) else {
-            let is_swapped = self.by_id.contains_key(&*token);
+            let is_swapped = self.account(&token).is_some();
             return Err(Rejection::UnknownInstance(match account {
                 Some(_) => Mismatch::Token,
                 None if is_swapped => Mismatch::Swapped,
