@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use foldhash::fast::RandomState;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
@@ -21,7 +22,7 @@ use crate::sync::lock;
 
 /// Counters; a clone has the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Forwarded(Arc<Mutex<HashMap<Call, Counts>>>);
+pub(crate) struct Forwarded(Arc<Mutex<HashMap<Call, Counts, RandomState>>>);
 
 /// Method and route template.
 type Call = (&'static str, &'static str);
