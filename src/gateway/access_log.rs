@@ -150,6 +150,7 @@ impl Drop for AccessLogEntry {
             is_forwarded: self.is_forwarded,
             status: self.status,
             error: self.reason.map(|_| self.outcome),
+            time: now,
             duration: total,
         });
     }

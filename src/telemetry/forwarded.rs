@@ -46,8 +46,13 @@ pub(crate) struct ForwardedCall {
 }
 
 impl Forwarded {
-    pub(super) fn count(&self, method: &'static str, route: &'static str, class: StatusClass) {
-        let last = Instant::now();
+    pub(super) fn count(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        class: StatusClass,
+        last: Instant,
+    ) {
         let mut calls = lock(&self.0);
         let counts = calls.entry((method, route)).or_insert(Counts {
             by_class: Default::default(),
@@ -120,7 +125,7 @@ mod tests {
             ("POST", Some(StatusCode::OK)),
             ("POST", None),
         ] {
-            forwarded.count(method, "/a", status.into());
+            forwarded.count(method, "/a", status.into(), Instant::now());
             tokio::time::advance(std::time::Duration::from_secs(1)).await;
         }
         let calls: Vec<_> = forwarded

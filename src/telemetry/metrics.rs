@@ -65,6 +65,8 @@ pub(crate) struct Served<'r> {
     /// `None` if the client disconnected before the response.
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<OutcomeLabel>,
+    /// When it ended.
+    pub(crate) time: Instant,
     pub(crate) duration: Duration,
 }
 
@@ -154,7 +156,8 @@ impl Metrics {
         durations.observe(served.duration.as_secs_f64());
         if served.is_forwarded {
             let (method, class) = (labels.http_request_method, served.status.into());
-            self.forwarded.count(method, served.route, class);
+            self.forwarded
+                .count(method, served.route, class, served.time);
         }
     }
 
@@ -175,7 +178,7 @@ impl Metrics {
         durations.observe(called.duration.as_secs_f64());
         if let Some(response) = called.response() {
             let mut record = lock(self.upstream(called.upstream));
-            record.add(response, called.duration, Instant::now());
+            record.add(response, called.duration, called.time);
         }
     }
 
