@@ -5,9 +5,12 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::help;
+use crate::config::{self, Fault};
+
 /// Answers Z-API's privacy calls and does the work on Ryze.
 #[derive(Parser)]
-#[command(version, disable_help_subcommand = true)]
+#[command(version, disable_help_subcommand = true, after_long_help = help::program())]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -16,23 +19,30 @@ pub(super) struct Cli {
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Run the gateway
+    #[command(after_long_help = help::serve())]
     Serve(Serve),
     /// Run only an in-memory Ryze, to test an integration with
     Sandbox(SandboxArgs),
     /// List what is fine in the configuration and what is not; opens no port, and sends nothing without --live
+    #[command(after_long_help = help::CHECK)]
     Check(Check),
     /// Explain how a Z-API request is handled; opens no port and sends nothing
+    #[command(after_long_help = help::EXPLAIN)]
     Explain(Explain),
     /// Probe the running gateway on this machine; exit 0 if it is ready
+    #[command(after_long_help = help::HEALTHCHECK)]
     Healthcheck(Healthcheck),
     /// List the calls that the running gateway on this machine has passed on to the fallback
+    #[command(after_long_help = help::REPORT)]
     Report(Report),
     /// Print the completion script for a shell
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions {
         /// The shell
         shell: Shell,
     },
     /// Print the manual page
+    #[command(after_long_help = help::MAN)]
     Man,
 }
 
@@ -41,14 +51,33 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) file: File,
     /// Use a built-in configuration, an embedded in-memory Ryze, and an in-memory Z-API as its fallback
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, conflicts_with_all = ["config", "path"])]
     pub(super) sandbox: bool,
+    /// Where to listen, in place of server.listen: an address, or unix:/path of a socket
+    #[arg(long, value_name = "ADDR", value_parser = listen_address, env = "ZAPI_TO_RYZE_LISTEN", hide_env_values = true)]
+    pub(super) listen: Option<String>,
+}
+
+fn listen_address(written: &str) -> Result<String, String> {
+    match config::check_value("server.listen", written) {
+        Ok(()) => Ok(written.to_owned()),
+        Err(Fault::Invalid(message) | Fault::Doubtful(message)) => Err(message),
+    }
 }
 
 #[derive(Args)]
 pub(super) struct File {
+    #[command(flatten)]
+    pub(super) option: FileOption,
+    /// The same as --config FILE
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub(super) path: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct FileOption {
     /// The configuration file [default: the value of ZAPI_TO_RYZE_CONFIG]
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
 
@@ -107,7 +136,7 @@ pub(super) struct Report {
 #[derive(Args)]
 pub(super) struct Explain {
     #[command(flatten)]
-    pub(super) file: File,
+    pub(super) file: FileOption,
     /// Use the built-in configuration of serve --sandbox
     #[arg(long, conflicts_with = "config")]
     pub(super) sandbox: bool,
