@@ -74,7 +74,7 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 11] = [
+    let cases: [(&[&str], _); 13] = [
         (&["server"], "Did you mean `serve`?"),
         (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
@@ -83,7 +83,9 @@ async fn what_a_wrong_command_line_probably_means() {
         (&["check", "--pritn"], "Did you mean `--print`?"),
         (&["serve", "--lsten=x"], "Did you mean `--listen`?"),
         (&["serve", "--print"], "--print is an option of: check"),
+        (&["init", "--mode", "observed"], "Did you mean `observe`?"),
         (&["completions", "bsh"], "Did you mean `bash`?"),
+        (&["init", "--ryze-token"], "write --ryze-token-file FILE"),
         (&["sandbox", "--listen", "9100"], address),
         (&["sandbox", "--listen", "localhost:9100"], address),
     ];

@@ -2,7 +2,7 @@
 //!
 //! | Where to add a test | Modules |
 //! |---|---|
-//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `live`, `on_terminal`, `recorded_calls`, `report`, `stop`, `systemd`, `variables` |
+//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `init`, `live`, `on_terminal`, `recorded_calls`, `report`, `stop`, `systemd`, `variables` |
 //! | configuration: sound, broken, reload | `config`, `broken_files`, `operator` |
 //! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
 //! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
@@ -38,6 +38,7 @@ mod harness;
 mod healthcheck;
 mod hostile;
 mod https;
+mod init;
 mod limits;
 mod listener;
 mod live;

@@ -86,6 +86,7 @@ async fn what_is_missing_of_an_instance_is_named() {
         assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
     }
     let none = run(&["serve"], &[]).await;
+    assert!(none.stderr.contains("zapi-to-ryze init"), "{none:?}");
     assert!(!none.stderr.contains("There is a file here"), "{none:?}");
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("gateway.toml"), "").unwrap();

@@ -18,6 +18,9 @@ pub(super) struct Cli {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
+    /// Write a configuration file and the files of its secrets, from answers on a terminal or from options
+    #[command(after_long_help = help::INIT)]
+    Init(Init),
     /// Run the gateway
     #[command(after_long_help = help::serve())]
     Serve(Serve),
@@ -79,6 +82,71 @@ pub(super) struct FileOption {
     /// The configuration file [default: the value of ZAPI_TO_RYZE_CONFIG]
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// What `init` would ask for.
+#[derive(Args)]
+pub(super) struct Init {
+    /// The file to write; its secrets go into the folder `secrets` beside it
+    #[arg(value_name = "FILE", default_value = "gateway.toml")]
+    pub(super) file: PathBuf,
+    /// The id of the instance at Z-API
+    #[arg(long, value_name = "ID", env = "ZAPI_INSTANCE", hide_env_values = true)]
+    pub(super) zapi_instance: Option<String>,
+    /// A file with the token of the instance at Z-API; - is stdin
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ZAPI_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub(super) zapi_token_file: Option<PathBuf>,
+    /// A file with the Client-Token that calls must have
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ZAPI_CLIENT_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub(super) client_token_file: Option<PathBuf>,
+    /// Do not check the Client-Token of calls
+    #[arg(long, conflicts_with = "client_token_file")]
+    pub(super) no_client_token: bool,
+    /// The name of the instance at Ryze
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "RYZE_INSTANCE",
+        hide_env_values = true
+    )]
+    pub(super) ryze_instance: Option<String>,
+    /// A file with its token at Ryze
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RYZE_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub(super) ryze_token_file: Option<PathBuf>,
+    /// Another URL of Ryze than https://ryzeapi.cloud
+    #[arg(long, value_name = "URL", env = "RYZE_URL", hide_env_values = true)]
+    pub(super) ryze_url: Option<String>,
+    /// Where calls go that Ryze does not have, such as messages, or none [default: https://api.z-api.io]
+    #[arg(long, value_name = "URL", env = "ZAPI_URL", hide_env_values = true)]
+    pub(super) fallback: Option<String>,
+    /// Reject the calls that Ryze does not have
+    #[arg(long, conflicts_with = "fallback")]
+    pub(super) no_fallback: bool,
+    /// observe: Z-API answers all calls, and log and page show what Ryze would get; translate: Ryze gets the
+    /// privacy calls [default: observe, or translate without a fallback]
+    #[arg(long, value_name = "MODE", value_parser = ["observe", "translate"], hide_possible_values = true)]
+    pub(super) mode: Option<String>,
+    /// Then ask Ryze once whether its token and name are right
+    #[arg(long, overrides_with = "no_live")]
+    pub(super) live: bool,
+    /// Do not offer to ask Ryze
+    #[arg(long)]
+    pub(super) no_live: bool,
 }
 
 #[derive(Args)]

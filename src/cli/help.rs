@@ -11,6 +11,7 @@ pub(super) fn program() -> String {
         "\
 Examples:
   zapi-to-ryze serve --sandbox     try it: both vendors in memory, no account, no network
+  zapi-to-ryze init                write gateway.toml and the files of its secrets
   zapi-to-ryze check gateway.toml  what is fine in it and what is not
   zapi-to-ryze serve gateway.toml  run the gateway
 
@@ -43,6 +44,18 @@ flight are answered.
 {DOCUMENTATION}"
     )
 }
+
+pub(super) const INIT: &str = "\
+Examples:
+  zapi-to-ryze init
+  zapi-to-ryze init /etc/zapi-to-ryze/gateway.toml
+  zapi-to-ryze init --zapi-instance 3C67AB641C8AA0412F6A2242B4E23AC7 --zapi-token-file zapi.txt \\
+      --no-client-token --ryze-instance main --ryze-token-file ryze.txt --mode observe
+
+Asks on a terminal for what the options do not say. Elsewhere the options must say it.
+A token is never an option, because other users can read a command line: name a file with it, where - is
+stdin, or set ZAPI_TOKEN, ZAPI_CLIENT_TOKEN and RYZE_TOKEN.
+Overwrites no file. If anything fails, or you press Ctrl-C, nothing is written.";
 
 pub(super) const CHECK: &str = "\
 Examples:

@@ -47,6 +47,11 @@ fn hint(error: &Error) -> Option<String> {
 
 /// What an option was probably meant to be that the command does not have.
 fn of_option(cli: &Command, option: &str) -> Option<String> {
+    if matches!(option, "zapi-token" | "client-token" | "ryze-token") {
+        return Some(format!(
+            "Other users can read a command line. Put the token into a file, and write --{option}-file FILE"
+        ));
+    }
     let command = typed_command(cli)?;
     if let Some(hint) = did_you_mean(options(command), option, "--") {
         return Some(hint);

@@ -10,6 +10,7 @@ mod generated;
 mod healthcheck;
 mod help;
 mod hint;
+mod init;
 mod origin;
 mod progress;
 mod report;
@@ -55,6 +56,7 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match command {
+        Command::Init(command) => block_on(init::init(command)),
         Command::Check(command) => block_on(check::check(command)),
         Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),

@@ -42,7 +42,7 @@ impl FileOption {
                 ));
             }
             print_error(
-                "Without a file, set ZAPI_INSTANCE, ZAPI_TOKEN, RYZE_INSTANCE \
+                "`zapi-to-ryze init` writes one. Without a file, set ZAPI_INSTANCE, ZAPI_TOKEN, RYZE_INSTANCE \
                  and RYZE_TOKEN, or try `zapi-to-ryze serve --sandbox`",
             );
             Exit::Reported(USAGE)
