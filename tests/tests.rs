@@ -2,7 +2,7 @@
 //!
 //! | Where to add a test | Modules |
 //! |---|---|
-//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `live`, `recorded_calls`, `report`, `stop`, `systemd` |
+//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `live`, `recorded_calls`, `report`, `serve_sandbox`, `stop`, `systemd` |
 //! | configuration: sound, broken, reload | `config`, `broken_files`, `operator` |
 //! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
 //! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
@@ -16,7 +16,7 @@
 //! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
 //! | documents, deployment files, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `structure` |
 //!
-//! `harness`, `pipes`, `process`, `webdriver`, `document` and `seeds` are helpers without assertions on
+//! `harness`, `pasted`, `pipes`, `process`, `webdriver`, `document` and `seeds` are helpers without assertions on
 //! behaviour. Tests that need more than Rust and a C compiler are `#[ignore]`d; `tests/run` includes them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -46,6 +46,7 @@ mod net;
 mod observability;
 mod operator;
 mod page;
+mod pasted;
 mod pipes;
 mod process;
 mod proxy;
@@ -60,6 +61,7 @@ mod ryze_answers;
 mod sandbox;
 mod secrets;
 mod seeds;
+mod serve_sandbox;
 mod shapes;
 mod shared_budget;
 mod simulation;
