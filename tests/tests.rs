@@ -14,7 +14,7 @@
 //! | metrics, status, log, admin page | `operator`, `observability`, `page` |
 //! | the in-memory Ryze and Z-API | `sandbox` |
 //! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
-//! | documents, deployment files, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `structure` |
+//! | documents, deployment files, test runner, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `runner`, `structure` |
 //!
 //! `harness`, `pasted`, `pipes`, `process`, `webdriver`, `document` and `seeds` are helpers without assertions on
 //! behaviour. Tests that need more than Rust and a C compiler are `#[ignore]`d; `tests/run` includes them.
@@ -57,6 +57,7 @@ mod readme;
 mod recorded_calls;
 mod refusals;
 mod report;
+mod runner;
 mod ryze_answers;
 mod sandbox;
 mod secrets;
