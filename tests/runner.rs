@@ -131,7 +131,7 @@ fn arguments_are_passed_on() {
     }
 }
 
-/// Only root can install packages, and both users are told of them before.
+/// Only root can install packages, and any user gets the list before.
 #[test]
 fn what_is_missing_is_said_before_it_is_installed() {
     let programs = Programs::new(PASSED, 0);
