@@ -73,19 +73,27 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 8] = [
+    let cases: [(&[&str], _); 13] = [
         (&["server"], "Did you mean `serve`?"),
         (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
         (&["-c", "gateway.toml"], file),
-        (&["check", "gateway.toml"], file),
         (&["--config", "gateway.toml"], file),
+        (&["check", "--pritn"], "Did you mean `--print`?"),
+        (&["serve", "--lsten=x"], "Did you mean `--listen`?"),
+        (&["serve", "--print"], "--print is an option of: check"),
+        (&["init", "--mode", "observed"], "Did you mean `observe`?"),
+        (&["completions", "bsh"], "Did you mean `bash`?"),
+        (&["init", "--ryze-token"], "write --ryze-token-file FILE"),
         (&["sandbox", "--listen", "9100"], address),
         (&["sandbox", "--listen", "localhost:9100"], address),
     ];
     for (arguments, hint) in cases {
         let ended = run(arguments).await;
+        assert_eq!(ended.code, Some(64), "{arguments:?}: {ended:?}");
         assert!(ended.stderr.contains(hint), "{arguments:?}: {ended:?}");
+        // As if an unknown option could be a file.
+        assert!(!ended.stderr.contains("'-- --"), "{arguments:?}: {ended:?}");
     }
     // They are close to `man` and `report`.
     for arguments in [&["run"][..], &["serve", "--port", "9"]] {
@@ -108,9 +116,13 @@ async fn the_log_says_at_the_start_which_upstream_answers_which_calls() {
 #[tokio::test]
 async fn help_and_version_are_answers() {
     let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"), "\n");
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["--version"], version),
         (&["--help"], "check"),
+        (&["--help"], "http://127.0.0.1:8421/runbook"),
+        (&["serve", "--help"], "  zapi-to-ryze serve gateway.toml"),
+        (&["serve", "--help"], "  RYZE_INSTANCE "),
+        (&["serve", "-h"], "--listen <ADDR>"),
         (&["serve", "--help"], "ZAPI_TO_RYZE_CONFIG"),
         (&["check", "--help"], "--print"),
     ];

@@ -24,7 +24,11 @@ struct Sandbox {
 
 impl Sandbox {
     async fn start() -> Self {
-        let mut gateway = Process::start(&mut program(["serve", "--sandbox"]));
+        Self::start_with(&["serve", "--sandbox", "--listen", ANY]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Self {
+        let mut gateway = Process::start(&mut program(arguments));
         let address = gateway.address().await;
         gateway.stdout.line(r#"{"connected":true}"#).await;
         let printed = gateway.stdout.so_far();
@@ -72,7 +76,6 @@ const ANSWERS: [(u16, &str); 4] = [
 
 #[tokio::test]
 async fn the_printed_lines_do_what_they_say() {
-    let _default_ports = DEFAULT_PORTS.lock().await;
     let first = Sandbox::start().await;
     // The first still runs.
     let second = Sandbox::start().await;
@@ -108,7 +111,7 @@ async fn the_page_shows_the_sandbox_also_if_the_usual_ports_are_in_use() {
     let _default_ports = DEFAULT_PORTS.lock().await;
     // If it fails, another process has them, which will do as well.
     let _in_use = [8420, 8421].map(|port| TcpListener::bind(("127.0.0.1", port)));
-    let mut sandbox = Sandbox::start().await;
+    let mut sandbox = Sandbox::start_with(&["serve", "--sandbox"]).await;
     for port in ["8420", "8421"] {
         let warning = format!("cannot listen on 127.0.0.1:{port}");
         let warning = sandbox.gateway.stderr.line(&warning).await;
@@ -154,7 +157,6 @@ async fn the_page_shows_the_sandbox_also_if_the_usual_ports_are_in_use() {
 /// does not list to the in-memory Z-API, which keeps it.
 #[tokio::test]
 async fn the_sandbox_has_a_fallback() {
-    let _default_ports = DEFAULT_PORTS.lock().await;
     let sandbox = Sandbox::start().await;
     let (address, zapi) = (sandbox.address, sandbox.printed_address("Z-API"));
 
@@ -188,6 +190,24 @@ async fn the_sandbox_has_a_fallback() {
     .await;
     assert!(send(address, photo(listed)).await.is_success());
     assert_eq!(read(listed).await, json!(["5544999999999"]));
+}
+
+#[tokio::test]
+async fn an_address_that_is_chosen_is_kept() {
+    let (_taken, address) = taken();
+    let file = "unix:/tmp/zapi-to-ryze.sock";
+    for (listen, code, part) in [
+        (&*address, 1, &*address),
+        (
+            file,
+            64,
+            "write an IP address and a port in --listen, as in 127.0.0.1:8420",
+        ),
+    ] {
+        let ended = run(&["serve", "--sandbox", "--listen", listen]).await;
+        assert_eq!((ended.code, &*ended.stdout), (Some(code), ""), "{ended:?}");
+        assert!(ended.stderr.contains(part), "{ended:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use http::Uri;
 
 use super::{
     Exit, FAILURE, USAGE,
-    arguments::{Calls, Explain, File, Pasted},
+    arguments::{Calls, Explain, FileOption, Pasted},
     print, print_error,
     sandbox::SANDBOX_LISTEN,
 };
@@ -98,7 +98,7 @@ async fn judge(config: &Config, path: &Path, source: &Source, json: bool) -> Res
     }
 }
 
-fn config(is_sandbox: bool, file: File) -> Result<Config, Exit> {
+fn config(is_sandbox: bool, file: FileOption) -> Result<Config, Exit> {
     if !is_sandbox {
         return file.load();
     }

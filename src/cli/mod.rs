@@ -8,30 +8,28 @@ mod check_live;
 mod explain;
 mod generated;
 mod healthcheck;
+mod help;
+mod hint;
+mod init;
+mod origin;
 mod progress;
 mod report;
 mod sandbox;
 
 use std::{
-    env,
     fmt::Display,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::Arc,
 };
 
-use clap::{
-    CommandFactory as _, Parser as _,
-    error::{ContextKind, ContextValue},
-};
+use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::arguments::{Cli, Command, File, Serve};
+use self::arguments::{Cli, Command, FileOption, Serve};
 use crate::{
     app::{self, Reload},
-    config::{self, Config, Problem},
-    spelling::is_close,
+    config::{Loaded, LogFormat},
     telemetry,
 };
 
@@ -39,8 +37,6 @@ use crate::{
 const USAGE: u8 = 64;
 /// Any other failure.
 const FAILURE: u8 = 1;
-/// Path of the configuration file if `--config` is not given.
-const CONFIG_VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
 
 /// Parses the command line and runs the command.
 #[must_use]
@@ -49,15 +45,13 @@ pub fn run() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
-            // Fails only if stdout or stderr is closed.
-            let _ = error.print();
-            if let Some(hint) = hint(&error) {
-                print_error(format_args!("\n{hint}"));
-            }
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            hint::print(error);
+            return ExitCode::from(code);
         }
     };
     let result = match command {
+        Command::Init(command) => block_on(init::init(command)),
         Command::Check(command) => block_on(check::check(command)),
         Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),
@@ -77,24 +71,6 @@ pub fn run() -> ExitCode {
             ExitCode::from(FAILURE)
         }
     }
-}
-
-/// What a command line that is rejected was probably meant to be.
-fn hint(error: &clap::Error) -> Option<String> {
-    let wrong = |kind| match error.get(kind)? {
-        ContextValue::String(wrong) => Some(wrong.as_str()),
-        _ => None,
-    };
-    let command = wrong(ContextKind::InvalidSubcommand);
-    let wrong = command.or_else(|| wrong(ContextKind::InvalidArg))?;
-    if matches!(wrong, "-c" | "--config") || wrong.ends_with(".toml") {
-        return Some("A command comes first, then its file: serve --config FILE".to_owned());
-    }
-    let (command, cli) = (command?, Cli::command());
-    let mut names = cli.get_subcommands().map(clap::Command::get_name);
-    // Two letters are most of a short name, so the first has to be right.
-    let near = names.find(|name| name.get(..1) == command.get(..1) && is_close(name, command))?;
-    Some(format!("Did you mean `{near}`?"))
 }
 
 /// Why a command failed.
@@ -124,55 +100,29 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
 
 async fn serve(serve: Serve) -> Result<(), Exit> {
     if serve.sandbox {
-        return sandbox::serve().await;
+        return sandbox::serve(serve.listen).await;
     }
     // Installed first, so that SIGHUP does not terminate the process; `Reload` handles it later.
     let hangup = signal(SignalKind::hangup())?;
-    let path = serve.file.required()?;
-    let config = load(&path)?;
+    let origin = FileOption::from(serve.file).required()?;
+    let config = for_terminal(origin::load(&origin, serve.listen.as_deref())?).config;
     let (_log, log_level) = telemetry::start(&config.log)?;
-    let reload = Reload::new(hangup, Arc::new(move || config::load(&path)), log_level);
+    let load = move || Ok(for_terminal(origin.load(serve.listen.as_deref())?));
+    let reload = Reload::new(hangup, Arc::new(load), log_level);
     let gateway = app::start(&config).await?;
     announce(&gateway.address);
+    if let Some(page) = gateway.admin_address() {
+        print(format_args!("status page on {page}/"));
+    }
     Ok(gateway.reloading(reload).run().await?)
 }
 
-impl File {
-    /// The path from the flag, or else from the environment.
-    fn path(self) -> Option<PathBuf> {
-        let variable = || env::var_os(CONFIG_VARIABLE).map(Into::into);
-        self.config.or_else(variable)
+/// The log is text on a terminal, unless the file says what it is.
+fn for_terminal(mut loaded: Loaded) -> Loaded {
+    if loaded.has_default_log_format && io::stderr().is_terminal() {
+        loaded.config.log.format = LogFormat::Text;
     }
-
-    /// As [`path`](Self::path); prints an error if there is none.
-    fn required(self) -> Result<PathBuf, Exit> {
-        self.path().ok_or_else(|| {
-            print_error(format_args!(
-                "error: no configuration: give --config FILE or set {CONFIG_VARIABLE}"
-            ));
-            Exit::Reported(USAGE)
-        })
-    }
-
-    fn load(self) -> Result<Config, Exit> {
-        load(&self.required()?)
-    }
-}
-
-fn load(file: &Path) -> Result<Config, Exit> {
-    let report = |kind: &str, problem: &Problem| {
-        let file = problem.file.as_deref().unwrap_or(file);
-        print_error(format_args!("{}: {kind}: {problem}", file.display()));
-    };
-    let loaded = config::load(file).map_err(|problems| {
-        problems.iter().for_each(|problem| report("error", problem));
-        Exit::Reported(USAGE)
-    })?;
     loaded
-        .warnings
-        .iter()
-        .for_each(|problem| report("warning", problem));
-    Ok(loaded.config)
 }
 
 fn announce(address: impl Display) {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Exit, FAILURE, announce, arguments::SandboxArgs, print, print_error};
+use super::{Exit, FAILURE, USAGE, announce, arguments::SandboxArgs, print, print_error};
 use crate::{
     app::{self, Bound, Stop},
     config::{self, Config, Listen, Mode},
@@ -20,12 +20,23 @@ pub(super) const SANDBOX_LISTEN: SocketAddr =
 /// An address with a port that is free.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Runs the gateway between an in-memory Ryze and an in-memory Z-API.
-pub(super) async fn serve() -> Result<(), Exit> {
+/// Runs the gateway between an in-memory Ryze and an in-memory Z-API. It listens on `listen`, by default on
+/// [`SANDBOX_LISTEN`].
+pub(super) async fn serve(listen: Option<String>) -> Result<(), Exit> {
+    let listen: Option<SocketAddr> = match listen.map(|listen| listen.parse()) {
+        Some(Err(_)) => {
+            print_error(
+                "error: write an IP address and a port in --listen, as in 127.0.0.1:8420: the sandbox has no socket file",
+            );
+            return Err(Exit::Reported(USAGE));
+        }
+        listen => listen.transpose()?,
+    };
     let ryze = server::bind(ANY).await?;
     let zapi = server::bind(ANY).await?;
     let upstreams = (ryze.local_addr()?, zapi.local_addr()?);
-    let mut config = config::sandbox(SANDBOX_LISTEN, upstreams.0, upstreams.1);
+    let address = listen.unwrap_or(SANDBOX_LISTEN);
+    let mut config = config::sandbox(address, upstreams.0, upstreams.1);
     let (_log, _) = telemetry::start(&config.log)?;
     let instances = config.instances.iter().map(|instance| {
         let token = instance.ryze_token.expose().to_owned();
@@ -37,19 +48,21 @@ pub(super) async fn serve() -> Result<(), Exit> {
     };
     tokio::spawn(Sandbox::new(options).serve(ryze));
     tokio::spawn(Zapi::default().serve(zapi));
-    let gateway = start(&mut config).await?;
+    let gateway = start(&mut config, listen.is_some()).await?;
     announce(&gateway.address);
     print(try_it(&config, &gateway, upstreams));
     Ok(gateway.run().await?)
 }
 
-/// Starts the gateway, on free ports in place of those that are in use.
-async fn start(config: &mut Config) -> Result<Bound, app::Error> {
+/// Starts the gateway, on free ports in place of default ones that are in use.
+async fn start(config: &mut Config, is_chosen: bool) -> Result<Bound, app::Error> {
     // Without the page half of the sandbox could not be seen.
     config.admin.is_optional = false;
     loop {
         let error = match app::start(config).await {
-            Err(app::Error::Server(error)) if is_in_use(&error, &config.server.listen) => {
+            Err(app::Error::Server(error))
+                if !is_chosen && is_in_use(&error, &config.server.listen) =>
+            {
                 config.server.listen = Listen::Tcp(ANY);
                 error
             }

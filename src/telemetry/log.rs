@@ -1,13 +1,14 @@
 //! The log: sends the events of `tracing` to stderr. Each module decides what it logs, which is never a
 //! path, a token or a phone number.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing::{level_filters::LevelFilter, subscriber::set_global_default};
 use tracing_subscriber::{Registry, layer::SubscriberExt as _, reload};
 
 use super::{
     json_line::JsonLine,
+    terminal_line::TerminalLine,
     writer::{BufferedWriter, LogWriter},
 };
 use crate::config::{Log, LogFormat};
@@ -38,6 +39,9 @@ pub fn start(log: &Log) -> io::Result<(LogWriter, LogLevel)> {
     let all = tracing_subscriber::registry().with(level);
     match log.format {
         LogFormat::Json => set_global_default(all.with(lines.event_format(JsonLine))),
+        LogFormat::Text if io::stderr().is_terminal() => {
+            set_global_default(all.with(lines.event_format(TerminalLine::new())))
+        }
         LogFormat::Text => set_global_default(all.with(lines)),
     }
     .map_err(io::Error::other)?;

@@ -18,6 +18,7 @@ mod reason;
 mod recent;
 mod request_id;
 mod rolling;
+mod terminal_line;
 mod trace;
 mod upstream_record;
 mod words;

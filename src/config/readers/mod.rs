@@ -14,6 +14,7 @@ use toml::de::DeValue;
 
 use self::carried::Carrier;
 pub(super) use self::{
+    carried::suspicion,
     files::{Certificates, FilePath, Patterns, SecretText},
     net::{Address, BaseUrl, ListenAddress, RedisUrl, SocketMode},
 };
@@ -23,7 +24,7 @@ use super::key::{Context, Format, Invalid};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A TOML string. The text has no control characters, for which TOML escapes differ from JSON's.
-fn quoted(text: impl Display) -> Option<String> {
+pub(super) fn quoted(text: impl Display) -> Option<String> {
     Some(serde_json::Value::String(text.to_string()).to_string())
 }
 
