@@ -4,7 +4,8 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Process, file, program, without_environment};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
+    "init",
     "serve",
     "sandbox",
     "check",

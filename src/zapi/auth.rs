@@ -1,6 +1,6 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
@@ -58,7 +58,7 @@ fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
 pub struct Accounts {
     /// In the order of the configuration.
     accounts: Vec<Account>,
-    by_id: HashMap<Vec<u8>, usize>,
+    by_id: HashMap<Arc<str>, usize>,
     lower_case_ids: HashMap<Vec<u8>, Mode>,
     /// Bit n: an id has n bytes; the highest: or more.
     lengths: u128,
@@ -83,9 +83,8 @@ impl Accounts {
             token: instance.zapi_token.clone(),
             client_token: instance.client_token.clone(),
         };
-        let id = |(index, instance): (usize, &Instance)| {
-            (instance.zapi_instance.clone().into_bytes(), index)
-        };
+        let id =
+            |(index, instance): (usize, &Instance)| (Arc::clone(&instance.zapi_instance), index);
         let mut lower_case_ids = HashMap::new();
         for instance in instances {
             let id = instance.zapi_instance.to_ascii_lowercase().into_bytes();
@@ -94,9 +93,9 @@ impl Accounts {
                 *mode = Mode::Translate;
             }
         }
-        let lengths = instances
-            .iter()
-            .fold(0, |all, instance| all | length(&instance.zapi_instance));
+        let lengths = instances.iter().fold(0, |all, instance| {
+            all | length(instance.zapi_instance.as_bytes())
+        });
         let decoy = instances
             .first()
             .map(|instance| instance.zapi_token.clone());
@@ -112,7 +111,11 @@ impl Accounts {
     /// Index of the instance with this id, which may be percent-encoded.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
         let id: Cow<'_, [u8]> = percent_decode_str(id).into();
-        self.by_id.get(&*id).copied()
+        self.index(&id)
+    }
+
+    fn index(&self, id: &[u8]) -> Option<usize> {
+        self.by_id.get(str::from_utf8(id).ok()?).copied()
     }
 
     /// The mode of the instance at this index.
@@ -143,7 +146,7 @@ impl Accounts {
         let account = index.and_then(|index| self.accounts.get(index));
         let expected = account.map_or(&self.decoy, |account| &account.token);
         let (true, Some(account)) = (expected.matches(&token), account) else {
-            let is_swapped = self.by_id.contains_key(&*token);
+            let is_swapped = self.index(&token).is_some();
             return Err(Rejection::UnknownInstance(match account {
                 Some(_) => Mismatch::Token,
                 None if is_swapped => Mismatch::Swapped,
@@ -162,8 +165,8 @@ impl Accounts {
 }
 
 /// The bit of an id's length.
-fn length(id: impl AsRef<[u8]>) -> u128 {
-    1 << id.as_ref().len().min(127)
+fn length(id: &[u8]) -> u128 {
+    1 << id.len().min(127)
 }
 
 #[cfg(test)]
