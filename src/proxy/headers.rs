@@ -17,7 +17,7 @@ use super::Error;
 /// Hop-by-hop fields, removed even if `Connection` does not name them. `Trailer` is not one of them:
 /// it describes the message. Without `Upgrade` a request goes on in HTTP/1.1 whatever protocol it offers
 /// (RFC 9110, 7.8): some clients offer one with every request.
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
