@@ -16,6 +16,7 @@ pub mod app;
 pub mod budget;
 pub mod cli;
 pub mod config;
+mod configured_map;
 mod content_encoding;
 pub mod explain;
 pub mod gateway;
