@@ -35,4 +35,5 @@ mod sync;
 pub mod systemd;
 pub mod telemetry;
 mod timer;
+mod whole_body;
 pub mod zapi;
