@@ -5,9 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::version::{LONG_VERSION, VERSION};
+
 /// Answers Z-API's privacy calls and does the work on Ryze.
 #[derive(Parser)]
-#[command(version, disable_help_subcommand = true)]
+#[command(version = VERSION, long_version = LONG_VERSION, disable_help_subcommand = true)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
