@@ -25,8 +25,25 @@ for \fBexplain\fR, a call that would be refused.
 ZAPI_TO_RYZE_CONFIG
 The configuration file if \fB\-\-config\fR is not given.
 .TP
-NOTIFY_SOCKET
-The socket for notifications of start, reload and stop, set by systemd.
+NAME
+The value of a secret that the configuration has as \fB{ env = "NAME" }\fR.
+.TP
+NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID
+The socket for notifications of start, reload and stop, and the interval of those for a watchdog. Set by systemd.
+.SH FILES
+There is no default path of the configuration. The package of Debian and its unit use these:
+.TP
+.I /etc/zapi\-to\-ryze/gateway.toml
+The configuration. Relative paths in it are looked up in its folder.
+.TP
+.I /etc/zapi\-to\-ryze/secrets/
+One file for each secret, readable for the group \fBzapi\-to\-ryze\fR.
+.TP
+.I /usr/share/doc/zapi\-to\-ryze/examples/gateway.toml
+Every key, with its default.
+.TP
+.I /run/zapi\-to\-ryze/
+The folder for a Unix socket as \fBserver.listen\fR.
 .SH SIGNALS
 .TP
 SIGTERM, SIGINT
@@ -35,6 +52,41 @@ Shut down after the requests in flight are answered. A second signal aborts them
 SIGHUP
 Reload the configuration. If it is not valid, the current one stays in force.
 \fBserve \-\-sandbox\fR has no configuration file and exits.
+.SH EXAMPLES
+.TP
+Try it, without an account:
+.EX
+zapi\-to\-ryze serve \-\-sandbox
+.EE
+.TP
+Check a configuration, then its tokens at Ryze with one read for each instance, then run it:
+.EX
+zapi\-to\-ryze check \-\-config gateway.toml
+zapi\-to\-ryze check \-\-config gateway.toml \-\-live
+zapi\-to\-ryze serve \-\-config gateway.toml
+.EE
+.TP
+Explain what happens to a call, without sending it:
+.EX
+zapi\-to\-ryze explain \-\-sandbox POST /instances/SANDBOX/token/sandbox/privacy/photo \
+\(aq{"visualizationType":"CONTACTS"}\(aq
+.EE
+.TP
+Count which calls of a program need Z\-API, from a recording of a browser or of a proxy:
+.EX
+zapi\-to\-ryze explain \-\-config gateway.toml \-\-har calls.har
+.EE
+.TP
+Reload the configuration of the service:
+.EX
+systemctl reload zapi\-to\-ryze
+.EE
+.SH SEE ALSO
+.BR systemctl (1),
+.BR journalctl (1),
+.BR systemd.service (5)
+.PP
+The running gateway explains each alert and each failure at \fBhttp://127.0.0.1:8421/runbook\fR.
 "#;
 
 /// The completion script for `shell`.
