@@ -84,6 +84,9 @@ async fn the_manual_page_has_every_command_and_option() {
     let found = page.lines().filter_map(|line| line.strip_prefix(".SH "));
     assert_eq!(found.collect::<Vec<_>>(), sections);
     assert!(page.contains("\\fBserve \\-\\-sandbox\\fR has no configuration file and exits"));
+    let is_long = |line: &&str| line.len() > 80 || line.ends_with(' ');
+    let long: Vec<_> = page.lines().filter(is_long).collect();
+    assert!(long.is_empty(), "{long:?}");
     for command in COMMANDS {
         let head = format!("\n.SS {command}\n");
         let (_, rest) = page.split_once(&head).expect(command);
