@@ -4,7 +4,8 @@ use std::{path::Path, process::Command};
 
 use crate::process::{Process, file, program, without_environment};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
+    "init",
     "serve",
     "sandbox",
     "check",
@@ -84,6 +85,9 @@ async fn the_manual_page_has_every_command_and_option() {
     let found = page.lines().filter_map(|line| line.strip_prefix(".SH "));
     assert_eq!(found.collect::<Vec<_>>(), sections);
     assert!(page.contains("\\fBserve \\-\\-sandbox\\fR has no configuration file and exits"));
+    for variable in ["ZAPI_INSTANCE", "RYZE_TOKEN", "NO_COLOR"] {
+        assert!(page.contains(&format!("\n.TP\n{variable}\n")), "{variable}");
+    }
     let is_long = |line: &&str| line.len() > 80 || line.ends_with(' ');
     let long: Vec<_> = page.lines().filter(is_long).collect();
     assert!(long.is_empty(), "{long:?}");

@@ -6,12 +6,18 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Bound, Error, Reload, reload::Running};
-use crate::{admin::Phase, config, systemd};
+use crate::{admin::Phase, config, server::Address, systemd};
 
 /// Time to send the responses of aborted calls.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Bound {
+    /// The address of the admin listener.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<Address> {
+        self.admin.as_ref()?.address().ok()
+    }
+
     /// Reloads the configuration at SIGHUP.
     #[must_use]
     pub fn reloading(mut self, reload: Reload) -> Self {

@@ -13,8 +13,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time};
 
-use super::{Exit, arguments::File, print_error};
-use crate::config;
+use super::{
+    Exit,
+    arguments::{File, FileOption},
+    print_error,
+};
+use crate::config::{self, Origin};
 
 /// Limit of a response's body: `/status` with many thousand instances.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -24,14 +28,16 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// # Errors
 /// The file cannot be read: `unreadable` is the exit code.
 pub(super) fn address(file: File, unreadable: u8) -> Result<SocketAddr, Exit> {
-    let file = file.path();
+    let file = FileOption::from(file).path();
     let listen = config::admin_listen(file.as_deref()).map_err(|problem| {
         let file = file.clone().unwrap_or_default();
         print_error(format_args!("{}: error: {problem}", file.display()));
         Exit::Reported(unreadable)
     })?;
     let address = reachable(listen.address);
-    if let Some(doubt) = listen.doubt {
+    // Without a file, the variables of one instance leave the default.
+    let is_certain = file.is_none() && Origin::find(None).is_some();
+    if let Some(doubt) = listen.doubt.filter(|_| !is_certain) {
         let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
         print_error(format_args!("{file}asking {address}: {doubt}"));
     }

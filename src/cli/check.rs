@@ -8,18 +8,42 @@ use std::{collections::HashSet, fmt, path::Path};
 
 use http::Uri;
 
-use super::{Exit, FAILURE, USAGE, arguments::Check, check_live, print, print_error};
-use crate::config::{self, Config, Listen, Loaded, Problem};
+use super::{
+    Exit, FAILURE, USAGE,
+    arguments::{Check, FileOption},
+    check_live, print, print_error,
+};
+use crate::config::{self, Config, Listen, Loaded, Origin, Problem};
 
 const FINE: &str = "✓";
 const WARNING: &str = "!";
 const ERROR: &str = "✗";
 
 pub(super) async fn check(command: Check) -> Result<(), Exit> {
-    let file = command.file.required()?;
-    let loaded = config::load(&file).map_err(|problems| {
+    let origin = FileOption::from(command.file).required()?;
+    let loaded = load(&origin)?;
+    if command.print {
+        print(config::print(&loaded.config).trim_end());
+    } else {
+        // Live checks follow, which may find that the rest is not.
+        let all_fine = if command.live {
+            "the file is fine"
+        } else {
+            "the configuration is fine"
+        };
+        list(&origin, &loaded, all_fine);
+    }
+    if command.live {
+        live(&origin, &loaded).await?;
+    }
+    Ok(())
+}
+
+/// Loads a configuration, and prints its errors or warnings.
+pub(super) fn load(origin: &Origin) -> Result<Loaded, Exit> {
+    let loaded = origin.load(None).map_err(|problems| {
         for problem in &problems {
-            print_error(Finding::new(&file, ERROR, problem));
+            print_error(Finding::new(origin.name(), ERROR, problem));
         }
         let errors = if problems.len() == 1 {
             "error"
@@ -29,45 +53,35 @@ pub(super) async fn check(command: Check) -> Result<(), Exit> {
         print_error(format_args!("{} {errors}", problems.len()));
         Exit::Reported(USAGE)
     })?;
-    let Loaded {
-        config,
-        warnings,
-        advice,
-        instance_places,
-    } = loaded;
-    for warning in &warnings {
-        print_error(Finding::new(&file, WARNING, warning));
+    for warning in &loaded.warnings {
+        print_error(Finding::new(origin.name(), WARNING, warning));
     }
-    if command.print {
-        print(config::print(&config).trim_end());
-    } else {
-        // Live checks follow, which may find that the rest is not.
-        let all_fine = if command.live {
-            "the file is fine"
-        } else {
-            "the configuration is fine"
-        };
-        list(&file, &config, (&warnings, &advice), all_fine);
-    }
-    if !command.live {
-        return Ok(());
-    }
+    Ok(loaded)
+}
+
+/// Asks the upstreams.
+///
+/// # Errors
+/// One of the answers is not right.
+pub(super) async fn live(origin: &Origin, loaded: &Loaded) -> Result<(), Exit> {
     let (mut fine, mut not) = (0, 0);
-    check_live::check(&config, |checked| match checked.fault {
+    check_live::check(&loaded.config, |checked| match checked.fault {
         None => {
             fine += 1;
             print(format_args!("{FINE} {}: fine", checked.what));
         }
         Some(fault) => {
             not += 1;
-            let place = checked.instance.and_then(|at| instance_places.get(at));
+            let place = checked
+                .instance
+                .and_then(|at| loaded.instance_places.get(at));
             let problem = Problem {
                 file: place.and_then(|place| place.file.clone()),
                 line: place.and_then(|place| place.line),
                 key: String::new(),
                 message: format!("{}: {fault}", checked.what),
             };
-            print(Finding::new(&file, ERROR, &problem));
+            print(Finding::new(origin.name(), ERROR, &problem));
         }
     })
     .await?;
@@ -79,12 +93,13 @@ pub(super) async fn check(command: Check) -> Result<(), Exit> {
 }
 
 /// Prints the parts of a valid configuration that are fine, the advice, and a summary.
-fn list(
-    file: &Path,
-    config: &Config,
-    (warnings, advice): (&[Problem], &[Problem]),
-    all_fine: &str,
-) {
+pub(super) fn list(origin: &Origin, loaded: &Loaded, all_fine: &str) {
+    let Loaded {
+        config,
+        warnings,
+        advice,
+        ..
+    } = loaded;
     // The table or the instance of a key; the file itself for none.
     let part = |problem: &Problem| {
         let key = problem.key.split_once('.');
@@ -105,7 +120,7 @@ fn list(
         print(format_args!("{FINE} instances: {instances}"));
     }
     for advice in advice {
-        print(Finding::new(file, WARNING, advice));
+        print(Finding::new(origin.name(), WARNING, advice));
     }
     if warned.is_empty() {
         print(all_fine);

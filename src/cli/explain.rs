@@ -9,9 +9,10 @@ use std::{
 use http::Uri;
 
 use super::{
-    Exit, FAILURE, SANDBOX_LISTEN, USAGE,
-    arguments::{Calls, Explain, File, Pasted},
+    Exit, FAILURE, USAGE,
+    arguments::{Calls, Explain, FileOption, Pasted},
     print, print_error,
+    sandbox::SANDBOX_LISTEN,
 };
 use crate::{
     config::{self, Config},
@@ -97,7 +98,7 @@ async fn judge(config: &Config, path: &Path, source: &Source, json: bool) -> Res
     }
 }
 
-fn config(is_sandbox: bool, file: File) -> Result<Config, Exit> {
+fn config(is_sandbox: bool, file: FileOption) -> Result<Config, Exit> {
     if !is_sandbox {
         return file.load();
     }

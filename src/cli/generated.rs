@@ -7,12 +7,15 @@ use clap_complete::{Generator as _, Shell};
 use clap_mangen::Man;
 
 use super::arguments::Cli;
-use crate::version::VERSION;
+use crate::{
+    config::{VARIABLES, Variable},
+    version::VERSION,
+};
 
 /// Bytes of a line of text in the man page.
 const LINE: usize = 80;
-/// The sections of the man page after the commands.
-const SECTIONS: &str = r#".SH EXIT STATUS
+/// The sections of the man page after the commands, until the variables of one instance.
+const EXIT_STATUS: &str = r#".SH EXIT STATUS
 .TP
 0
 Success.
@@ -26,14 +29,25 @@ for \fBexplain\fR, a call that would be refused.
 .SH ENVIRONMENT
 .TP
 ZAPI_TO_RYZE_CONFIG
-The configuration file if \fB\-\-config\fR is not given.
+The configuration file if the command line has none.
+.TP
+ZAPI_TO_RYZE_LISTEN
+The address for \fBserve\fR, in place of \fBserver.listen\fR.
+.TP
+NO_COLOR
+If set, the log on a terminal has no colours.
 .TP
 NAME
 The value of a secret that the configuration has as \fB{ env = "NAME" }\fR.
 .TP
 NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID
 The socket for notifications of start, reload and stop, and the interval of those for a watchdog. Set by systemd.
-.SH FILES
+.PP
+Without a file, these are the configuration of one instance:
+"#;
+
+/// The sections after the variables.
+const FILES: &str = r#".SH FILES
 There is no default path of the configuration. The package of Debian and its unit use these:
 .TP
 .I /etc/zapi\-to\-ryze/gateway.toml
@@ -62,8 +76,10 @@ Try it, without an account:
 zapi\-to\-ryze serve \-\-sandbox
 .EE
 .TP
-Check a configuration, then its tokens at Ryze with one read for each instance, then run it:
+Write a configuration from answers; check it, then its tokens at Ryze with one
+read for each instance; then run it:
 .EX
+zapi\-to\-ryze init gateway.toml
 zapi\-to\-ryze check \-\-config gateway.toml
 zapi\-to\-ryze check \-\-config gateway.toml \-\-live
 zapi\-to\-ryze serve \-\-config gateway.toml
@@ -127,7 +143,12 @@ pub(super) fn man() -> io::Result<String> {
         page.push_str(&body(|page| command.render_description_section(page))?);
         page.push_str(&body(|page| command.render_options_section(page))?);
     }
-    page.push_str(SECTIONS);
+    page.push_str(EXIT_STATUS);
+    for Variable { name, meaning, .. } in VARIABLES {
+        let meaning = meaning.replace('-', "\\-");
+        page.push_str(&format!(".TP\n{name}\n{meaning}\n"));
+    }
+    page.push_str(FILES);
     Ok(tidy(&page))
 }
 

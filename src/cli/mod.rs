@@ -8,33 +8,28 @@ mod check_live;
 mod explain;
 mod generated;
 mod healthcheck;
+mod help;
+mod hint;
+mod init;
+mod origin;
 mod progress;
 mod report;
+mod sandbox;
 
 use std::{
-    env,
     fmt::Display,
-    io::{self, Write as _},
-    net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
-use clap::{
-    CommandFactory as _, Parser as _,
-    error::{ContextKind, ContextValue},
-};
+use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::arguments::{Cli, Command, File, SandboxArgs, Serve};
+use self::arguments::{Cli, Command, FileOption, Serve};
 use crate::{
-    app::{self, Reload, Stop},
-    config::{self, Config, Listen, Problem},
-    sandbox::{self, Sandbox, Window, Zapi},
-    server::{self, Address},
-    spelling::is_close,
+    app::{self, Reload},
+    config::{Loaded, LogFormat},
     telemetry,
 };
 
@@ -42,10 +37,6 @@ use crate::{
 const USAGE: u8 = 64;
 /// Any other failure.
 const FAILURE: u8 = 1;
-/// Path of the configuration file if `--config` is not given.
-const CONFIG_VARIABLE: &str = "ZAPI_TO_RYZE_CONFIG";
-/// The address of `serve --sandbox`. If the port is in use, it listens on a free one.
-const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
 
 /// Parses the command line and runs the command.
 #[must_use]
@@ -54,19 +45,17 @@ pub fn run() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
-            // Fails only if stdout or stderr is closed.
-            let _ = error.print();
-            if let Some(hint) = hint(&error) {
-                print_error(format_args!("\n{hint}"));
-            }
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            hint::print(error);
+            return ExitCode::from(code);
         }
     };
     let result = match command {
+        Command::Init(command) => block_on(init::init(command)),
         Command::Check(command) => block_on(check::check(command)),
         Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),
-        Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
+        Command::Sandbox(arguments) => block_on(sandbox::sandbox(arguments)),
         Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
         Command::Report(command) => block_on(report::report(command)),
         Command::Completions { shell } => {
@@ -82,24 +71,6 @@ pub fn run() -> ExitCode {
             ExitCode::from(FAILURE)
         }
     }
-}
-
-/// What a command line that is rejected was probably meant to be.
-fn hint(error: &clap::Error) -> Option<String> {
-    let wrong = |kind| match error.get(kind)? {
-        ContextValue::String(wrong) => Some(wrong.as_str()),
-        _ => None,
-    };
-    let command = wrong(ContextKind::InvalidSubcommand);
-    let wrong = command.or_else(|| wrong(ContextKind::InvalidArg))?;
-    if matches!(wrong, "-c" | "--config") || wrong.ends_with(".toml") {
-        return Some("A command comes first, then its file: serve --config FILE".to_owned());
-    }
-    let (command, cli) = (command?, Cli::command());
-    let mut names = cli.get_subcommands().map(clap::Command::get_name);
-    // Two letters are most of a short name, so the first has to be right.
-    let near = names.find(|name| name.get(..1) == command.get(..1) && is_close(name, command))?;
-    Some(format!("Did you mean `{near}`?"))
 }
 
 /// Why a command failed.
@@ -129,124 +100,29 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
 
 async fn serve(serve: Serve) -> Result<(), Exit> {
     if serve.sandbox {
-        return serve_sandbox().await;
+        return sandbox::serve(serve.listen).await;
     }
     // Installed first, so that SIGHUP does not terminate the process; `Reload` handles it later.
     let hangup = signal(SignalKind::hangup())?;
-    let path = serve.file.required()?;
-    let config = load(&path)?;
+    let origin = FileOption::from(serve.file).required()?;
+    let config = for_terminal(origin::load(&origin, serve.listen.as_deref())?).config;
     let (_log, log_level) = telemetry::start(&config.log)?;
-    let reload = Reload::new(hangup, Arc::new(move || config::load(&path)), log_level);
+    let load = move || Ok(for_terminal(origin.load(serve.listen.as_deref())?));
+    let reload = Reload::new(hangup, Arc::new(load), log_level);
     let gateway = app::start(&config).await?;
     announce(&gateway.address);
+    if let Some(page) = gateway.admin_address() {
+        print(format_args!("status page on {page}/"));
+    }
     Ok(gateway.reloading(reload).run().await?)
 }
 
-async fn serve_sandbox() -> Result<(), Exit> {
-    let ryze = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
-    let zapi = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
-    let zapi_address = zapi.local_addr()?;
-    let mut config = config::sandbox(SANDBOX_LISTEN, ryze.local_addr()?, zapi_address);
-    let (_log, _) = telemetry::start(&config.log)?;
-    tokio::spawn(Sandbox::new(sandbox::Options::default()).serve(ryze));
-    tokio::spawn(Zapi::default().serve(zapi));
-    let gateway = match app::start(&config).await {
-        Err(app::Error::Server(error)) if error.kind() == io::ErrorKind::AddrInUse => {
-            config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-            app::start(&config).await?
-        }
-        started => started?,
-    };
-    announce(&gateway.address);
-    print(try_it(&config, &gateway.address, zapi_address));
-    Ok(gateway.run().await?)
-}
-
-/// A sample call for each upstream. The text between them is comments for a shell.
-fn try_it(config: &Config, address: &Address, zapi: SocketAddr) -> String {
-    let instance = config.instances.first();
-    let (id, token) = instance.map_or(("", ""), |instance| {
-        (&instance.zapi_instance, instance.zapi_token.expose())
-    });
-    let base = format!("curl -i {address}/instances/{id}/token/{token}");
-    let json = "-H 'Content-Type: application/json'";
-    let other = sandbox::UNLISTED;
-    format!(
-        r#"
-# An in-memory Z-API on http://{zapi} answers all calls but the privacy calls of {id}.
-# It has a second instance, {}, with the token {}. Send a message:
-
-  {base}/send-text \
-    {json} -d '{{"phone":"5511999999999","message":"hello"}}'
-
-# An in-memory Ryze answers the privacy calls of {id}. Hide the profile photo from all but contacts:
-
-  {base}/privacy/photo \
-    {json} -d '{{"visualizationType":"CONTACTS"}}'
-"#,
-        other.0, other.1
-    )
-}
-
-async fn sandbox(sandbox: SandboxArgs) -> Result<(), Exit> {
-    let mut stop = Stop::new()?;
-    let socket = server::bind(sandbox.listen).await?;
-    let address = socket.local_addr()?;
-    announce(format_args!("http://{address}"));
-    print(sandbox::usage(address));
-    let ryze = Sandbox::new(sandbox::Options {
-        requests_per_minute: sandbox.requests_per_minute,
-        window: if sandbox.sliding_window {
-            Window::Sliding
-        } else {
-            Window::Fixed
-        },
-        latency: Duration::from_millis(sandbox.latency_ms.into()),
-        ..sandbox::Options::default()
-    });
-    tokio::select! {
-        () = ryze.serve(socket) => (),
-        () = stop.signalled() => (),
+/// The log is text on a terminal, unless the file says what it is.
+fn for_terminal(mut loaded: Loaded) -> Loaded {
+    if loaded.has_default_log_format && io::stderr().is_terminal() {
+        loaded.config.log.format = LogFormat::Text;
     }
-    Ok(())
-}
-
-impl File {
-    /// The path from the flag, or else from the environment.
-    fn path(self) -> Option<PathBuf> {
-        let variable = || env::var_os(CONFIG_VARIABLE).map(Into::into);
-        self.config.or_else(variable)
-    }
-
-    /// As [`path`](Self::path); prints an error if there is none.
-    fn required(self) -> Result<PathBuf, Exit> {
-        self.path().ok_or_else(|| {
-            print_error(format_args!(
-                "error: no configuration: give --config FILE or set {CONFIG_VARIABLE}"
-            ));
-            Exit::Reported(USAGE)
-        })
-    }
-
-    fn load(self) -> Result<Config, Exit> {
-        load(&self.required()?)
-    }
-}
-
-fn load(file: &Path) -> Result<Config, Exit> {
-    let report = |kind: &str, problem: &Problem| {
-        let file = problem.file.as_deref().unwrap_or(file);
-        print_error(format_args!("{}: {kind}: {problem}", file.display()));
-    };
-    let loaded = config::load(file).map_err(|problems| {
-        problems.iter().for_each(|problem| report("error", problem));
-        Exit::Reported(USAGE)
-    })?;
     loaded
-        .warnings
-        .iter()
-        .for_each(|problem| report("warning", problem));
-    Ok(loaded.config)
 }
 
 fn announce(address: impl Display) {

@@ -1,9 +1,12 @@
 //! Loads a [`Config`] from a file, or reports every problem of the file.
 
-use std::{env, fs::Metadata, net::SocketAddr, path::Path};
+use std::{borrow::Cow, env, fs::Metadata, net::SocketAddr, path::Path};
 
 use http::Uri;
-use toml::de::DeTable;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -26,6 +29,8 @@ pub struct Loaded {
     pub advice: Vec<Problem>,
     /// Where each instance stands.
     pub instance_places: Vec<Position>,
+    /// Whether `log.format` is the default.
+    pub has_default_log_format: bool,
 }
 
 /// Reads the file at `path`, with secrets from this process's environment. Relative paths in it are
@@ -34,17 +39,26 @@ pub struct Loaded {
 /// # Errors
 /// Every problem, in the order of the lines.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {
+    load_listening(path, None)
+}
+
+/// As [`load`], with another address in `server.listen`.
+pub(super) fn load_listening(path: &Path, listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
     let (text, metadata) = read(path).map_err(|problem| vec![problem])?;
-    // What is not UTF-8 is reported as such where it is used.
-    let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+    let environment = process_environment;
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut context = Context::new(&environment, directory);
-    let mut loaded = parse_in(&text, &mut context)?;
+    let mut loaded = parse_in(&text, listen, &mut context)?;
     if context.has_literal && source::is_open(&metadata) {
         loaded.warnings.push(Problem::of_file(source::OPEN_FILE));
     }
     loaded.warnings.extend(rules::proxies(&environment));
     Ok(loaded)
+}
+
+/// The environment of this process. What is not UTF-8 is reported as such where it is used.
+pub(super) fn process_environment(name: &str) -> Option<String> {
+    Some(env::var_os(name)?.to_string_lossy().into_owned())
 }
 
 fn read(path: &Path) -> Result<(Zeroizing<String>, Metadata), Problem> {
@@ -65,11 +79,16 @@ pub fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Problem>> {
-    parse_in(text, &mut Context::new(environment, Path::new("")))
+    parse_in(text, None, &mut Context::new(environment, Path::new("")))
 }
 
-/// Reads the `text` of a file and the files that it includes.
-fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem>> {
+/// Reads the `text` of a file, with another address to `listen` on if there is one, and the files that it
+/// includes.
+pub(super) fn parse_in(
+    text: &str,
+    listen: Option<&str>,
+    context: &mut Context<'_>,
+) -> Result<Loaded, Vec<Problem>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let report = Report::new(text);
     if !errors.is_empty() {
@@ -81,6 +100,9 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
         elements: 0,
     };
     let mut entries = tree.into_inner();
+    if let Some(listen) = listen {
+        replace_listen(&mut entries, listen);
+    }
     let array = entries.remove_entry(INSTANCES);
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
@@ -103,18 +125,39 @@ fn parse_in(text: &str, context: &mut Context<'_>) -> Result<Loaded, Vec<Problem
     let instance_places = instances.iter().map(|(path, _)| report.position(path));
     let instance_places = instance_places.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
+    // Collected in place: the capacity is that of the larger items.
+    config.instances.shrink_to_fit();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
         .tls
         .and_then(|files| tls::read(files.cert_file, files.key_file, report));
     rules::advise(&config, report);
+    let has_default_log_format = !report.is_written("log.format");
     let (warnings, advice) = reader.report.finish()?;
     Ok(Loaded {
         config,
         warnings,
         advice,
         instance_places,
+        has_default_log_format,
     })
+}
+
+/// Writes `server.listen` before anything is read, so that all rules apply to it.
+fn replace_listen<'t>(entries: &mut DeTable<'t>, listen: &'t str) {
+    let value = |at, value| Spanned::new(at, value);
+    let key = |at, name| Spanned::new(at, Cow::Borrowed(name));
+    if !entries.contains_key("server") {
+        let server = value(0..0, DeValue::Table(DeTable::new()));
+        entries.insert(key(0..0, "server"), server);
+    }
+    // A `server` that is no table is reported.
+    if let Some(DeValue::Table(server)) = entries.get_mut("server").map(Spanned::get_mut) {
+        let old = server.remove_entry("listen");
+        let at = old.map_or(0..0, |(key, _)| key.span());
+        let listen = value(at.clone(), DeValue::String(Cow::Borrowed(listen)));
+        server.insert(key(at, "listen"), listen);
+    }
 }
 
 /// The address of a gateway's admin listener, as far as its file says.
@@ -165,8 +208,8 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     })
 }
 
-/// The built-in configuration of `serve --sandbox`: one instance, listening on `listen`, in front
-/// of the in-memory Ryze at `ryze` and the in-memory Z-API at `fallback`.
+/// The built-in configuration of `serve --sandbox`: an instance that is translated and one that is observed,
+/// listening on `listen`, in front of the in-memory Ryze at `ryze` and the in-memory Z-API at `fallback`.
 #[must_use]
 pub fn sandbox(listen: SocketAddr, ryze: SocketAddr, fallback: SocketAddr) -> Config {
     // The addresses are set afterwards: no rule applies to them, such as that of a fallback on the default port
@@ -183,6 +226,13 @@ pub fn sandbox(listen: SocketAddr, ryze: SocketAddr, fallback: SocketAddr) -> Co
         zapi_token = "sandbox"
         ryze_instance = "main"
         ryze_token = "sandbox-token"
+
+        [[instances]]
+        zapi_instance = "OBSERVED"
+        zapi_token = "observed"
+        ryze_instance = "observed"
+        ryze_token = "observed-token"
+        mode = "observe"
         "#;
     // The text is constant, and a test reads it.
     #[expect(clippy::expect_used)]

@@ -5,6 +5,7 @@
 //! (`rules.rs`, `instances.rs`, `tls.rs`); `print.rs` and `reload.rs` are projections of the same rows.
 //! The file is read by hand and not by serde, which stops at the first error and quotes values.
 
+mod answer;
 mod csv_file;
 mod include;
 mod instances;
@@ -12,6 +13,7 @@ mod key;
 mod keys;
 mod load;
 mod model;
+mod origin;
 mod print;
 mod problem;
 mod readers;
@@ -23,13 +25,17 @@ mod secret;
 mod source;
 mod table;
 mod tls;
+mod variables;
 
+pub use answer::{Fault, check_value};
 pub use key::OnReload;
 pub use keys::{Facts, keys};
 pub use load::{AdminListen, Loaded, admin_listen, load, parse, sandbox};
 pub use model::*;
+pub use origin::Origin;
 pub use print::print;
 pub use problem::{Position, Problem};
 pub use routing::routing;
 pub use secret::Secret;
 pub use tls::Tls;
+pub use variables::{VARIABLES, Variable};

@@ -1,13 +1,14 @@
 //! The log: sends the events of `tracing` to stderr. Each module decides what it logs, which is never a
 //! path, a token or a phone number.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing::{level_filters::LevelFilter, subscriber::set_global_default};
 use tracing_subscriber::{Registry, layer::SubscriberExt as _, reload};
 
 use super::{
-    json_line::JsonLine,
+    json_line::JsonLines,
+    terminal_line::TerminalLine,
     writer::{BufferedWriter, LogWriter},
 };
 use crate::config::{Log, LogFormat};
@@ -37,7 +38,10 @@ pub fn start(log: &Log) -> io::Result<(LogWriter, LogLevel)> {
         .with_writer(writer.clone());
     let all = tracing_subscriber::registry().with(level);
     match log.format {
-        LogFormat::Json => set_global_default(all.with(lines.event_format(JsonLine))),
+        LogFormat::Json => set_global_default(all.with(JsonLines::new(writer.clone()))),
+        LogFormat::Text if io::stderr().is_terminal() => {
+            set_global_default(all.with(lines.event_format(TerminalLine::new())))
+        }
         LogFormat::Text => set_global_default(all.with(lines)),
     }
     .map_err(io::Error::other)?;

@@ -6,6 +6,7 @@
 
 mod call_result;
 mod called;
+mod family;
 mod forwarded;
 mod json_line;
 mod labels;
@@ -18,6 +19,7 @@ mod reason;
 mod recent;
 mod request_id;
 mod rolling;
+mod terminal_line;
 mod trace;
 mod upstream_record;
 mod words;

@@ -57,7 +57,7 @@ fn is_invisible(char: char) -> bool {
 const PLACES: [&str; 7] = ["env:", "file:", "/run/", "/etc/", "/var/", "/home/", "./"];
 
 /// What the text looks like, if it is probably not the value itself.
-pub(super) fn suspicion(text: &str) -> Option<&'static str> {
+pub(in crate::config) fn suspicion(text: &str) -> Option<&'static str> {
     let within = |begin: char, end: char| {
         let inner = text.strip_prefix(begin)?.strip_suffix(end)?;
         (!inner.is_empty()).then_some(inner)

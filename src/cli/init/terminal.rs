@@ -1,0 +1,61 @@
+//! The terminal of a person: prompts on stderr, answers from stdin.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use crate::cli::{Exit, FAILURE};
+
+pub(super) struct Terminal {
+    /// As it was found.
+    modes: Termios,
+}
+
+impl Terminal {
+    /// `None` if stdin or stderr is no terminal.
+    pub(super) fn new() -> io::Result<Option<Self>> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        let modes = tcgetattr(io::stdin())?;
+        Ok(Some(Self { modes }))
+    }
+
+    /// Asks for a line. The end of the input is a failure, which is not printed.
+    pub(super) async fn line(&self, prompt: &str) -> Result<Zeroizing<String>, Exit> {
+        let _ = write!(io::stderr(), "  {prompt}: ");
+        // A thread, because reading cannot be cancelled by a signal.
+        let read = spawn_blocking(|| {
+            let mut line = Zeroizing::new(String::new());
+            io::stdin().read_line(&mut line).map(|bytes| (bytes, line))
+        });
+        let (bytes, line) = read.await.map_err(io::Error::other)??;
+        if bytes == 0 {
+            return Err(Exit::Reported(FAILURE));
+        }
+        Ok(line)
+    }
+
+    /// Asks for a line that the terminal does not show.
+    pub(super) async fn hidden_line(&self, prompt: &str) -> Result<Zeroizing<String>, Exit> {
+        let mut modes = self.modes.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        modes.local_modes.insert(LocalModes::ECHONL);
+        // Before the prompt: an answer may be pasted at once.
+        tcsetattr(io::stdin(), OptionalActions::Now, &modes).map_err(io::Error::from)?;
+        let _echo = Echo(self);
+        self.line(prompt).await
+    }
+}
+
+/// Restores the echo when it is dropped, so also if a signal cancels the question.
+struct Echo<'t>(&'t Terminal);
+
+impl Drop for Echo<'_> {
+    fn drop(&mut self) {
+        // It fails only if the terminal is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0.modes);
+    }
+}

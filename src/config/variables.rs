@@ -1,0 +1,387 @@
+//! The configuration of one instance from environment variables, for a container without a file.
+//!
+//! The variables are written as the text of a file, so that its readers, defaults and rules apply.
+
+use std::{env, path::Path};
+
+use super::{
+    Loaded, Problem,
+    key::{Context, Environment},
+    load::{parse_in, process_environment},
+    readers::quoted,
+    rules,
+};
+
+/// The suffix of a variable that has the path of a file with the secret.
+const FILE: &str = "_FILE";
+/// The value of `ZAPI_URL` that leaves out `[fallback]`.
+const NONE: &str = "none";
+
+/// A variable of the configuration without a file.
+pub struct Variable {
+    pub name: &'static str,
+    /// What the value is, for the documentation.
+    pub meaning: &'static str,
+    /// With its table, as the file has it.
+    table: &'static str,
+    key: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Must be set.
+    Name,
+    /// Must be set, itself or as the path of a file.
+    Secret,
+    OptionalSecret,
+    Optional {
+        default: Option<&'static str>,
+    },
+}
+
+/// Every variable, in the order in which a file has the keys.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "ZAPI_URL",
+        meaning: "where all other calls go [default: https://api.z-api.io]; none: they are refused",
+        table: "[fallback]",
+        key: "fallback.base_url",
+        kind: Kind::Optional {
+            default: Some("https://api.z-api.io"),
+        },
+    },
+    Variable {
+        name: "RYZE_URL",
+        meaning: "the URL of Ryze [default: https://ryzeapi.cloud]",
+        table: "[ryze]",
+        key: "ryze.base_url",
+        kind: Kind::Optional { default: None },
+    },
+    Variable {
+        name: "ZAPI_INSTANCE",
+        meaning: "the id of the instance at Z-API",
+        table: "[[instances]]",
+        key: "instances[0].zapi_instance",
+        kind: Kind::Name,
+    },
+    Variable {
+        name: "ZAPI_TOKEN",
+        meaning: "its token, or ZAPI_TOKEN_FILE",
+        table: "",
+        key: "instances[0].zapi_token",
+        kind: Kind::Secret,
+    },
+    Variable {
+        name: "ZAPI_CLIENT_TOKEN",
+        meaning: "the Client-Token that calls must have, or ZAPI_CLIENT_TOKEN_FILE [default: not checked]",
+        table: "",
+        key: "instances[0].client_token",
+        kind: Kind::OptionalSecret,
+    },
+    Variable {
+        name: "RYZE_INSTANCE",
+        meaning: "the name of the instance at Ryze",
+        table: "",
+        key: "instances[0].ryze_instance",
+        kind: Kind::Name,
+    },
+    Variable {
+        name: "RYZE_TOKEN",
+        meaning: "its token, or RYZE_TOKEN_FILE",
+        table: "",
+        key: "instances[0].ryze_token",
+        kind: Kind::Secret,
+    },
+    Variable {
+        name: "ZAPI_TO_RYZE_MODE",
+        meaning: "translate, or observe: Z-API answers all calls [default: translate]",
+        table: "",
+        key: "instances[0].mode",
+        kind: Kind::Optional { default: None },
+    },
+];
+
+/// Whether a variable is set that one instance must have.
+#[must_use]
+pub fn has_variables() -> bool {
+    VARIABLES
+        .iter()
+        .any(|it| it.is_required() && it.is_set(&|name| env::var_os(name).is_some()))
+}
+
+/// The configuration that the variables of this process have. Relative paths are looked up in the working
+/// directory.
+///
+/// # Errors
+/// Every problem, each with its variable as the key.
+pub fn load_variables(listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
+    let mut loaded = read(&process_environment, listen)?;
+    loaded.warnings.extend(rules::proxies(&process_environment));
+    Ok(loaded)
+}
+
+/// Warns of variables that name an instance, beside a file.
+pub(super) fn unused(environment: Environment<'_>) -> Option<Problem> {
+    let is_name = |it: &&Variable| it.kind == Kind::Name && environment(it.name).is_some();
+    let names: Vec<_> = VARIABLES.iter().filter(is_name).map(|it| it.name).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let (names, are) = (
+        names.join(" and "),
+        if names.len() > 1 { "are" } else { "is" },
+    );
+    Some(Problem::of_file(format!(
+        "unset {names}, which {are} not used: the instances are those of the file"
+    )))
+}
+
+fn read(environment: Environment<'_>, listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
+    let is_set = |name: &str| environment(name).is_some();
+    let problems: Vec<_> = VARIABLES
+        .iter()
+        .filter_map(|it| it.presence(&is_set).err())
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut text = String::new();
+    for variable in VARIABLES {
+        text += &variable.lines(environment).unwrap_or_default();
+    }
+    let mut context = Context::new(environment, Path::new(""));
+    let named = |problem: Problem| named(problem, &is_set);
+    let renamed = |problems: Vec<Problem>| problems.into_iter().map(named).collect();
+    let mut loaded = parse_in(&text, listen, &mut context).map_err(renamed)?;
+    loaded.warnings = renamed(loaded.warnings);
+    // The variable says that there is none.
+    loaded.advice.retain(|advice| advice.key != "fallback");
+    loaded.advice = renamed(loaded.advice);
+    for place in &mut loaded.instance_places {
+        place.line = None;
+    }
+    Ok(loaded)
+}
+
+/// A problem of the text, with its variable in place of key and line.
+fn named(problem: Problem, is_set: &dyn Fn(&str) -> bool) -> Problem {
+    let key = match &*problem.key {
+        "zapi.client_token" => "instances[0].client_token",
+        key => key,
+    };
+    let variable = VARIABLES.iter().find(|it| it.key == key);
+    let name = variable.map(|it| match is_set(it.name) || !it.is_secret() {
+        true => it.name.to_owned(),
+        false if is_set(&it.file()) => it.file(),
+        false => it.name.to_owned(),
+    });
+    Problem {
+        file: None,
+        line: None,
+        key: name.unwrap_or(problem.key),
+        message: problem.message,
+    }
+}
+
+impl Variable {
+    fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::OptionalSecret)
+    }
+
+    fn is_required(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::Name)
+    }
+
+    /// The name of the variable with the path of the secret.
+    fn file(&self) -> String {
+        format!("{}{FILE}", self.name)
+    }
+
+    fn is_set(&self, is_set: &dyn Fn(&str) -> bool) -> bool {
+        is_set(self.name) || self.is_secret() && is_set(&self.file())
+    }
+
+    /// An error if the variable is missing, or set twice.
+    fn presence(&self, is_set: &dyn Fn(&str) -> bool) -> Result<(), Problem> {
+        let message = if self.is_secret() && is_set(self.name) && is_set(&self.file()) {
+            format!("unset it, or {}: both are set", self.file())
+        } else if !self.is_required() || self.is_set(is_set) {
+            return Ok(());
+        } else if self.is_secret() {
+            let file = self.file();
+            format!("set it, or {file} to the path of a file with it; it is missing")
+        } else {
+            "set it; it is missing".to_owned()
+        };
+        let mut problem = Problem::of_file(message);
+        problem.key = self.name.to_owned();
+        Err(problem)
+    }
+
+    /// The lines of a file with its value.
+    fn lines(&self, environment: Environment<'_>) -> Option<String> {
+        let set = environment(self.name);
+        let value = match self.kind {
+            Kind::Secret | Kind::OptionalSecret => {
+                let (kind, place) = match (set, environment(&self.file())) {
+                    (None, None) => return None,
+                    (None, Some(path)) => ("file", path),
+                    (Some(_), _) => ("env", self.name.to_owned()),
+                };
+                format!("{{ {kind} = {} }}", text(&place)?)
+            }
+            Kind::Name => text(&set?)?,
+            Kind::Optional { default } => {
+                let value = set.or_else(|| default.map(str::to_owned))?;
+                if value == NONE && default.is_some() {
+                    return None;
+                }
+                text(&value)?
+            }
+        };
+        let (_, name) = self.key.rsplit_once('.')?;
+        Some(format!("{}\n{name} = {value}\n", self.table))
+    }
+}
+
+/// Any text as a TOML string. JSON writes a DEL as it is, which TOML does not allow.
+fn text(value: &str) -> Option<String> {
+    Some(quoted(value)?.replace('\u{7f}', "\\u007f"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::config::{Listen, Mode};
+
+    fn load(variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
+        let environment = |name: &str| {
+            let mut all = variables.iter();
+            all.find_map(|(set, value)| (*set == name).then(|| (*value).to_owned()))
+        };
+        let problems = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect();
+        read(&environment, None).map_err(problems)
+    }
+
+    const ALL: [(&str, &str); 4] = [
+        ("ZAPI_INSTANCE", "I1"),
+        ("ZAPI_TOKEN", "T1"),
+        ("RYZE_INSTANCE", "main"),
+        ("RYZE_TOKEN", "R1"),
+    ];
+
+    #[test]
+    fn four_variables_are_a_configuration() {
+        let loaded = load(&ALL).unwrap();
+        let config = loaded.config;
+        let instance = &config.instances[0];
+        assert_eq!(
+            (&*instance.zapi_instance, &*instance.ryze_instance),
+            ("I1", "main")
+        );
+        assert!(instance.zapi_token.matches(b"T1") && instance.ryze_token.matches(b"R1"));
+        assert_eq!(
+            (instance.client_token.is_none(), instance.mode),
+            (true, Mode::Translate)
+        );
+        assert_eq!(config.fallback.unwrap().base_url, "https://api.z-api.io/");
+        assert_eq!(config.ryze.base_url, "https://ryzeapi.cloud/");
+        assert_eq!(
+            config.server.listen,
+            Listen::Tcp(([127, 0, 0, 1], 8420).into())
+        );
+        assert!(config.admin.is_optional && loaded.warnings.is_empty());
+        let advised: Vec<_> = loaded.advice.iter().map(|it| &*it.key).collect();
+        assert_eq!(advised, ["ZAPI_CLIENT_TOKEN"]);
+    }
+
+    #[test]
+    fn the_other_variables_are_optional() {
+        let more = [
+            ("ZAPI_CLIENT_TOKEN", "C1"),
+            ("ZAPI_URL", "http://z-api.internal"),
+            ("RYZE_URL", "http://ryze.internal"),
+            ("ZAPI_TO_RYZE_MODE", "observe"),
+        ];
+        let loaded = load(&[&ALL[..], &more].concat()).unwrap();
+        let config = loaded.config;
+        let instance = &config.instances[0];
+        assert!(instance.client_token.as_ref().unwrap().matches(b"C1"));
+        assert_eq!(instance.mode, Mode::Observe);
+        assert_eq!(config.fallback.unwrap().base_url, "http://z-api.internal/");
+        assert_eq!(config.ryze.base_url, "http://ryze.internal/");
+        let none = load(&[&ALL[..], &[("ZAPI_URL", "none")]].concat()).unwrap();
+        assert!(none.config.fallback.is_none());
+        assert!(none.advice.iter().all(|it| it.key == "ZAPI_CLIENT_TOKEN"));
+    }
+
+    /// Variables, and the problems with them.
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str]);
+
+    #[test]
+    fn problems_name_the_variable() {
+        let cases: [Case; 8] = [
+            (
+                &ALL[..1],
+                &[
+                    "ZAPI_TOKEN: set it, or ZAPI_TOKEN_FILE to the path of a file with it; it is missing",
+                    "RYZE_INSTANCE: set it; it is missing",
+                    "RYZE_TOKEN: set it, or RYZE_TOKEN_FILE to the path of a file with it; it is missing",
+                ],
+            ),
+            (&ALL[1..], &["ZAPI_INSTANCE: set it; it is missing"]),
+            (
+                &[ALL[0], ALL[1], ALL[2], ALL[3], ("RYZE_TOKEN_FILE", "/x")],
+                &["RYZE_TOKEN: unset it, or RYZE_TOKEN_FILE: both are set"],
+            ),
+            (
+                &[
+                    ("ZAPI_INSTANCE", "https://api.z-api.io/instances/I1"),
+                    ALL[1],
+                    ALL[2],
+                    ALL[3],
+                ],
+                &["ZAPI_INSTANCE: write the id alone: this looks like a URL or a part of one"],
+            ),
+            (
+                &[ALL[0], ("ZAPI_TOKEN", ""), ALL[2], ALL[3]],
+                &["ZAPI_TOKEN: the secret is empty; give it a value"],
+            ),
+            (
+                &[ALL[0], ALL[1], ("RYZE_INSTANCE", "ma\u{7f}\"in"), ALL[3]],
+                &[
+                    "RYZE_INSTANCE: remove it: the id has a control character; must be text; \
+                   write at least one character, but no control character",
+                ],
+            ),
+            (
+                &[
+                    ALL[0],
+                    ALL[1],
+                    ALL[2],
+                    ALL[3],
+                    ("ZAPI_TO_RYZE_MODE", "watch"),
+                ],
+                &["ZAPI_TO_RYZE_MODE: must be \"translate\" or \"observe\""],
+            ),
+            (
+                &[
+                    ALL[0],
+                    ALL[1],
+                    ALL[2],
+                    ("RYZE_TOKEN_FILE", "/nowhere/token"),
+                ],
+                &[
+                    "RYZE_TOKEN_FILE: the file \"/nowhere/token\" cannot be read \
+                   (No such file or directory (os error 2)); check the path",
+                ],
+            ),
+        ];
+        for (variables, expected) in cases {
+            assert_eq!(load(variables).err().unwrap_or_default(), expected);
+        }
+    }
+}
