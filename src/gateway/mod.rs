@@ -21,7 +21,6 @@ use self::{
     access_log::{AccessLogEntry, Logged},
     forward::Forwarder,
     observation::Observation,
-    tee::Tee,
 };
 pub use self::{
     rules::{Instance, Last, Observed, Recorded, Rules},
@@ -266,14 +265,6 @@ impl Gateway {
             abort: self.abort.clone(),
         })
     }
-
-    async fn forward(
-        &self,
-        rules: &Rules,
-        request: Request<Either<RequestBody, Tee<RequestBody>>>,
-    ) -> Result<Response<Download>, proxy::Error> {
-        self.forwarder(rules)?.forward(request).await
-    }
 }
 
 impl Handler for Gateway {
@@ -298,8 +289,12 @@ impl Handler for Gateway {
                     None => Either::Left(body),
                 };
                 let request = Request::from_parts(parts, body);
-                // Boxed, because it is large and most calls do not need it.
-                match Box::pin(self.forward(&rules, request)).await {
+                let answer = match self.forwarder(&rules) {
+                    // Boxed, because it is large and most calls do not need it.
+                    Ok(forwarder) => Box::pin(forwarder.forward(request)).await,
+                    Err(error) => Err(error),
+                };
+                match answer {
                     Ok(mut answer) => {
                         entry.status = Some(answer.status());
                         if entry.observation.is_some() {

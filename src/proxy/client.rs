@@ -16,9 +16,9 @@ use hyper::body::{Body as _, Incoming};
 
 use super::{
     Error,
-    body::{Exchange, Upload},
     connection::{Connection, Failed},
     pool::Pool,
+    upload::{Exchange, Upload},
 };
 use crate::net::Connect;
 
@@ -29,15 +29,13 @@ pub(super) struct HttpClient {
     pub(super) pool: Arc<Pool>,
 }
 
-type Answered = (Response<Incoming>, Connection);
-
 impl HttpClient {
     /// Sends a request. Returns the head of its response, and the connection from which the body is read.
     pub(super) async fn send(
         &self,
         request: Request<Upload>,
         exchange: &Exchange,
-    ) -> Result<Answered, Error> {
+    ) -> Result<(Response<Incoming>, Connection), Error> {
         let copy = copy_if_repeatable(&request);
         match (self.send_once(request, exchange).await, copy) {
             (Err(stale), Some(head)) if stale.is_stale => {
@@ -46,7 +44,8 @@ impl HttpClient {
                     return Err(stale.error);
                 };
                 let body = Upload::new(Empty::new(), head.headers(), exchange.clone());
-                let again = send_on(connection, head.map(|()| body), exchange).await;
+                let connection = connection.for_one_request();
+                let again = connection.send(head.map(|()| body), exchange).await;
                 again.map_err(|failed| failed.error)
             }
             (answered, _) => answered.map_err(|failed| failed.error),
@@ -57,9 +56,9 @@ impl HttpClient {
         &self,
         mut request: Request<Upload>,
         exchange: &Exchange,
-    ) -> Result<Answered, Failed> {
+    ) -> Result<(Response<Incoming>, Connection), Failed> {
         while let Some(connection) = self.pool.take() {
-            match send_on(connection, request, exchange).await {
+            match connection.send(request, exchange).await {
                 Err(Failed {
                     unsent: Some(unsent),
                     ..
@@ -72,21 +71,12 @@ impl HttpClient {
             is_stale: false,
             unsent: None,
         })?;
-        send_on(connection, request, exchange).await
+        connection.send(request, exchange).await
     }
 
     async fn open(&self) -> Result<Connection, Error> {
         Connection::open(&*self.connect, self.idle_timeout).await
     }
-}
-
-async fn send_on(
-    mut connection: Connection,
-    request: Request<Upload>,
-    exchange: &Exchange,
-) -> Result<Answered, Failed> {
-    let response = connection.send(request, exchange).await?;
-    Ok((response, connection))
 }
 
 /// The head of a request that may be sent twice.

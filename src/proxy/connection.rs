@@ -23,8 +23,8 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     Error,
-    body::{Exchange, Upload},
     timeout_stream::TimeoutStream,
+    upload::{Exchange, Upload},
 };
 use crate::{
     header_limit::MAX_RESPONSE_FIELDS,
@@ -43,6 +43,7 @@ pub(super) struct Connection {
     sender: SendRequest<Upload>,
     driver: JoinHandle<()>,
     opened: Instant,
+    is_for_one_request: bool,
     /// A request after the first has been sent, and no byte received since.
     unanswered: Arc<AtomicBool>,
 }
@@ -79,16 +80,17 @@ impl Connection {
             sender,
             driver,
             opened: Instant::now(),
+            is_for_one_request: false,
             unanswered,
         })
     }
 
-    /// Sends a request and returns the head of its response.
+    /// Sends a request. Returns the head of its response, and the connection from which the body is read.
     pub(super) async fn send(
-        &mut self,
+        mut self,
         mut request: Request<Upload>,
         exchange: &Exchange,
-    ) -> Result<Response<Incoming>, Failed> {
+    ) -> Result<(Response<Incoming>, Self), Failed> {
         let (asked, driver) = (exchange.clone(), self.driver.abort_handle());
         let received = AtomicUsize::new(0);
         hyper::ext::on_informational(&mut request, move |interim| {
@@ -100,8 +102,16 @@ impl Connection {
                 driver.abort();
             }
         });
-        let response = self.sender.try_send_request(request).await;
-        response.map_err(|error| self.failed(error, exchange))
+        match self.sender.try_send_request(request).await {
+            Ok(response) => Ok((response, self)),
+            Err(error) => Err(self.failed(error, exchange)),
+        }
+    }
+
+    /// The connection is not reused.
+    pub(super) fn for_one_request(mut self) -> Self {
+        self.is_for_one_request = true;
+        self
     }
 
     /// Whether the next request can be sent.
@@ -113,8 +123,11 @@ impl Connection {
         self.sender.is_closed()
     }
 
-    pub(super) fn is_too_old(&self) -> bool {
-        self.opened.elapsed() >= MAX_CONNECTION_AGE
+    /// Whether the connection can be reused: open and not too old.
+    pub(super) fn is_reusable(&self) -> bool {
+        !self.is_for_one_request
+            && !self.sender.is_closed()
+            && self.opened.elapsed() < MAX_CONNECTION_AGE
     }
 
     /// Closes the connection, which hyper would keep open as long as there is something to send.

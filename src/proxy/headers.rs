@@ -1,6 +1,7 @@
 //! Heads of forwarded messages (RFC 9110, 7.6): removes hop-by-hop fields, sets `Host`, extends `Via`
 //! and rejects requests that a proxy must not forward.
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
     header::{
@@ -9,6 +10,7 @@ use http::{
     },
     request, response,
 };
+use hyper::body::Frame;
 
 use super::Error;
 
@@ -116,12 +118,17 @@ fn is_chunked_once_at_most(headers: &HeaderMap) -> bool {
     }
 }
 
+/// A frame without hop-by-hop fields, if it is a trailer section.
+pub(super) fn of_frame<E>(mut frame: Result<Frame<Bytes>, E>) -> Result<Frame<Bytes>, E> {
+    if let Some(trailers) = frame.as_mut().ok().and_then(Frame::trailers_mut) {
+        remove_hop_by_hop(trailers);
+    }
+    frame
+}
+
 /// Removes hop-by-hop fields from a head or a trailer section, and fields that a recipient may take for
 /// one of them or for `Content-Length`.
-pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<_> = list(headers, &CONNECTION)
-        .filter_map(|option| HeaderName::try_from(option).ok())
-        .collect();
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let known: Vec<_> = headers
         .keys()
         .filter(|name| {
@@ -132,6 +139,13 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
                 && (HOP_BY_HOP.contains(name) || is_disguised(name))
         })
         .cloned()
+        .collect();
+    if known.is_empty() {
+        // No `Connection` either.
+        return;
+    }
+    let named: Vec<_> = list(headers, &CONNECTION)
+        .filter_map(|option| HeaderName::try_from(option).ok())
         .collect();
     for name in named.iter().chain(&known) {
         headers.remove(name);
@@ -178,4 +192,17 @@ fn add_via(headers: &mut HeaderMap, received: Version) {
             "1.1 zapi-to-ryze"
         }),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_that_is_removed_has_a_length_that_is_looked_at() {
+        let hop_by_hop = HOP_BY_HOP.iter().map(|name| name.as_str().len());
+        for length in hop_by_hop.chain(DISGUISED.map(<[u8]>::len)) {
+            assert_eq!(LENGTHS >> length & 1, 1, "{length}");
+        }
+    }
 }

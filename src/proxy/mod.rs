@@ -3,13 +3,14 @@
 //! Requests and responses are forwarded unchanged except for hop-by-hop fields, `Host` and `Via`.
 //! Bodies are streamed. `zapi::router` decides which requests are forwarded.
 
-mod body;
 mod client;
 mod connection;
+mod download;
 mod error;
 mod headers;
 mod pool;
 mod timeout_stream;
+mod upload;
 
 use std::sync::Arc;
 
@@ -17,12 +18,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
 use hyper::body::Body;
 
-pub use self::{body::Download, error::Error};
 use self::{
-    body::{BoxError, Exchange, Upload},
     client::HttpClient,
     pool::Pool,
+    upload::{BoxError, Exchange, Upload},
 };
+pub use self::{download::Download, error::Error};
 use crate::{config, net::Connect};
 
 /// Forwards requests to the fallback.

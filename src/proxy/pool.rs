@@ -50,9 +50,9 @@ impl Pool {
         (since.elapsed() < IDLE_TIMEOUT).then_some(connection)
     }
 
-    /// Keeps a connection for the next request, unless there are too many or it is too old.
+    /// Keeps a connection for the next request, if it can be reused and there are not too many.
     pub(super) fn put(self: &Arc<Self>, connection: Connection) {
-        if connection.is_closed() || connection.is_too_old() {
+        if !connection.is_reusable() {
             return;
         }
         let mut connections = lock(&self.0);

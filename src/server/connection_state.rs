@@ -2,7 +2,7 @@
 //!
 //! hyper reports neither the start of a head nor the end of a response. The stream sees the first from
 //! the bytes that it reads, the bodies see the second when they are dropped; both record it here, and
-//! the read deadline follows from it.
+//! the deadline for the next byte follows from it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -22,6 +22,9 @@ use crate::sync::lock;
 /// from its first byte the head of such a request may take.
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(250);
 
+/// Idle connections that keep hyper's buffers for their next requests.
+const MAX_BUFFERED: usize = 64;
+
 /// Clones share one state.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionState(Arc<Mutex<State>>);
@@ -36,9 +39,13 @@ struct State {
     /// Whether hyper has used all bytes that arrived. If not, part of the next head arrived with the
     /// request that is being handled.
     is_drained: bool,
-    /// The task that reads. hyper does not poll the stream again before bytes arrive, so the task is woken
-    /// when a deadline starts and when the connection has to close.
-    reader: Option<Waker>,
+    /// Whether the client has stopped taking bytes.
+    is_write_blocked: bool,
+    /// Whether the connection is being polled, after which its deadline is asked for.
+    is_polled: bool,
+    /// The task of the connection, which is woken when a deadline starts and when the connection has to
+    /// close.
+    task: Option<Waker>,
     idle_connections: Arc<IdleConnections>,
 }
 
@@ -51,19 +58,15 @@ enum Phase {
     /// Both bodies are complete; the rest of the response may still be in hyper's buffer.
     Responded,
     /// Waiting for another request; listed under `key`.
-    Idle { since: Instant, key: u64 },
+    Idle {
+        since: Instant,
+        key: u64,
+        is_surplus: bool,
+    },
     /// Idle, and to be closed for a new connection.
     Closing,
-}
-
-/// How long to wait for the next byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
-    Until(Instant),
-    /// Until the task is woken.
-    Unlimited,
-    /// The connection has to close.
-    Over,
+    /// To be closed, for its deadline has passed.
+    Expired,
 }
 
 /// Held by a request or response body until it is complete.
@@ -92,16 +95,24 @@ impl Drop for BodyGuard {
                 _ => Phase::Responded,
             };
             if let Phase::Responded = state.phase {
-                state.wake_reader();
+                state.wake();
             }
         }
     }
 }
 
 impl State {
-    fn wake_reader(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
+    fn delist(&self) {
+        if let Phase::Idle { key, .. } = self.phase {
+            self.idle_connections.remove(key);
+        }
+    }
+
+    fn wake(&mut self) {
+        if !self.is_polled
+            && let Some(task) = self.task.take()
+        {
+            task.wake();
         }
     }
 }
@@ -112,7 +123,7 @@ impl IdleConnection for Mutex<State> {
         let is_idle = matches!(state.phase, Phase::Idle { .. });
         if is_idle {
             state.phase = Phase::Closing;
-            state.wake_reader();
+            state.wake();
         }
         is_idle
     }
@@ -129,7 +140,9 @@ impl ConnectionState {
             stopped_at: None,
             has_unread_body: false,
             is_drained: false,
-            reader: None,
+            is_write_blocked: false,
+            is_polled: false,
+            task: None,
             idle_connections,
         })))
     }
@@ -146,15 +159,25 @@ impl ConnectionState {
         [guard(), guard()]
     }
 
-    /// Shortens the read deadline of a connection without a request. The reader has to ask for its
-    /// deadline again.
+    /// Shortens the read deadline of a connection without a request.
     pub(super) fn stop(&self) {
-        self.lock().stopped_at = Some(Instant::now());
+        self.lock().stopped_at.get_or_insert_with(Instant::now);
     }
 
     /// Whether the client may still be sending a body that is not read.
     pub(super) fn has_unread_body(&self) -> bool {
         self.lock().has_unread_body
+    }
+
+    /// Whether the connection is idle, and enough others are.
+    pub(super) fn is_surplus(&self) -> bool {
+        matches!(
+            self.lock().phase,
+            Phase::Idle {
+                is_surplus: true,
+                ..
+            }
+        )
     }
 
     /// Records that bytes arrived, or that the client closed its side.
@@ -163,7 +186,7 @@ impl ConnectionState {
         state.is_drained &= is_end;
         match state.phase {
             Phase::ReadingHead { .. } | Phase::Handling { .. } => return,
-            Phase::Responded | Phase::Closing => (),
+            Phase::Responded | Phase::Closing | Phase::Expired => (),
             Phase::Idle { key, .. } => state.idle_connections.remove(key),
         }
         let was_closing = matches!(state.phase, Phase::Closing);
@@ -177,39 +200,57 @@ impl ConnectionState {
         }
     }
 
-    /// Records that the client takes bytes again.
-    pub(super) fn write_resumed(&self) {
-        self.lock().wake_reader();
+    /// Records that no byte is there to be read. Returns whether the connection has to close.
+    pub(super) fn read_blocked(&self) -> bool {
+        let mut state = self.lock();
+        // hyper reads on during a request only if its buffer is empty.
+        state.is_drained |= matches!(state.phase, Phase::Handling { .. });
+        matches!(state.phase, Phase::Closing | Phase::Expired)
+    }
+
+    /// Records whether the client has stopped taking bytes.
+    pub(super) fn set_write_blocked(&self, is_write_blocked: bool) {
+        self.lock().is_write_blocked = is_write_blocked;
+    }
+
+    /// Records that the connection is polled.
+    pub(super) fn begin_poll(&self) {
+        self.lock().is_polled = true;
+    }
+
+    /// Records that the deadline has passed.
+    pub(super) fn expire(&self) {
+        let mut state = self.lock();
+        state.delist();
+        state.phase = Phase::Expired;
     }
 
     pub(super) fn closed(&self) {
-        let state = self.lock();
-        if let Phase::Idle { key, .. } = state.phase {
-            state.idle_connections.remove(key);
-        }
+        self.lock().delist();
     }
 
-    /// How long to wait for the next byte, of which none is there. The wait for the next request begins
+    /// The deadline for the next byte, after the connection was polled. The wait for the next request begins
     /// when the response is written, so not while the write is blocked.
-    pub(super) fn wait(
-        &self,
-        timeouts: &Timeouts,
-        is_write_blocked: bool,
-        context: &Context<'_>,
-    ) -> Wait {
+    pub(super) fn deadline(&self, timeouts: &Timeouts, context: &Context<'_>) -> Option<Instant> {
         let mut state = self.lock();
-        match &mut state.reader {
-            Some(reader) => reader.clone_from(context.waker()),
-            None => state.reader = Some(context.waker().clone()),
+        state.is_polled = false;
+        match &mut state.task {
+            Some(task) => task.clone_from(context.waker()),
+            None => state.task = Some(context.waker().clone()),
         }
         if let Phase::Responded = state.phase
-            && !is_write_blocked
+            && !state.is_write_blocked
         {
             let since = Instant::now();
             state.phase = if state.is_drained {
                 let connection = Arc::clone(&self.0);
-                let key = state.idle_connections.add(connection);
-                Phase::Idle { since, key }
+                let (key, idle) = state.idle_connections.add(connection);
+                let is_surplus = idle > MAX_BUFFERED;
+                Phase::Idle {
+                    since,
+                    key,
+                    is_surplus,
+                }
             } else {
                 Phase::ReadingHead { since }
             };
@@ -217,16 +258,12 @@ impl ConnectionState {
         let (since, timeout) = match state.phase {
             Phase::ReadingHead { since } => (since, timeouts.header),
             Phase::Idle { since, .. } => (since, timeouts.idle),
-            Phase::Handling { .. } => {
-                // hyper reads on during a request only if its buffer is empty.
-                state.is_drained = true;
-                return Wait::Unlimited;
+            Phase::Handling { .. } | Phase::Responded | Phase::Closing | Phase::Expired => {
+                return None;
             }
-            Phase::Responded => return Wait::Unlimited,
-            Phase::Closing => return Wait::Over,
         };
         let deadline = since + timeout;
-        Wait::Until(match state.stopped_at {
+        Some(match state.stopped_at {
             Some(stopped_at) => deadline.min(stopped_at.max(since) + STOP_GRACE),
             None => deadline,
         })

@@ -28,13 +28,13 @@ struct List {
 }
 
 impl IdleConnections {
-    /// Adds a connection that has just become idle. Returns its key.
-    pub(super) fn add(&self, connection: Arc<dyn IdleConnection>) -> u64 {
+    /// Adds a connection that has just become idle. Returns its key, and how many are idle.
+    pub(super) fn add(&self, connection: Arc<dyn IdleConnection>) -> (u64, usize) {
         let mut list = lock(&self.0);
         let key = list.next;
         list.next += 1;
         list.entries.insert(key, connection);
-        key
+        (key, list.entries.len())
     }
 
     pub(super) fn remove(&self, key: u64) {

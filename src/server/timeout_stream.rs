@@ -1,5 +1,5 @@
-//! A client's byte stream with the timeouts that hyper does not have: for a request head, between
-//! requests, and for a client that does not read its response.
+//! A client's byte stream with a timeout that hyper does not have: for a client that does not read its
+//! response. When its connection has to close, the stream ends.
 //!
 //! If a request body was not read to its end, shutdown discards the rest first (a lingering close,
 //! RFC 9112, 9.6): closing a socket with unread bytes resets the connection, and the client loses the
@@ -7,27 +7,30 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
 
-use super::{
-    connection_state::{ConnectionState, Wait},
-    limits::Timeouts,
-};
+use super::{connection_state::ConnectionState, limits::Timeouts};
 use crate::timer::Timer;
 
+/// Bytes that are read ahead: as many as hyper asks for at first.
+const MAX_AHEAD: usize = 8 * 1024;
 /// Reads of a lingering close before other tasks have their turn.
 const MAX_LINGER_READS: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct TimeoutStream<S> {
     stream: S,
+    /// Bytes that are read before those of the stream.
+    ahead: Bytes,
     state: ConnectionState,
     timeouts: Timeouts,
     timer: Timer,
@@ -41,6 +44,7 @@ impl<S> TimeoutStream<S> {
     pub(super) fn new(stream: S, state: ConnectionState, timeouts: Timeouts) -> Self {
         Self {
             stream,
+            ahead: Bytes::new(),
             state,
             timeouts,
             timer: Timer::default(),
@@ -57,11 +61,12 @@ impl<S> TimeoutStream<S> {
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
             if self.write_blocked_at.take().is_some() {
-                self.state.write_resumed();
+                self.state.set_write_blocked(false);
             }
             return result;
         }
         let blocked_at = *self.write_blocked_at.get_or_insert_with(Instant::now);
+        self.state.set_write_blocked(true);
         ready!(self.timer.poll(blocked_at + self.timeouts.idle, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -80,22 +85,42 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if !this.ahead.is_empty() {
+            let length = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let filled = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
             this.state.received(buffer.filled().len() == filled);
             return Poll::Ready(result);
         }
-        let is_write_blocked = this.write_blocked_at.is_some();
-        // A timeout reads as the end of the stream, so that hyper closes the connection in order.
-        match this.state.wait(&this.timeouts, is_write_blocked, context) {
-            Wait::Until(deadline) => this.timer.poll(deadline, context).map(Ok),
-            Wait::Unlimited => Poll::Pending,
-            Wait::Over => Poll::Ready(Ok(())),
+        if this.state.read_blocked() {
+            // It reads as the end of the stream, so that hyper closes the connection in order.
+            return Poll::Ready(Ok(()));
         }
+        Poll::Pending
     }
 }
 
 impl<S: AsyncRead + Unpin> TimeoutStream<S> {
+    /// Waits for bytes, and keeps them to be read; `false` at the end of the stream.
+    pub(super) fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut bytes = [const { MaybeUninit::uninit() }; MAX_AHEAD];
+        let mut buffer = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut *self).poll_read(context, &mut buffer))?;
+        self.put_back(Bytes::copy_from_slice(buffer.filled()));
+        Poll::Ready(Ok(!self.ahead.is_empty()))
+    }
+
+    /// Bytes that were read, and are read again.
+    pub(super) fn put_back(&mut self, bytes: Bytes) {
+        // Without bytes it may still hold a buffer of hyper.
+        if !bytes.is_empty() {
+            self.ahead = bytes;
+        }
+    }
+
     /// Discards what the client sends, until it closes its side or the header timeout expires.
     fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.timeouts.header;

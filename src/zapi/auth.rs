@@ -68,6 +68,7 @@ pub struct Accounts {
 
 #[derive(Debug)]
 struct Account {
+    index: usize,
     mode: Mode,
     token: Secret,
     client_token: Option<Secret>,
@@ -76,7 +77,8 @@ struct Account {
 impl Accounts {
     #[must_use]
     pub fn new(instances: &[Instance]) -> Self {
-        let account = |instance: &Instance| Account {
+        let account = |(index, instance): (usize, &Instance)| Account {
+            index,
             mode: instance.mode,
             token: instance.zapi_token.clone(),
             client_token: instance.client_token.clone(),
@@ -98,7 +100,7 @@ impl Accounts {
             .first()
             .map(|instance| instance.zapi_token.clone());
         Self {
-            accounts: instances.iter().map(account).collect(),
+            accounts: instances.iter().enumerate().map(account).collect(),
             by_id: instances.iter().enumerate().map(id).collect(),
             lower_case_ids,
             lengths,
@@ -141,9 +143,9 @@ impl Accounts {
         headers: &HeaderMap,
     ) -> Result<usize, Rejection> {
         let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
-        let account = index.and_then(|index| Some((index, self.accounts.get(index)?)));
-        let expected = account.map_or(&self.decoy, |(_, account)| &account.token);
-        let (true, Some((index, account))) = (expected.matches(&token), account) else {
+        let account = index.and_then(|index| self.accounts.get(index));
+        let expected = account.map_or(&self.decoy, |account| &account.token);
+        let (true, Some(account)) = (expected.matches(&token), account) else {
             let is_swapped = self.index(&token).is_some();
             return Err(Rejection::UnknownInstance(match account {
                 Some(_) => Mismatch::Token,
@@ -158,7 +160,7 @@ impl Accounts {
                 _ => return Err(Rejection::ClientTokenMissing),
             }
         }
-        Ok(index)
+        Ok(account.index)
     }
 }
 

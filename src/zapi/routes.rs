@@ -213,7 +213,8 @@ pub(super) fn split(path: &str) -> Option<(&str, &str, &str)> {
 /// The first non-empty segment of a path, and the path after its slash.
 fn split_first(path: &str) -> Option<(&str, &str)> {
     let path = path.trim_start_matches('/');
-    let split = path.split_once('/').unwrap_or((path, ""));
+    let end = path.bytes().position(|byte| byte == b'/');
+    let split = end.map_or((path, ""), |end| (&path[..end], &path[end + 1..]));
     (!path.is_empty()).then_some(split)
 }
 

@@ -1,4 +1,4 @@
-//! The two bodies of a forwarded request: the client's upload and the upstream's download.
+//! The client's body on its way to the upstream, and what the two bodies of a request share.
 //!
 //! Both are streamed with backpressure: a frame is polled only when the other side has room for it.
 
@@ -15,12 +15,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::{sync::Notify, time::timeout};
 
-use super::{connection::Connection, headers, pool::Pool};
+use super::headers;
 
 /// How long to wait for `100 Continue` before the body is sent without it. RFC 9110, 10.1.1, leaves
 /// the time to the sender; this is curl's.
@@ -69,7 +69,7 @@ impl Exchange {
         self.is_sent()
     }
 
-    fn is_sent(&self) -> bool {
+    pub(super) fn is_sent(&self) -> bool {
         self.0.sent.load(Ordering::Relaxed)
     }
 
@@ -143,7 +143,7 @@ impl Body for Upload {
         let frame = ready!(frame);
         set(&flags.broken, matches!(frame, Some(Err(_))));
         set(&flags.sent, frame.is_none() || this.body.is_end_stream());
-        Poll::Ready(frame.map(to_be_forwarded))
+        Poll::Ready(frame.map(headers::of_frame))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -152,88 +152,5 @@ impl Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A frame without hop-by-hop fields, if it is a trailer section.
-fn to_be_forwarded<E>(mut frame: Result<Frame<Bytes>, E>) -> Result<Frame<Bytes>, E> {
-    if let Some(trailers) = frame.as_mut().ok().and_then(Frame::trailers_mut) {
-        headers::remove_hop_by_hop(trailers);
-    }
-    frame
-}
-
-/// The upstream's body on its way to the client. Dropping it closes the upstream's connection, unless
-/// both bodies are complete; then it goes back to the pool.
-#[derive(Debug)]
-pub struct Download {
-    body: Incoming,
-    /// The response is a 304 with `Content-Length`, which is the length that a 200 would have. hyper
-    /// would remove it, because there is no body.
-    has_length_alone: bool,
-    exchange: Exchange,
-    /// `None` once it is dropped.
-    connection: Option<Connection>,
-    pool: Arc<Pool>,
-}
-
-impl Download {
-    pub(super) fn new(
-        body: Incoming,
-        status: StatusCode,
-        headers: &HeaderMap,
-        exchange: Exchange,
-        connection: Connection,
-        pool: Arc<Pool>,
-    ) -> Self {
-        let has_length_alone =
-            status == StatusCode::NOT_MODIFIED && headers.contains_key(header::CONTENT_LENGTH);
-        Self {
-            body,
-            has_length_alone,
-            exchange,
-            connection: Some(connection),
-            pool,
-        }
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else {
-            return;
-        };
-        // hyper closes the connection itself if the response is not complete.
-        if self.exchange.is_sent() {
-            self.pool.put(connection);
-        } else {
-            connection.abort();
-        }
-    }
-}
-
-impl Body for Download {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.has_length_alone = false;
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        Poll::Ready(frame.map(to_be_forwarded))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        !self.has_length_alone && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.has_length_alone {
-            SizeHint::default()
-        } else {
-            self.body.size_hint()
-        }
     }
 }
