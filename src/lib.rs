@@ -35,5 +35,6 @@ mod sync;
 pub mod systemd;
 pub mod telemetry;
 mod timer;
+mod version;
 mod whole_body;
 pub mod zapi;
