@@ -125,6 +125,8 @@ pub(super) fn parse_in(
     let instance_places = instances.iter().map(|(path, _)| report.position(path));
     let instance_places = instance_places.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
+    // Collected in place: the capacity is that of the larger items.
+    config.instances.shrink_to_fit();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
         .tls
