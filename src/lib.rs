@@ -34,4 +34,5 @@ mod sync;
 pub mod systemd;
 pub mod telemetry;
 mod timer;
+mod version;
 pub mod zapi;
