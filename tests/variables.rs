@@ -79,7 +79,7 @@ async fn what_is_missing_of_an_instance_is_named() {
         assert_eq!((ended.code, &*ended.stdout), (Some(64), ""), "{ended:?}");
         for name in [
             "ZAPI_TOKEN: set it, or ZAPI_TOKEN_FILE ",
-            "RYZE_INSTANCE: set it; ",
+            "RYZE_INSTANCE: set it, or name a file with --config",
         ] {
             assert!(ended.stderr.contains(name), "{ended:?}");
         }
