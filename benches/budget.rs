@@ -78,7 +78,7 @@ impl Gateway {
         });
         let base_url = "http://ryze.test".parse().unwrap();
         let target =
-            |name: &String| Target::new(&base_url, name, name, &Secret::new(TOKEN)).unwrap();
+            |name: &String| Target::new(&base_url, &**name, &**name, &Secret::new(TOKEN)).unwrap();
         let client = Client::new(Ryze(ryze.clone()), LONG);
         Self {
             queues: Queues::new(

@@ -4,13 +4,14 @@
 //! new timer is often the earliest one. Moving a registered timer further into the future does not.
 //! The deadlines that a connection or a queue sets only grow, so each owner keeps its timers.
 //!
-//! A kept timer may still fire at an old deadline and wake the task that last polled it, once.
+//! A kept timer is moved when it fires, or if the new deadline is earlier than the one at which it is
+//! registered. So it may wake the task that last polled it at an old deadline, once.
 
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Mutex,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -27,10 +28,15 @@ impl Timer {
         let sleep = self
             .0
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() != deadline {
+        if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
-        sleep.as_mut().poll(context)
+        ready!(sleep.as_mut().poll(context));
+        if sleep.deadline() < deadline {
+            sleep.as_mut().reset(deadline);
+            return sleep.as_mut().poll(context);
+        }
+        Poll::Ready(())
     }
 
     /// Runs `future`; `None` if `deadline` passes before it is ready.

@@ -1,10 +1,11 @@
 //! The command line: results on stdout, problems on stderr, exit codes. The shutdown is in `stop.rs`,
-//! the contents of a configuration in `config`.
+//! the contents of a configuration in `config`,
+//! the sandbox in `serve_sandbox`.
 
 use std::{
     fs::{File, Permissions},
     io::{self, ErrorKind, Read as _},
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
@@ -13,15 +14,14 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use crate::harness::post;
-use crate::process::{Ended, Process, fifo, file, program, send, without_environment};
+use crate::process::{Ended, Process, fifo, file, program};
 
-const ANY: &str = "127.0.0.1:0";
+pub const ANY: &str = "127.0.0.1:0";
 
 /// Held by each test of what listens on the ports that the program has by default.
-static DEFAULT_PORTS: Mutex<()> = Mutex::const_new(());
+pub static DEFAULT_PORTS: Mutex<()> = Mutex::const_new(());
 
-async fn run(arguments: &[&str]) -> Ended {
+pub async fn run(arguments: &[&str]) -> Ended {
     Process::start(&mut program(arguments)).ended().await
 }
 
@@ -34,7 +34,7 @@ async fn run_on(text: &str, command: &[&str]) -> Ended {
 }
 
 /// A configuration without a fault.
-fn sound(server: &str, admin: &str, ryze: &str) -> String {
+pub fn sound(server: &str, admin: &str, ryze: &str) -> String {
     format!(
         "[server]\nlisten = \"{server}\"\n[admin]\nlisten = \"{admin}\"\n\
          [ryze]\nbase_url = \"http://{ryze}\"\ntoken = \"t\"\n\
@@ -43,7 +43,7 @@ fn sound(server: &str, admin: &str, ryze: &str) -> String {
 }
 
 /// A socket that another process listens on, and its address.
-fn taken() -> (TcpListener, String) {
+pub fn taken() -> (TcpListener, String) {
     let socket = TcpListener::bind(ANY).unwrap();
     let address = socket.local_addr().unwrap().to_string();
     (socket, address)
@@ -51,14 +51,13 @@ fn taken() -> (TcpListener, String) {
 
 #[tokio::test]
 async fn wrong_usage_is_told_on_stderr() {
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 8] = [
         &[],
         &["server"],
         &["serve", "--verbose"],
         &["serve"],
         &["serve", "--config"],
         &["serve", "--config", "x.toml", "--sandbox"],
-        &["sandbox"],
         &["sandbox", "--listen", "here"],
         &["check"],
     ];
@@ -339,15 +338,9 @@ async fn the_default_admin_address_may_be_taken() {
     // If this fails, another process has taken it, which will do as well.
     let _taken = TcpListener::bind("127.0.0.1:8421");
     let text = sound(ANY, ANY, ANY).replace(&format!("[admin]\nlisten = \"{ANY}\"\n"), "");
-    let file = file(&text);
-    let mut serve = program(["serve", "--config"]);
-    serve.arg(file.path());
-    for command in [&mut serve, &mut program(["serve", "--sandbox"])] {
-        let mut gateway = Process::start(command);
-        gateway.address().await;
-        let warning = gateway.stderr.line("127.0.0.1:8421").await;
-        assert!(warning.contains("WARN"), "{warning}");
-    }
+    let (mut gateway, _) = Process::serve(&text).await;
+    let warning = gateway.stderr.line("127.0.0.1:8421").await;
+    assert!(warning.contains("WARN"), "{warning}");
 }
 
 #[tokio::test]
@@ -372,107 +365,4 @@ async fn a_reload_may_be_asked_for_while_the_configuration_is_read() {
     gateway.signal("HUP");
     thread::spawn(move || io::copy(&mut told, &mut io::sink()));
     gateway.address().await;
-}
-
-/// Runs a command as if it was pasted into a shell.
-async fn paste(text: &str) -> Ended {
-    let mut shell = Command::new("sh");
-    without_environment(shell.args(["-c", text]));
-    Process::start(&mut shell).ended().await
-}
-
-#[tokio::test]
-async fn the_sandbox_prints_commands_that_work() {
-    let _default_ports = DEFAULT_PORTS.lock().await;
-    let mut first = Process::start(&mut program(["serve", "--sandbox"]));
-    let address = first.address().await;
-    // The first still runs.
-    let mut second = Process::start(&mut program(["serve", "--sandbox"]));
-    assert_ne!(second.address().await, address);
-    for gateway in [&mut first, &mut second] {
-        gateway.stdout.line("visualizationType").await;
-        let text = gateway.stdout.so_far();
-        let (_, commands) = text.split_once("\n\n").unwrap();
-        let ended = paste(commands).await;
-        assert_eq!(ended.code, Some(0), "{commands}: {ended:?}");
-        let answers: Vec<_> = ended.stdout.split("HTTP/1.1 200").collect();
-        let ["", message, privacy] = answers[..] else {
-            panic!("{}", ended.stdout)
-        };
-        assert!(message.contains(r#""zaapId":"#), "{message}");
-        assert!(privacy.ends_with(r#"{"success":true}"#), "{privacy}");
-    }
-}
-
-/// With the default policy the gateway refuses a list of its own instance. It passes one of an instance that it
-/// does not list to the in-memory Z-API, which keeps it.
-#[tokio::test]
-async fn the_sandbox_has_a_fallback() {
-    let _default_ports = DEFAULT_PORTS.lock().await;
-    let mut gateway = Process::start(&mut program(["serve", "--sandbox"]));
-    let address = gateway.address().await;
-    let printed = gateway.stdout.line("in-memory Z-API on http://").await;
-    let (_, zapi) = printed.split_once("http://").unwrap();
-    let zapi: SocketAddr = zapi.split(' ').next().unwrap().parse().unwrap();
-
-    let message = r#"{"phone":"5511999999999","message":"hello"}"#;
-    let sent = send(
-        address,
-        post("/instances/SANDBOX/token/sandbox/send-text", message),
-    )
-    .await;
-    assert_eq!(
-        (sent.status, sent.text("messageId")),
-        (200, sent.text("id"))
-    );
-
-    let list = r#"{"visualizationType":"CONTACT_BLACKLIST",
-        "contactsBlacklist":[{"action":"add","phone":"5544999999999"}]}"#;
-    let photo = |instance| post(&format!("/instances/{instance}/privacy/photo"), list);
-    let listed = "SANDBOX/token/sandbox";
-    let refused = send(address, photo(listed)).await;
-    assert_eq!(refused.status, 422);
-    let passed_on = send(address, photo("OTHER/token/other")).await;
-    assert!(passed_on.is_success());
-
-    let read = async |instance| {
-        let path = format!("/instances/{instance}/privacy/disallowed-contacts?type=photo");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        send(zapi, request).await.message.body
-    };
-    let empty = r#"{"disallowedContacts":[]}"#;
-    let one = r#"{"disallowedContacts":["5544999999999"]}"#;
-    assert_eq!(
-        (read(listed).await, read("OTHER/token/other").await),
-        (empty.to_owned(), one.to_owned())
-    );
-
-    // Ryze is not asked.
-    let (_gateway, address) = Process::serve(&format!(
-        "[server]\nlisten = \"{ANY}\"\n[admin]\nlisten = \"{ANY}\"\n\
-         [ryze]\nbase_url = \"http://127.0.0.1:9\"\ntoken = \"t\"\n\
-         [fallback]\nbase_url = \"http://{zapi}\"\n[policy]\ncontacts_blacklist = \"fallback\"\n\
-         [[instances]]\nzapi_instance = \"SANDBOX\"\nzapi_token = \"sandbox\"\nryze_instance = \"main\"\n"
-    ))
-    .await;
-    assert!(send(address, photo(listed)).await.is_success());
-    assert_eq!(read(listed).await, one);
-}
-
-#[tokio::test]
-async fn only_the_sandbox() {
-    let mut sandbox = Process::start(&mut program(["sandbox", "--listen", ANY]));
-    let address = sandbox.address().await;
-    let health = send(address, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!((health.status, health.text("status").as_str()), (200, "ok"));
-    sandbox.signal("TERM");
-    assert_eq!(sandbox.ended().await.code, Some(0));
-    let (_taken, address) = taken();
-    let ended = run(&["sandbox", "--listen", &address]).await;
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    assert!(
-        ended.stderr.contains(&address.to_string()),
-        "{}",
-        ended.stderr
-    );
 }

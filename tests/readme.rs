@@ -1,7 +1,19 @@
-//! `README.pt-BR.md` says what `README.md` says: heading by heading, block by block and row by row the
-//! same code, numbers and links. The quality of the Portuguese is not tested.
+//! A page in Portuguese says what its English page says: heading by heading, block by block and row by row the
+//! same code, numbers and links. The quality of the Portuguese is not tested. Links lead somewhere.
 
-use std::{fs, iter, path::Path};
+use std::{
+    fs, iter,
+    path::{Path, PathBuf},
+};
+
+/// The pages in two languages.
+const PAGES: [&str; 5] = [
+    "README",
+    "docs/budget",
+    "docs/commands",
+    "docs/fallback",
+    "docs/responses",
+];
 
 /// A heading, a block of code, a row of a table, an item of a list or a paragraph.
 struct Part<'text> {
@@ -24,6 +36,11 @@ fn parts(text: &str) -> Vec<Part<'_>> {
         let kind = kind_of(begin);
         let facts = match kind {
             "" => continue,
+            "```text" => {
+                // A drawing has words in it.
+                let block = lines.by_ref().take_while(|(_, code)| *code != "```");
+                vec![block.count().to_string()]
+            }
             "```" => {
                 let block = lines.by_ref().map(|(_, code)| code);
                 let block = block.take_while(|code| *code != "```");
@@ -58,7 +75,7 @@ fn kind_of(line: &str) -> &str {
     match line {
         "" => "",
         _ if marks > 0 => &line[..marks],
-        _ => ["```", "|", "-"]
+        _ => ["```text", "```", "|", "-"]
             .into_iter()
             .find(|mark| line.starts_with(mark))
             .unwrap_or("text"),
@@ -86,9 +103,7 @@ fn facts(text: &str) -> Vec<String> {
     for link in links {
         let (target, after) = link.split_once(')').unwrap();
         let file = target.split('#').next().unwrap();
-        if !["README.md", "README.pt-BR.md"].contains(&file) {
-            facts.push(format!("]({file})"));
-        }
+        facts.push(format!("]({})", file.replace(".pt-BR", "")));
         words = words + " " + after;
     }
     let words = words.replace(['.', ','], "");
@@ -100,30 +115,61 @@ fn facts(text: &str) -> Vec<String> {
 
 #[test]
 fn both_languages_say_the_same() {
-    let (english, portuguese) = (text("README.md"), text("README.pt-BR.md"));
-    let (english, portuguese) = (parts(&english), parts(&portuguese));
-    for (one, other) in english.iter().zip(&portuguese) {
-        assert_eq!(
-            (one.kind, &one.facts),
-            (other.kind, &other.facts),
-            "README.md:{} ({}) and README.pt-BR.md:{} ({})",
-            one.line,
-            one.heading,
-            other.line,
-            other.heading
-        );
+    for page in PAGES {
+        let files = [format!("{page}.md"), format!("{page}.pt-BR.md")];
+        let texts = files.each_ref().map(|file| text(file));
+        let [english, portuguese] = texts.each_ref().map(|text| parts(text));
+        for (one, other) in english.iter().zip(&portuguese) {
+            assert_eq!(
+                (one.kind, &one.facts),
+                (other.kind, &other.facts),
+                "{}:{} ({}) and {}:{} ({})",
+                files[0],
+                one.line,
+                one.heading,
+                files[1],
+                other.line,
+                other.heading
+            );
+        }
+        let (english, portuguese) = (english.len(), portuguese.len());
+        assert_eq!(english, portuguese, "{page}: one of them ends too soon");
     }
-    assert_eq!(english.len(), portuguese.len(), "one of them ends too soon");
+}
+
+/// The Markdown files at the top and in the folders that describe the project.
+fn documents() -> Vec<PathBuf> {
+    let mut documents = Vec::new();
+    for folder in ["", "docs", "deploy"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let files = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        documents.extend(files.filter(|file| file.extension().is_some_and(|it| it == "md")));
+    }
+    assert!(documents.len() > 15, "{documents:?}");
+    documents
 }
 
 #[test]
-fn links_within_the_page_lead_to_a_heading() {
-    for file in ["README.md", "README.pt-BR.md"] {
-        let text = text(file);
-        let headings: Vec<_> = text.lines().filter_map(anchor).collect();
-        for link in text.split("](#").skip(1) {
-            let link = link.split(')').next().unwrap();
-            assert!(headings.iter().any(|it| it == link), "{file}: #{link}");
+fn links_lead_to_files_and_headings() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        let links = text.split("](").skip(1);
+        for link in links.filter_map(|link| link.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => document.clone(),
+                file => document.parent().unwrap().join(file),
+            };
+            let place = document.display();
+            assert!(target.exists(), "{place}: {link}");
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let mut headings = text.lines().filter_map(anchor);
+                assert!(headings.any(|it| it == heading), "{place}: {link}");
+            }
         }
     }
 }

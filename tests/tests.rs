@@ -2,7 +2,7 @@
 //!
 //! | Where to add a test | Modules |
 //! |---|---|
-//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `init`, `live`, `on_terminal`, `recorded_calls`, `report`, `stop`, `systemd`, `variables` |
+//! | commands, exit codes, signals, shutdown | `command`, `completions`, `explain`, `healthcheck`, `init`, `live`, `on_terminal`, `recorded_calls`, `report`, `serve_sandbox`, `stop`, `systemd`, `variables` |
 //! | configuration: sound, broken, reload | `config`, `broken_files`, `operator` |
 //! | listeners, TLS, HTTP framing, limits of clients | `listener`, `unix`, `https`, `raw`, `limits`, `hostile` |
 //! | translated calls: mapping, client libraries, rejections | `mapping`, `shapes`, `refusals`, `reading`, `zapi_client` |
@@ -14,9 +14,9 @@
 //! | metrics, status, log, admin page | `operator`, `observability`, `page` |
 //! | the in-memory Ryze and Z-API | `sandbox` |
 //! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
-//! | documents, deployment files, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `structure` |
+//! | documents, deployment files, test runner, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `runner`, `structure` |
 //!
-//! `harness`, `pipes`, `process`, `terminal`, `webdriver`, `document` and `seeds` are helpers without assertions on
+//! `harness`, `pasted`, `pipes`, `process`, `terminal`, `webdriver`, `document` and `seeds` are helpers without assertions on
 //! behaviour. Tests that need more than Rust and a C compiler are `#[ignore]`d; `tests/run` includes them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -48,6 +48,7 @@ mod observability;
 mod on_terminal;
 mod operator;
 mod page;
+mod pasted;
 mod pipes;
 mod process;
 mod proxy;
@@ -58,10 +59,12 @@ mod readme;
 mod recorded_calls;
 mod refusals;
 mod report;
+mod runner;
 mod ryze_answers;
 mod sandbox;
 mod secrets;
 mod seeds;
+mod serve_sandbox;
 mod shapes;
 mod shared_budget;
 mod simulation;

@@ -17,16 +17,27 @@ import time
 from pathlib import Path
 from string import Template
 
-PROGRAMS = ("nginx", "gateway, warn", "gateway, info")
+NGINX, LUA = "nginx", "nginx+Lua"
+
+# What stands between the callers and the upstream. A gateway has the instances that are called, or
+# others, so that every call goes to the fallback; at log level `info` it writes a line for each.
+GATEWAYS = {
+    "translates": ("I", "warn"),
+    "translates, with a log line": ("I", "info"),
+    "passes on": ("X", "warn"),
+    "passes on, with a log line": ("X", "info"),
+}
 
 INSTANCES = 64
 HELD = 1000  # connections
+MODULES = "/usr/lib/nginx/modules"  # where Debian has them
 WARM_UP = 2000  # requests
 STRACED = 4000  # requests
 BUDGET = 1_000_000  # requests that a gateway under load may send in its first minute
 
 FOLDER = Path(__file__).parent
-INSTANCE = '[[instances]]\nzapi_instance = "I{0}"\nzapi_token = "T{0}"\nryze_instance = "R{0}"\n'
+INSTANCE = '[[instances]]\nzapi_instance = "{0}{1}"\nzapi_token = "T{1}"\nryze_instance = "R{1}"\n'
+FALLBACK = '[fallback]\nbase_url = "http://{}"\n'
 BODY = b'{"visualizationType":"CONTACTS"}'
 CALL = (
     b"POST /instances/I0/token/T0/privacy/photo HTTP/1.1\r\nHost: gateway\r\n"
@@ -71,17 +82,19 @@ class Bench:
             yield
 
     def command(self, program, budget):
-        """Writes the configuration of one of the PROGRAMS and returns what starts it."""
-        template = "nginx.conf" if program == "nginx" else "gateway.toml"
+        """Writes the configuration of a program and returns what starts it."""
+        template = {NGINX: "nginx.conf", LUA: "nginx-lua.conf"}.get(program, "gateway.toml")
+        letter, level = GATEWAYS.get(program, ("", ""))
         file = self.directory / template
         file.write_text(Template((FOLDER / template).read_text()).substitute(
             directory=self.directory, port=self.port, admin=self.admin,
-            upstream=self.upstream_address, budget=budget, level=program.split()[-1],
-            instances="\n".join(map(INSTANCE.format, range(INSTANCES))),
+            upstream=self.upstream_address, budget=budget, level=level, modules=MODULES,
+            count=INSTANCES, fallback=FALLBACK.format(self.upstream_address),
+            instances="\n".join(INSTANCE.format(letter, number) for number in range(INSTANCES)),
             # A worker that drops root's rights could not write below the directory.
             user="user root;" if os.geteuid() == 0 else "",
         ))
-        if program == "nginx":
+        if program in (NGINX, LUA):
             return [nginx(), "-c", file, "-p", self.directory, "-e", "stderr"]
         return [self.gateway, "serve", "--config", file]
 
@@ -166,6 +179,12 @@ class Bench:
 def nginx():
     """The path of nginx, or none. Debian keeps it where not every user's PATH leads."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
+def has_lua():
+    """Whether nginx has Lua with a JSON library (Debian: libnginx-mod-http-lua and lua-cjson)."""
+    libraries = Path("/usr/lib").glob("*/lua/5.1/cjson.so")
+    return Path(MODULES, "ngx_http_lua_module.so").exists() and any(libraries)
 
 
 def first_answer(process, port):

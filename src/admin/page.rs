@@ -25,7 +25,7 @@ const REST: &str = concat!(
 /// The page's own style and script, and its requests for `/status`; nothing else, wherever it comes from.
 pub(super) const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-wtrYgZIyBm4ouQzT52PibsOvbQyPo2BDCWnbCqF4YWM='; \
-    script-src 'sha256-6/2mVCiSHwOrpEucIx1jgTuC/xlh4TYwk8pUt+0mnas='; \
+    script-src 'sha256-S87Hrh99OAsmGny/7Ta8wbynV8UTtfxHKJmjHBsdCgA='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page. Its script takes the language from `lang`.

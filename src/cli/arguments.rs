@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::help;
-use crate::config::{self, Fault};
+use crate::{
+    config::{self, Fault},
+    sandbox::CONTROLS,
+};
 
 /// Answers Z-API's privacy calls and does the work on Ryze.
 #[derive(Parser)]
@@ -150,9 +153,10 @@ pub(super) struct Init {
 }
 
 #[derive(Args)]
+#[command(after_long_help = CONTROLS)]
 pub(super) struct SandboxArgs {
     /// The address to listen on
-    #[arg(long, value_name = "ADDR", value_parser = address)]
+    #[arg(long, value_name = "ADDR", value_parser = address, default_value = "127.0.0.1:8430")]
     pub(super) listen: SocketAddr,
     /// Requests a minute that are accepted for each token
     #[arg(long, value_name = "N", default_value_t = 100)]

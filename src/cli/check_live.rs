@@ -76,8 +76,12 @@ pub(super) async fn check(
             ..
         } in chunk
         {
-            let base_url = &config.ryze.base_url;
-            let target = Target::new(base_url, zapi_instance, ryze_instance, ryze_token)?;
+            let target = Target::new(
+                &config.ryze.base_url,
+                Arc::clone(zapi_instance),
+                Arc::clone(ryze_instance),
+                ryze_token,
+            )?;
             reads.push(tokio::spawn(read(Arc::clone(&queues), Arc::new(target))));
         }
         for (instance, read) in chunk.iter().zip(reads) {

@@ -9,9 +9,10 @@ use std::{
 use http::Uri;
 
 use super::{
-    Exit, FAILURE, SANDBOX_LISTEN, USAGE,
+    Exit, FAILURE, USAGE,
     arguments::{Calls, Explain, FileOption, Pasted},
     print, print_error,
+    sandbox::SANDBOX_LISTEN,
 };
 use crate::{
     config::{self, Config},

@@ -14,25 +14,22 @@ mod init;
 mod origin;
 mod progress;
 mod report;
+mod sandbox;
 
 use std::{
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
-    net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::arguments::{Cli, Command, FileOption, SandboxArgs, Serve};
+use self::arguments::{Cli, Command, FileOption, Serve};
 use crate::{
-    app::{self, Reload, Stop},
-    config::{self, Config, Listen, Loaded, LogFormat},
-    sandbox::{self, Sandbox, Window, Zapi},
-    server::{self, Address},
+    app::{self, Reload},
+    config::{Loaded, LogFormat},
     telemetry,
 };
 
@@ -40,8 +37,6 @@ use crate::{
 const USAGE: u8 = 64;
 /// Any other failure.
 const FAILURE: u8 = 1;
-/// The address of `serve --sandbox`. If the port is in use, it listens on a free one.
-const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
 
 /// Parses the command line and runs the command.
 #[must_use]
@@ -60,7 +55,7 @@ pub fn run() -> ExitCode {
         Command::Check(command) => block_on(check::check(command)),
         Command::Explain(command) => block_on(explain::explain(command)),
         Command::Serve(serve) => block_on(self::serve(serve)),
-        Command::Sandbox(sandbox) => block_on(self::sandbox(sandbox)),
+        Command::Sandbox(arguments) => block_on(sandbox::sandbox(arguments)),
         Command::Healthcheck(command) => block_on(healthcheck::healthcheck(command)),
         Command::Report(command) => block_on(report::report(command)),
         Command::Completions { shell } => {
@@ -105,7 +100,7 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
 
 async fn serve(serve: Serve) -> Result<(), Exit> {
     if serve.sandbox {
-        return serve_sandbox(serve.listen).await;
+        return sandbox::serve(serve.listen).await;
     }
     // Installed first, so that SIGHUP does not terminate the process; `Reload` handles it later.
     let hangup = signal(SignalKind::hangup())?;
@@ -128,82 +123,6 @@ fn for_terminal(mut loaded: Loaded) -> Loaded {
         loaded.config.log.format = LogFormat::Text;
     }
     loaded
-}
-
-async fn serve_sandbox(listen: Option<String>) -> Result<(), Exit> {
-    let ryze = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
-    let zapi = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
-    let zapi_address = zapi.local_addr()?;
-    let listen = listen.map(|address| address.parse()).transpose()?;
-    let mut config = config::sandbox(
-        listen.unwrap_or(SANDBOX_LISTEN),
-        ryze.local_addr()?,
-        zapi_address,
-    );
-    let (_log, _) = telemetry::start(&config.log)?;
-    tokio::spawn(Sandbox::new(sandbox::Options::default()).serve(ryze));
-    tokio::spawn(Zapi::default().serve(zapi));
-    let gateway = match app::start(&config).await {
-        Err(app::Error::Server(error))
-            if error.kind() == io::ErrorKind::AddrInUse && listen.is_none() =>
-        {
-            config.server.listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 0).into());
-            app::start(&config).await?
-        }
-        started => started?,
-    };
-    announce(&gateway.address);
-    print(try_it(&config, &gateway.address, zapi_address));
-    Ok(gateway.run().await?)
-}
-
-/// A sample call for each upstream. The text between them is comments for a shell.
-fn try_it(config: &Config, address: &Address, zapi: SocketAddr) -> String {
-    let instance = config.instances.first();
-    let (id, token) = instance.map_or(("", ""), |instance| {
-        (&instance.zapi_instance, instance.zapi_token.expose())
-    });
-    let base = format!("curl -i {address}/instances/{id}/token/{token}");
-    let json = "-H 'Content-Type: application/json'";
-    let other = sandbox::UNLISTED;
-    format!(
-        r#"
-# An in-memory Z-API on http://{zapi} answers all calls but the privacy calls of {id}.
-# It has a second instance, {}, with the token {}. Send a message:
-
-  {base}/send-text \
-    {json} -d '{{"phone":"5511999999999","message":"hello"}}'
-
-# An in-memory Ryze answers the privacy calls of {id}. Hide the profile photo from all but contacts:
-
-  {base}/privacy/photo \
-    {json} -d '{{"visualizationType":"CONTACTS"}}'
-"#,
-        other.0, other.1
-    )
-}
-
-async fn sandbox(sandbox: SandboxArgs) -> Result<(), Exit> {
-    let mut stop = Stop::new()?;
-    let socket = server::bind(sandbox.listen).await?;
-    let address = socket.local_addr()?;
-    announce(format_args!("http://{address}"));
-    print(sandbox::usage(address));
-    let ryze = Sandbox::new(sandbox::Options {
-        requests_per_minute: sandbox.requests_per_minute,
-        window: if sandbox.sliding_window {
-            Window::Sliding
-        } else {
-            Window::Fixed
-        },
-        latency: Duration::from_millis(sandbox.latency_ms.into()),
-        ..sandbox::Options::default()
-    });
-    tokio::select! {
-        () = ryze.serve(socket) => (),
-        () = stop.signalled() => (),
-    }
-    Ok(())
 }
 
 fn announce(address: impl Display) {

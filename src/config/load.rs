@@ -125,6 +125,8 @@ pub(super) fn parse_in(
     let instance_places = instances.iter().map(|(path, _)| report.position(path));
     let instance_places = instance_places.collect();
     config.instances = instances.into_iter().map(|(_, it)| it).collect();
+    // Collected in place: the capacity is that of the larger items.
+    config.instances.shrink_to_fit();
     rules::check(&mut config, draft.tls.is_some(), report);
     config.server.tls = draft
         .tls
@@ -206,8 +208,8 @@ pub fn admin_listen(file: Option<&Path>) -> Result<AdminListen, Problem> {
     })
 }
 
-/// The built-in configuration of `serve --sandbox`: one instance, listening on `listen`, in front
-/// of the in-memory Ryze at `ryze` and the in-memory Z-API at `fallback`.
+/// The built-in configuration of `serve --sandbox`: an instance that is translated and one that is observed,
+/// listening on `listen`, in front of the in-memory Ryze at `ryze` and the in-memory Z-API at `fallback`.
 #[must_use]
 pub fn sandbox(listen: SocketAddr, ryze: SocketAddr, fallback: SocketAddr) -> Config {
     // The addresses are set afterwards: no rule applies to them, such as that of a fallback on the default port
@@ -224,6 +226,13 @@ pub fn sandbox(listen: SocketAddr, ryze: SocketAddr, fallback: SocketAddr) -> Co
         zapi_token = "sandbox"
         ryze_instance = "main"
         ryze_token = "sandbox-token"
+
+        [[instances]]
+        zapi_instance = "OBSERVED"
+        zapi_token = "observed"
+        ryze_instance = "observed"
+        ryze_token = "observed-token"
+        mode = "observe"
         "#;
     // The text is constant, and a test reads it.
     #[expect(clippy::expect_used)]

@@ -6,6 +6,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -225,13 +226,13 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default)]
 pub struct Instance {
     /// The id in the path of a Z-API call.
-    pub zapi_instance: String,
+    pub zapi_instance: Arc<str>,
     /// The token in the path of a Z-API call.
     pub zapi_token: Secret,
     /// The `Client-Token` that clients must send; `None` does not check the header.
     pub client_token: Option<Secret>,
     /// The name of the instance at the upstream.
-    pub ryze_instance: String,
+    pub ryze_instance: Arc<str>,
     pub ryze_token: Secret,
     /// [`Mode::Observe`] only with a fallback.
     pub mode: Mode,

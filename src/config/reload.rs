@@ -83,7 +83,7 @@ pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
         let is_known = |before: &&Instance| {
             before.zapi_instance == instance.zapi_instance || before.ryze_token.matches(token)
         };
-        if let Some(same_name) = by_name.get(name.as_str())
+        if let Some(same_name) = by_name.get(&**name)
             && !same_name.iter().any(is_known)
         {
             let message = format!(
@@ -93,7 +93,7 @@ pub fn ambiguities(old: &Config, new: &Config) -> Vec<Problem> {
             );
             found.push(problem(number, "ryze_token", message));
         }
-        if let Some(before) = by_id.get(instance.zapi_instance.as_str())
+        if let Some(before) = by_id.get(&*instance.zapi_instance)
             && before.ryze_instance != *name
         {
             let message = format!(

@@ -1,18 +1,20 @@
 //! Secrets in memory.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A secret. It is not printed by `Debug`, compared in constant time, and zeroed when dropped.
+/// A secret. It is not printed by `Debug`, compared in constant time, and zeroed when its last clone is
+/// dropped. Clones share one allocation, so that an inherited token is in memory once, whatever the number
+/// of instances.
 #[derive(Clone, Default)]
-pub struct Secret(Zeroizing<Box<str>>);
+pub struct Secret(Arc<Zeroizing<Box<str>>>);
 
 impl Secret {
     #[must_use]
     pub fn new(value: &str) -> Self {
-        Self(Zeroizing::new(value.into()))
+        Self(Arc::new(Zeroizing::new(value.into())))
     }
 
     /// The value, for the code that sends or compares it.

@@ -86,7 +86,7 @@ pub async fn explain_why(config: &Config, bytes: &[u8]) -> Result<Explained, htt
         explanation,
         method: head.map_or("", |head| head.method),
         route: head.map_or(templates::OTHER, |head| head.route),
-        instance: instance.map(|instance| instance.ryze_instance.clone()),
+        instance: instance.map(|instance| instance.ryze_instance.to_string()),
     })
 }
 

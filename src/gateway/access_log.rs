@@ -104,6 +104,7 @@ impl Drop for AccessLogEntry {
             verdict
         });
         tracing::info!(
+            message = "request",
             request_id = text(self.trace.id()),
             trace_id = self.trace.trace_id(),
             method = method(&self.method),
@@ -120,8 +121,7 @@ impl Drop for AccessLogEntry {
             sent_as = usage.sent_as.as_ref().map(text),
             waiting_ms = milliseconds(waiting),
             upstream_ms = milliseconds(usage.upstream),
-            total_ms = milliseconds(total),
-            "request"
+            total_ms = milliseconds(total)
         );
         let result = CallResult::of(self.outcome, self.status);
         // Calls that the fallback answers, observed ones too, say nothing of the instance.
@@ -150,6 +150,7 @@ impl Drop for AccessLogEntry {
             is_forwarded: self.is_forwarded,
             status: self.status,
             error: self.reason.map(|_| self.outcome),
+            time: now,
             duration: total,
         });
     }

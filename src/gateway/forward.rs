@@ -54,13 +54,15 @@ impl Forwarder {
             answer = self.proxy.forward(request) => answer,
             () = self.abort.cancelled() => Err(proxy::Error::Stopping),
         };
+        let now = Instant::now();
         self.metrics.called(Called {
             upstream: Upstream::Fallback,
             method: &method,
             status: answer.as_ref().ok().map(Response::status),
             error: answer.as_ref().err().map(|error| error.label()),
             reason: answer.as_ref().err().map(|error| error.reason()),
-            duration: begun.elapsed(),
+            time: now,
+            duration: now - begun,
         });
         answer
     }

@@ -1,5 +1,5 @@
 //! The handler of a request: joins its steps, from the head to the response, in the order of the checks
-//! that the README promises, and fills in the access log entry. Each step is a module of its own.
+//! that docs/responses.md promises, and fills in the access log entry. Each step is a module of its own.
 
 mod access_log;
 mod forward;

@@ -127,8 +127,8 @@ impl Rules {
         let instances = config.instances.iter().map(|instance| {
             let target = Target::new(
                 &config.ryze.base_url,
-                &instance.zapi_instance,
-                &instance.ryze_instance,
+                Arc::clone(&instance.zapi_instance),
+                Arc::clone(&instance.ryze_instance),
                 &instance.ryze_token,
             )?;
             let record = before.get(&key(&target)).map(|record| Arc::clone(record));

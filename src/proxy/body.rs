@@ -18,10 +18,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::Notify, time::timeout};
 
-use super::{connector::Handle, headers};
+use super::{connection::Connection, headers, pool::Pool};
 
 /// How long to wait for `100 Continue` before the body is sent without it. RFC 9110, 10.1.1, leaves
 /// the time to the sender; this is curl's.
@@ -31,14 +30,14 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The state that the two bodies of one request share. Clones share it too.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exchange {
-    /// Cancelled when the upstream sends `100 Continue`.
-    continues: CancellationToken,
-    flags: Arc<Flags>,
-}
+pub(super) struct Exchange(Arc<State>);
 
 #[derive(Debug, Default)]
-struct Flags {
+struct State {
+    /// Notified when the upstream sends `100 Continue`.
+    continues: Notify,
+    /// The upstream sent more interim responses than are accepted.
+    endless: AtomicBool,
     /// The head of the final response was received.
     responded: AtomicBool,
     /// The upload waits for the client's next frame.
@@ -52,27 +51,36 @@ struct Flags {
 impl Exchange {
     /// The upstream sent `100 Continue`.
     pub(super) fn proceed(&self) {
-        self.continues.cancel();
+        self.0.continues.notify_one();
+    }
+
+    /// The upstream sent more interim responses than are accepted.
+    pub(super) fn set_endless(&self) {
+        self.0.endless.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_endless(&self) -> bool {
+        self.0.endless.load(Ordering::Relaxed)
     }
 
     /// The head of the response was received. Returns whether the whole upload was sent before it.
     pub(super) fn response_received(&self) -> bool {
-        self.flags.responded.store(true, Ordering::Relaxed);
+        self.0.responded.store(true, Ordering::Relaxed);
         self.is_sent()
     }
 
     fn is_sent(&self) -> bool {
-        self.flags.sent.load(Ordering::Relaxed)
+        self.0.sent.load(Ordering::Relaxed)
     }
 
     /// Whether the upload waits for the client, and not for the upstream.
     pub(super) fn waits_for_client(&self) -> bool {
-        self.flags.waits_for_client.load(Ordering::Relaxed)
+        self.0.waits_for_client.load(Ordering::Relaxed)
     }
 
     /// Whether reading the client's body failed.
     pub(super) fn is_broken(&self) -> bool {
-        self.flags.broken.load(Ordering::Relaxed)
+        self.0.broken.load(Ordering::Relaxed)
     }
 }
 
@@ -95,13 +103,13 @@ impl Upload {
             |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
         let expects = headers.get(header::EXPECT).is_some_and(is_expected);
         let expects = expects.then(|| {
-            let continues = exchange.continues.clone();
+            let state = Arc::clone(&exchange.0);
             Box::pin(async move {
-                let _ = timeout(CONTINUE_TIMEOUT, continues.cancelled()).await;
+                let _ = timeout(CONTINUE_TIMEOUT, state.continues.notified()).await;
             }) as Pin<Box<dyn Future<Output = ()> + Send>>
         });
         let sent = body.is_end_stream();
-        exchange.flags.sent.store(sent, Ordering::Relaxed);
+        exchange.0.sent.store(sent, Ordering::Relaxed);
         Self {
             body: body.map_err(Into::into).boxed_unsync(),
             expects,
@@ -119,7 +127,7 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        let flags = Arc::clone(&this.exchange.flags);
+        let flags = Arc::clone(&this.exchange.0);
         if let Some(expects) = &mut this.expects {
             if flags.responded.load(Ordering::Relaxed) {
                 // A final response came instead of `100 Continue`: the body is not sent, and the
@@ -156,7 +164,7 @@ fn to_be_forwarded<E>(mut frame: Result<Frame<Bytes>, E>) -> Result<Frame<Bytes>
 }
 
 /// The upstream's body on its way to the client. Dropping it closes the upstream's connection, unless
-/// both bodies are complete.
+/// both bodies are complete; then it goes back to the pool.
 #[derive(Debug)]
 pub struct Download {
     body: Incoming,
@@ -164,7 +172,9 @@ pub struct Download {
     /// would remove it, because there is no body.
     has_length_alone: bool,
     exchange: Exchange,
-    connection: Option<Handle>,
+    /// `None` once it is dropped.
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
 }
 
 impl Download {
@@ -173,7 +183,8 @@ impl Download {
         status: StatusCode,
         headers: &HeaderMap,
         exchange: Exchange,
-        connection: Option<Handle>,
+        connection: Connection,
+        pool: Arc<Pool>,
     ) -> Self {
         let has_length_alone =
             status == StatusCode::NOT_MODIFIED && headers.contains_key(header::CONTENT_LENGTH);
@@ -181,17 +192,21 @@ impl Download {
             body,
             has_length_alone,
             exchange,
-            connection,
+            connection: Some(connection),
+            pool,
         }
     }
 }
 
 impl Drop for Download {
     fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
         // hyper closes the connection itself if the response is not complete.
-        if !self.exchange.is_sent()
-            && let Some(connection) = &self.connection
-        {
+        if self.exchange.is_sent() {
+            self.pool.put(connection);
+        } else {
             connection.abort();
         }
     }

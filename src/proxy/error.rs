@@ -15,8 +15,6 @@ pub enum Error {
     },
     /// The target with the path of `fallback.base_url` is longer than a URL may be.
     TargetTooLong,
-    /// The target is not valid in a URL.
-    TargetInvalid,
     /// The client's body ended before its announced length.
     IncompleteBody,
     /// The client stopped sending its body.
@@ -56,9 +54,7 @@ impl Error {
     pub fn label(self) -> OutcomeLabel {
         match self {
             Self::Method { .. } => OutcomeLabel::WrongMethod,
-            Self::TargetTooLong | Self::TargetInvalid | Self::IncompleteBody => {
-                OutcomeLabel::BadRequest
-            }
+            Self::TargetTooLong | Self::IncompleteBody => OutcomeLabel::BadRequest,
             Self::BodyTooSlow => OutcomeLabel::BodyTooSlow,
             Self::Loop
             | Self::Unreachable(_)
@@ -76,7 +72,7 @@ impl Error {
     pub fn reason(self) -> Reason {
         match self {
             Self::Method { .. } => Reason::Method,
-            Self::TargetTooLong | Self::TargetInvalid => Reason::Target,
+            Self::TargetTooLong => Reason::Target,
             Self::IncompleteBody => Reason::BodyIncomplete,
             Self::BodyTooSlow => Reason::BodyTimeout,
             Self::Loop => Reason::Loop,

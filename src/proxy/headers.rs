@@ -34,14 +34,14 @@ const DISGUISED: [&[u8]; 6] = [
     b"proxy-connection",
     b"transfer-encoding",
 ];
-/// Bit n: a name in [`DISGUISED`] has n bytes.
+/// Bit n: a name in [`DISGUISED`] or [`HOP_BY_HOP`] has n bytes.
 const LENGTHS: u32 = {
     let (mut lengths, mut at) = (0, 0);
     while at < DISGUISED.len() {
         lengths |= 1 << DISGUISED[at].len();
         at += 1;
     }
-    lengths
+    lengths | 1 << "te".len() | 1 << "upgrade".len() | 1 << "connection".len()
 };
 /// The gateway's name in `Via`.
 const PSEUDONYM: &[u8] = b"zapi-to-ryze";
@@ -122,12 +122,18 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<_> = list(headers, &CONNECTION)
         .filter_map(|option| HeaderName::try_from(option).ok())
         .collect();
-    let disguised: Vec<_> = headers
+    let known: Vec<_> = headers
         .keys()
-        .filter(|name| is_disguised(name))
+        .filter(|name| {
+            // Most names have another length, which is cheap to see.
+            let length = name.as_str().len();
+            length < 32
+                && LENGTHS >> length & 1 == 1
+                && (HOP_BY_HOP.contains(name) || is_disguised(name))
+        })
         .cloned()
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP).chain(&disguised) {
+    for name in named.iter().chain(&known) {
         headers.remove(name);
     }
 }
@@ -143,20 +149,19 @@ fn is_disguised(name: &HeaderName) -> bool {
             && name.len() == field.len()
             && pairs.all(|(one, other)| one == other || *other == b'-' && !is_plain(*one))
     };
-    // Most names have another length, which is cheap to see.
-    name.len() < 32 && LENGTHS >> name.len() & 1 == 1 && DISGUISED.iter().any(spells)
+    DISGUISED.iter().any(spells)
 }
 
 /// Decrements `Max-Forwards` of an `OPTIONS` request (RFC 9110, 7.6.2). Returns `false` if it is 0:
 /// the gateway is the final recipient.
 fn may_go_on(method: &Method, headers: &mut HeaderMap) -> bool {
+    if *method != Method::OPTIONS {
+        return true;
+    }
     let left = headers.get(MAX_FORWARDS).and_then(|it| it.to_str().ok());
     let Some(left) = left.and_then(|left| left.parse::<u32>().ok()) else {
         return true;
     };
-    if *method != Method::OPTIONS {
-        return true;
-    }
     if let Some(left) = left.checked_sub(1) {
         headers.insert(MAX_FORWARDS, left.into());
     }

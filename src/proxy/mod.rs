@@ -5,31 +5,31 @@
 
 mod body;
 mod client;
-mod connector;
+mod connection;
 mod error;
 mod headers;
+mod pool;
+mod timeout_stream;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Request, Response, Uri, header,
-    uri::{self, PathAndQuery},
-};
+use http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
 use hyper::body::Body;
 
 pub use self::{body::Download, error::Error};
 use self::{
     body::{BoxError, Exchange, Upload},
     client::HttpClient,
-    connector::Connector,
+    pool::Pool,
 };
 use crate::{config, net::Connect};
 
 /// Forwards requests to the fallback.
 pub struct Proxy {
     client: HttpClient,
-    base_url: uri::Parts,
+    /// The path of the base URL, without a slash at its end.
+    prefix: String,
     host: HeaderValue,
 }
 
@@ -39,17 +39,16 @@ impl Proxy {
     /// # Errors
     /// The host is not a valid header value.
     pub fn new(config: &config::Fallback, connector: impl Connect) -> Result<Self, http::Error> {
-        let base_url = config.base_url.clone().into_parts();
-        let host = base_url.authority.as_ref().map_or("", |host| host.as_str());
-        let host = HeaderValue::from_str(host)?;
-        let client = HttpClient::new(Connector {
-            connect: Arc::new(connector),
-            idle_timeout: config.idle_timeout,
-        });
+        let base_url = &config.base_url;
+        let host = base_url.authority().map_or("", |host| host.as_str());
         Ok(Self {
-            client,
-            base_url,
-            host,
+            client: HttpClient {
+                connect: Box::new(connector),
+                idle_timeout: config.idle_timeout,
+                pool: Arc::new(Pool::default()),
+            },
+            prefix: base_url.path().trim_end_matches('/').to_owned(),
+            host: HeaderValue::from_str(host)?,
         })
     }
 
@@ -65,7 +64,7 @@ impl Proxy {
     {
         let (mut parts, body) = request.into_parts();
         headers::to_upstream(&mut parts, &self.host)?;
-        parts.uri = self.upstream_url(&parts.uri)?;
+        parts.uri = self.upstream_target(&parts.uri)?;
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             let chunked = HeaderValue::from_static("chunked");
             parts.headers.insert(header::TRANSFER_ENCODING, chunked);
@@ -73,7 +72,7 @@ impl Proxy {
         let exchange = Exchange::default();
         let body = Upload::new(body, &parts.headers, exchange.clone());
         let request = Request::from_parts(parts, body);
-        let response = self.client.send(request, &exchange).await?;
+        let (response, connection) = self.client.send(request, &exchange).await?;
         let (mut parts, body) = response.into_parts();
         headers::to_client(&mut parts)?;
         if !body.is_end_stream() {
@@ -86,24 +85,27 @@ impl Proxy {
             let close = HeaderValue::from_static("close");
             parts.headers.insert(header::CONNECTION, close);
         }
-        let connection = parts.extensions.remove();
-        let body = Download::new(body, parts.status, &parts.headers, exchange, connection);
+        let pool = Arc::clone(&self.client.pool);
+        let body = Download::new(
+            body,
+            parts.status,
+            &parts.headers,
+            exchange,
+            connection,
+            pool,
+        );
         Ok(Response::from_parts(parts, body))
     }
 
-    /// The URL at the upstream for a request target. Path and query are copied byte for byte.
-    fn upstream_url(&self, target: &Uri) -> Result<Uri, Error> {
+    /// The target at the upstream for a request target. Path and query are copied byte for byte.
+    fn upstream_target(&self, target: &Uri) -> Result<Uri, Error> {
         let target = target.path_and_query().cloned();
-        // `Display` adds the slash to a query without a path.
-        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let prefix = self.base_url.path_and_query.as_ref();
-        let prefix = prefix.map_or("", |prefix| prefix.path().trim_end_matches('/'));
-        let path = PathAndQuery::try_from(format!("{prefix}{target}"));
-        let path = path.map_err(|_| Error::TargetTooLong)?;
-        let mut url = uri::Parts::default();
-        url.scheme.clone_from(&self.base_url.scheme);
-        url.authority.clone_from(&self.base_url.authority);
-        url.path_and_query = Some(path);
-        Uri::from_parts(url).map_err(|_| Error::TargetInvalid)
+        // A query without a path is written with the slash.
+        let mut target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        if !self.prefix.is_empty() {
+            let joined = PathAndQuery::try_from(format!("{}{target}", self.prefix));
+            target = joined.map_err(|_| Error::TargetTooLong)?;
+        }
+        Ok(target.into())
     }
 }

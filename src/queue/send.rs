@@ -102,6 +102,7 @@ impl Sender {
             status: reply.status,
             error: error.map(Error::label),
             reason: error.map(Error::reason),
+            time: now,
             duration: now - started,
         });
         let mut health = self.queue.queues.lock_health();

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, uri};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header,
+    uri::{Authority, PathAndQuery},
+};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest;
@@ -21,17 +24,23 @@ const OUTSIDE_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+const TOKEN: HeaderName = HeaderName::from_static("token");
+/// Headers of a request, with those of its trace.
+const HEADERS: usize = 7;
+const USER_AGENT: &str = concat!("zapi-to-ryze/", env!("CARGO_PKG_VERSION"));
+
 /// Builds the requests to one instance.
 #[derive(Debug)]
 pub struct Target {
     entry: Arc<str>,
     name: Arc<str>,
-    path_to_update: Uri,
-    path_to_read: Uri,
+    path_to_update: PathAndQuery,
+    path_to_read: PathAndQuery,
+    host: HeaderValue,
     token: Secret,
     token_digest: [u8; 32],
-    /// The headers of an update.
-    headers: HeaderMap,
+    /// Shares the memory of the token, which is zeroed when the last request is dropped.
+    token_header: HeaderValue,
 }
 
 impl Target {
@@ -41,22 +50,26 @@ impl Target {
     /// The token is not a valid header value, or the name not valid in a path.
     pub fn new(
         base_url: &Uri,
-        entry: &str,
-        name: &str,
+        entry: impl Into<Arc<str>>,
+        name: impl Into<Arc<str>>,
         token: &Secret,
     ) -> Result<Self, http::Error> {
+        let name = name.into();
         let prefix = base_url.path().trim_end_matches('/');
-        let segment = utf8_percent_encode(name, OUTSIDE_SEGMENT);
-        let path = |call| uri::PathAndQuery::try_from(format!("{prefix}{call}{segment}"));
-        let host = base_url.authority().map_or("", uri::Authority::as_str);
+        let segment = utf8_percent_encode(&name, OUTSIDE_SEGMENT);
+        let path = |call| PathAndQuery::try_from(format!("{prefix}{call}{segment}"));
+        let host = base_url.authority().map_or("", Authority::as_str);
+        let mut token_header = HeaderValue::from_maybe_shared(Bytes::from_owner(token.clone()))?;
+        token_header.set_sensitive(true);
         Ok(Self {
             entry: entry.into(),
-            name: name.into(),
-            path_to_update: path("/api/profile/privacy/")?.into(),
-            path_to_read: path("/api/profile/getPrivacy/")?.into(),
-            headers: headers(HeaderValue::from_str(host)?, token)?,
+            path_to_update: path("/api/profile/privacy/")?,
+            path_to_read: path("/api/profile/getPrivacy/")?,
+            host: HeaderValue::from_str(host)?,
             token: token.clone(),
             token_digest: digest_of(token),
+            token_header,
+            name,
         })
     }
 
@@ -85,39 +98,30 @@ impl Target {
     pub(super) fn update(&self, settings: &Settings) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(wire::update(settings)));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.path_to_update.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.uri_mut() = self.path_to_update.clone().into();
+        self.add_headers(request.headers_mut(), Some("application/json"));
         request
     }
 
     pub(super) fn read(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::default());
-        *request.uri_mut() = self.path_to_read.clone();
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().remove(header::CONTENT_TYPE);
+        *request.uri_mut() = self.path_to_read.clone().into();
+        self.add_headers(request.headers_mut(), None);
         request
     }
-}
 
-/// The headers of an update.
-fn headers(host: HeaderValue, token: &Secret) -> Result<HeaderMap, http::Error> {
-    // The header value shares the secret's memory, which is wiped when the last request is dropped.
-    let mut secret = HeaderValue::from_maybe_shared(Bytes::from_owner(token.clone()))?;
-    secret.set_sensitive(true);
-    let agent = concat!("zapi-to-ryze/", env!("CARGO_PKG_VERSION"));
-    Ok(HeaderMap::from_iter([
-        (header::HOST, host),
-        (HeaderName::from_static("token"), secret),
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        ),
-        (
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        ),
-        (header::USER_AGENT, HeaderValue::from_static(agent)),
-    ]))
+    /// A map kept for each target would be two thirds of a KiB, and as slow to clone as to fill.
+    fn add_headers(&self, headers: &mut HeaderMap, content_type: Option<&'static str>) {
+        headers.reserve(HEADERS);
+        headers.append(header::HOST, self.host.clone());
+        headers.append(TOKEN, self.token_header.clone());
+        if let Some(media_type) = content_type {
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        let identity = HeaderValue::from_static("identity");
+        headers.append(header::ACCEPT_ENCODING, identity);
+        headers.append(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    }
 }
 
 fn digest_of(token: &Secret) -> [u8; 32] {

@@ -15,7 +15,7 @@ pub(super) struct Account {
 }
 
 pub(super) struct Instance {
-    token: String,
+    pub(super) token: String,
     /// Whether the instance is connected to WhatsApp.
     pub(super) connected: bool,
     pub(super) settings: Value,

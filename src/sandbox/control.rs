@@ -59,8 +59,7 @@ enum AnswerName {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InstanceForm {
-    #[serde(default)]
-    token: String,
+    token: Option<String>,
     connected: Option<bool>,
 }
 
@@ -110,12 +109,12 @@ fn queue_fault(sandbox: &Sandbox, body: &[u8]) -> Result<(), String> {
 
 fn put_instance(sandbox: &Sandbox, name: &str, body: &[u8]) -> Result<(), String> {
     let InstanceForm { token, connected } = parse(body)?;
-    if token.is_empty() {
-        return Err("token is missing: send a text that is not empty".to_owned());
-    }
     let name = percent_decode_str(name).decode_utf8_lossy();
     let state = &mut *sandbox.state();
     let instances = &state.account.instances;
+    let token = token.or_else(|| instances.get(&*name).map(|known| known.token.clone()));
+    let token = token.filter(|token| !token.is_empty());
+    let token = token.ok_or("token is missing: send a text that is not empty")?;
     if !instances.contains_key(&*name) && instances.len() >= MAX_INSTANCES {
         return Err(format!("there are {MAX_INSTANCES} instances already"));
     }

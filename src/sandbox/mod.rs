@@ -15,11 +15,11 @@ mod limit;
 mod listener;
 mod privacy;
 mod reply;
+mod usage;
 mod zapi;
 
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, UNIX_EPOCH},
 };
@@ -32,6 +32,7 @@ pub use self::{
     arrivals::Arrival,
     fault::{Answer, Call, Fault},
     limit::Window,
+    usage::{CONTROLS, usage},
     zapi::{UNLISTED, Zapi},
 };
 
@@ -179,28 +180,4 @@ impl Sandbox {
     fn unix(&self, instant: Instant) -> Duration {
         self.0.unix_start + (instant - self.0.start)
     }
-}
-
-/// Usage of a sandbox with the default [`Options`], listening on `address`.
-#[must_use]
-pub fn usage(address: SocketAddr) -> String {
-    let base = format!("http://{address}");
-    let token = format!("-H 'token: {INSTANCE_TOKEN}'");
-    format!(
-        r#"In-memory Ryze on {base}
-Instance {INSTANCE}, its token {INSTANCE_TOKEN}, the account's token {ACCOUNT_TOKEN}.
-
-Update a setting:
-  curl -X POST {base}/api/profile/privacy/{INSTANCE} {token} -H 'Content-Type: application/json' -d '{{"visibility":{{"profile":"contacts"}}}}'
-Read the settings:
-  curl {base}/api/profile/getPrivacy/{INSTANCE} {token}
-Let the next update of a field fail:
-  curl -X POST {base}/sandbox/faults -d '{{"answer":"field","field":"profile","reason":"info query timed out"}}'
-  answer is one of normal, stale, field (with field, reason), status (with status, message),
-  raw (with status, body), close, never; and every fault may have instance, call (update or read),
-  times, apply (true: the update is carried out), apply_after_ms, answer_after_ms.
-See what arrived:
-  curl {base}/sandbox/requests
-"#
-    )
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 
 use super::{
     labels::Upstream,
@@ -19,6 +20,8 @@ pub(crate) struct Called<'r> {
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<OutcomeLabel>,
     pub(crate) reason: Option<Reason>,
+    /// When it ended.
+    pub(crate) time: Instant,
     pub(crate) duration: Duration,
 }
 

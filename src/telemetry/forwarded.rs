@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use foldhash::fast::RandomState;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
@@ -21,7 +22,7 @@ use crate::sync::lock;
 
 /// Counters; a clone has the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Forwarded(Arc<Mutex<HashMap<Call, Counts>>>);
+pub(crate) struct Forwarded(Arc<Mutex<HashMap<Call, Counts, RandomState>>>);
 
 /// Method and route template.
 type Call = (&'static str, &'static str);
@@ -45,8 +46,13 @@ pub(crate) struct ForwardedCall {
 }
 
 impl Forwarded {
-    pub(super) fn count(&self, method: &'static str, route: &'static str, class: StatusClass) {
-        let last = Instant::now();
+    pub(super) fn count(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        class: StatusClass,
+        last: Instant,
+    ) {
         let mut calls = lock(&self.0);
         let counts = calls.entry((method, route)).or_insert(Counts {
             by_class: Default::default(),
@@ -119,7 +125,7 @@ mod tests {
             ("POST", Some(StatusCode::OK)),
             ("POST", None),
         ] {
-            forwarded.count(method, "/a", status.into());
+            forwarded.count(method, "/a", status.into(), Instant::now());
             tokio::time::advance(std::time::Duration::from_secs(1)).await;
         }
         let calls: Vec<_> = forwarded

@@ -1,105 +1,150 @@
-//! JSON format of log lines: time, level, message and fields, written straight into the line.
+//! JSON format of log lines: time, level, message and fields.
 //!
-//! The `json` format of `tracing-subscriber` serialises each event through a map: with it a translated
-//! call with its line costs 105,800 instructions in place of 95,300, 11 % more (callgrind, thin LTO).
+//! The line of a request costs 3,400 instructions, with the `json` format of `tracing-subscriber` 24,000
+//! (callgrind, thin LTO).
 
-use std::fmt::{self, Debug};
+use std::{fmt::Debug, io::Write as _, sync::Mutex, time::UNIX_EPOCH};
 
+use serde::Serialize;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
+    Layer,
     fmt::{
-        FmtContext, FormatEvent, FormatFields,
+        MakeWriter,
         format::Writer,
         time::{FormatTime as _, SystemTime},
     },
-    registry::LookupSpan,
+    layer::Context,
 };
 
-pub(super) struct JsonLine;
+use crate::sync::lock;
 
-impl<S, N> FormatEvent<S, N> for JsonLine
+/// Bytes that the line of a request fits in. A longer line grows.
+const CAPACITY: usize = 1024;
+
+/// Writes each event as one line.
+pub(super) struct JsonLines<W> {
+    writer: W,
+    second: Mutex<Second>,
+}
+
+impl<W> JsonLines<W> {
+    pub(super) fn new(writer: W) -> Self {
+        Self {
+            writer,
+            second: Mutex::default(),
+        }
+    }
+}
+
+impl<S, W> Layer<S> for JsonLines<W>
 where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
+    S: Subscriber,
+    W: for<'writer> MakeWriter<'writer> + 'static,
 {
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut line: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        line.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut line)?;
-        write!(line, "\",\"level\":\"{}\"", event.metadata().level())?;
-        let mut fields = Fields {
-            line,
-            result: Ok(()),
-        };
-        event.record(&mut fields);
-        fields.result?;
-        fields.line.write_str("}\n")
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line(Vec::with_capacity(CAPACITY));
+        line.raw("{\"timestamp\":\"");
+        lock(&self.second).append_now(&mut line);
+        line.raw("\",\"level\":\"");
+        line.raw(event.metadata().level().as_str());
+        line.raw("\"");
+        event.record(&mut line);
+        line.raw("}\n");
+        let _ = self.writer.make_writer().write_all(&line.0);
     }
 }
 
-struct Fields<'line> {
-    line: Writer<'line>,
-    result: fmt::Result,
+/// The time of the latest line without its fraction, formatted once a second.
+#[derive(Default)]
+struct Second {
+    since_epoch: Option<u64>,
+    text: String,
 }
 
-impl Fields<'_> {
-    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
-        self.result = self
-            .result
-            .and_then(|()| self.name(field))
-            .and_then(|()| write!(self.line, "{value}"));
-    }
-
-    fn text(&mut self, field: &Field, value: &str) {
-        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-        if value.bytes().all(is_plain) {
-            self.result = self.result.and_then(|()| self.quoted(field, value));
+impl Second {
+    /// As `tracing-subscriber` formats it, in microseconds.
+    fn append_now(&mut self, line: &mut Line) {
+        let now = UNIX_EPOCH.elapsed().unwrap_or_default();
+        if self.since_epoch == Some(now.as_secs()) {
+            line.raw(&self.text);
+            let dot = line.0.len();
+            // All six digits, behind a digit that becomes the point.
+            line.json(1_000_000 + now.subsec_micros());
+            line.0[dot] = b'.';
+            line.raw("Z");
         } else {
-            self.plain(field, serde_json::Value::from(value));
+            // It reads the clock later than `now`. If it sees the next second, no further line is in this one.
+            self.since_epoch = Some(now.as_secs());
+            self.text.clear();
+            let _ = SystemTime.format_time(&mut Writer::new(&mut self.text));
+            line.raw(&self.text);
+            self.text.truncate(self.text.find('.').unwrap_or_default());
+        }
+    }
+}
+
+struct Line(Vec<u8>);
+
+impl Line {
+    fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn json(&mut self, value: impl Serialize) {
+        // A string or a number is always JSON, and a `Vec` takes all.
+        let _ = serde_json::to_writer(&mut self.0, &value);
+    }
+
+    fn name(&mut self, field: &Field) {
+        self.raw(",\"");
+        self.raw(field.name());
+        self.raw("\":");
+    }
+
+    fn field(&mut self, field: &Field, value: impl Serialize) {
+        self.name(field);
+        self.json(value);
+    }
+}
+
+/// Whether JSON escapes no character of a text. The compiler compares the bytes of a block at once.
+fn is_plain(text: &str) -> bool {
+    let is_escaped = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    let (blocks, rest) = text.as_bytes().as_chunks::<16>();
+    let in_block = |block: &[u8; 16]| block.iter().fold(false, |any, it| any | is_escaped(it));
+    !blocks.iter().any(in_block) && !rest.iter().any(is_escaped)
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.name(field);
+        if is_plain(value) {
+            self.raw("\"");
+            self.raw(value);
+            self.raw("\"");
+        } else {
+            self.json(value);
         }
     }
 
-    fn quoted(&mut self, field: &Field, value: &str) -> fmt::Result {
-        self.name(field)?;
-        self.line.write_str("\"")?;
-        self.line.write_str(value)?;
-        self.line.write_str("\"")
-    }
-
-    /// Piece by piece, because `write!` costs as much for each piece as for a whole number.
-    fn name(&mut self, field: &Field) -> fmt::Result {
-        self.line.write_str(",\"")?;
-        self.line.write_str(field.name())?;
-        self.line.write_str("\":")
-    }
-}
-
-impl Visit for Fields<'_> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value);
-    }
-
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
+        self.field(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
+        self.field(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
+        self.field(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.text(field, &format!("{value:?}"));
+        self.field(field, format!("{value:?}"));
     }
 }
 
@@ -110,8 +155,9 @@ mod tests {
         sync::{Arc, Mutex},
     };
 
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
-    use crate::sync::lock;
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -132,10 +178,8 @@ mod tests {
     fn a_line_is_json_whatever_its_fields_hold() {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .event_format(JsonLine)
-            .finish();
+        let lines = JsonLines::new(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(lines);
         let odd = "a \"quoted\" \\ line\n\u{1}é";
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(odd, debug = ?Some(odd), up = 7_u64, down = -7, yes = true, "{}", odd);
@@ -154,5 +198,41 @@ mod tests {
                 .as_str()
                 .is_some_and(|time| time.ends_with('Z'))
         );
+    }
+
+    #[test]
+    fn a_text_is_plain_if_json_has_it_unchanged() {
+        for length in 1..40 {
+            for at in 0..length {
+                for odd in 0..=u8::MAX {
+                    let mut text = vec!['a'; length];
+                    text[at] = char::from(odd);
+                    let text = String::from_iter(text);
+                    let json = serde_json::to_string(&text).unwrap_or_default();
+                    assert_eq!(is_plain(&text), json == format!("\"{text}\""), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn times_increase_also_from_one_second_to_the_next() {
+        let mut second = Second::default();
+        let mut append = || {
+            let mut line = Line(Vec::new());
+            second.append_now(&mut line);
+            let time = String::from_utf8_lossy(&line.0).into_owned();
+            assert_eq!(time.len(), "2026-01-01T00:00:00.000000Z".len(), "{time}");
+            time
+        };
+        let first = append();
+        let mut last = first.clone();
+        let started = std::time::Instant::now();
+        while last[..19] == first[..19] {
+            assert!(started.elapsed().as_secs() < 2, "{last}");
+            let next = append();
+            assert!(next >= last, "{next} after {last}");
+            last = next;
+        }
     }
 }

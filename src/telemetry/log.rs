@@ -7,7 +7,7 @@ use tracing::{level_filters::LevelFilter, subscriber::set_global_default};
 use tracing_subscriber::{Registry, layer::SubscriberExt as _, reload};
 
 use super::{
-    json_line::JsonLine,
+    json_line::JsonLines,
     terminal_line::TerminalLine,
     writer::{BufferedWriter, LogWriter},
 };
@@ -38,7 +38,7 @@ pub fn start(log: &Log) -> io::Result<(LogWriter, LogLevel)> {
         .with_writer(writer.clone());
     let all = tracing_subscriber::registry().with(level);
     match log.format {
-        LogFormat::Json => set_global_default(all.with(lines.event_format(JsonLine))),
+        LogFormat::Json => set_global_default(all.with(JsonLines::new(writer.clone()))),
         LogFormat::Text if io::stderr().is_terminal() => {
             set_global_default(all.with(lines.event_format(TerminalLine::new())))
         }

@@ -5,13 +5,14 @@ use std::{sync::Mutex, time::Duration};
 
 use http::{Method, StatusCode};
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use tokio::time::Instant;
 
 use super::{
     called::Called,
+    family::Family,
     forwarded::Forwarded,
     labels::{
         self, ChangeLabels, ClientLabels, ObservedLabel, ObservedLabels, RefusedBy, Reloaded,
@@ -30,7 +31,7 @@ const BUCKETS: [f64; 18] = [
     60.0, 180.0,
 ];
 
-type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+type Durations<L> = Family<L, Histogram>;
 /// Counters by a single label.
 type Counters<L> = Family<[(&'static str, L); 1], Counter>;
 
@@ -64,24 +65,26 @@ pub(crate) struct Served<'r> {
     /// `None` if the client disconnected before the response.
     pub(crate) status: Option<StatusCode>,
     pub(crate) error: Option<OutcomeLabel>,
+    /// When it ended.
+    pub(crate) time: Instant,
     pub(crate) duration: Duration,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let histogram = || Histogram::new(BUCKETS);
         let upstream = || Mutex::new(UpstreamRecord::new(Instant::now()));
         let metrics = Self {
-            served: Family::new_with_constructor(histogram),
+            served: Family::new(histogram),
             active: Gauge::default(),
-            called: Family::new_with_constructor(histogram),
+            called: Family::new(histogram),
             forwarded: Forwarded::default(),
             changes: Family::default(),
             reads: Family::default(),
             coalesced: Counter::default(),
             unsupported: Family::default(),
             observed: Family::default(),
-            waits: Family::new_with_constructor(histogram),
+            waits: Family::new(histogram),
             refused: Family::default(),
             reloads: Family::default(),
             recent: RecentCalls::default(),
@@ -153,7 +156,8 @@ impl Metrics {
         durations.observe(served.duration.as_secs_f64());
         if served.is_forwarded {
             let (method, class) = (labels.http_request_method, served.status.into());
-            self.forwarded.count(method, served.route, class);
+            self.forwarded
+                .count(method, served.route, class, served.time);
         }
     }
 
@@ -174,7 +178,7 @@ impl Metrics {
         durations.observe(called.duration.as_secs_f64());
         if let Some(response) = called.response() {
             let mut record = lock(self.upstream(called.upstream));
-            record.add(response, called.duration, Instant::now());
+            record.add(response, called.duration, called.time);
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod call_result;
 mod called;
+mod family;
 mod forwarded;
 mod json_line;
 mod labels;

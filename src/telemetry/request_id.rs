@@ -6,6 +6,9 @@
 //! appended. An id in one of these forms can still be a credential, so the ids are compared with those
 //! of the request as well.
 
+use std::array;
+
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, request::Parts};
 
 const MIN_HEX_DIGITS: usize = 16;
@@ -92,9 +95,11 @@ fn trace_context(text: &str) -> Option<[&str; 2]> {
 
 /// Generates an id.
 pub(super) fn random() -> HeaderValue {
-    let id = format!("{:032x}", fastrand::u128(..));
+    let bits = fastrand::u128(..);
+    let id: [u8; 32] = array::from_fn(|at| b"0123456789abcdef"[(bits >> (4 * at)) as usize % 16]);
     // Hexadecimal digits are always valid in a header.
-    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    HeaderValue::from_maybe_shared(Bytes::from_owner(id))
+        .unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
@@ -56,17 +56,19 @@ fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
 /// The configured instances by their Z-API id.
 #[derive(Debug)]
 pub struct Accounts {
-    by_id: HashMap<Vec<u8>, Account>,
-    lower_case_ids: HashMap<Vec<u8>, Mode>,
     /// In the order of the configuration.
-    modes: Vec<Mode>,
+    accounts: Vec<Account>,
+    by_id: HashMap<Arc<str>, usize>,
+    lower_case_ids: HashMap<Vec<u8>, Mode>,
+    /// Bit n: an id has n bytes; the highest: or more.
+    lengths: u128,
     /// Compared with the token of an unknown id, so that it takes as long as a wrong token.
     decoy: Secret,
 }
 
 #[derive(Debug)]
 struct Account {
-    index: usize,
+    mode: Mode,
     token: Secret,
     client_token: Option<Secret>,
 }
@@ -74,14 +76,13 @@ struct Account {
 impl Accounts {
     #[must_use]
     pub fn new(instances: &[Instance]) -> Self {
-        let account = |(index, instance): (usize, &Instance)| {
-            let account = Account {
-                index,
-                token: instance.zapi_token.clone(),
-                client_token: instance.client_token.clone(),
-            };
-            (instance.zapi_instance.clone().into_bytes(), account)
+        let account = |instance: &Instance| Account {
+            mode: instance.mode,
+            token: instance.zapi_token.clone(),
+            client_token: instance.client_token.clone(),
         };
+        let id =
+            |(index, instance): (usize, &Instance)| (Arc::clone(&instance.zapi_instance), index);
         let mut lower_case_ids = HashMap::new();
         for instance in instances {
             let id = instance.zapi_instance.to_ascii_lowercase().into_bytes();
@@ -90,13 +91,17 @@ impl Accounts {
                 *mode = Mode::Translate;
             }
         }
+        let lengths = instances.iter().fold(0, |all, instance| {
+            all | length(instance.zapi_instance.as_bytes())
+        });
         let decoy = instances
             .first()
             .map(|instance| instance.zapi_token.clone());
         Self {
-            by_id: instances.iter().enumerate().map(account).collect(),
+            accounts: instances.iter().map(account).collect(),
+            by_id: instances.iter().enumerate().map(id).collect(),
             lower_case_ids,
-            modes: instances.iter().map(|instance| instance.mode).collect(),
+            lengths,
             decoy: decoy.unwrap_or_else(|| Secret::new("")),
         }
     }
@@ -104,31 +109,42 @@ impl Accounts {
     /// Index of the instance with this id, which may be percent-encoded.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
         let id: Cow<'_, [u8]> = percent_decode_str(id).into();
-        self.by_id.get(&*id).map(|account| account.index)
+        self.index(&id)
+    }
+
+    fn index(&self, id: &[u8]) -> Option<usize> {
+        self.by_id.get(str::from_utf8(id).ok()?).copied()
     }
 
     /// The mode of the instance at this index.
     pub(super) fn mode(&self, index: usize) -> Mode {
-        self.modes.get(index).copied().unwrap_or_default()
+        let account = self.accounts.get(index);
+        account.map(|account| account.mode).unwrap_or_default()
     }
 
-    /// Whether these bytes are, in any letter case, the id of an instance with this mode.
-    pub(super) fn resembles(&self, id: &[u8], mode: Mode) -> bool {
-        self.lower_case_ids.get(&id.to_ascii_lowercase()) == Some(&mode)
+    /// The mode of the instance whose id these bytes are, in any letter case.
+    pub(super) fn resembling(&self, id: &[u8]) -> Option<Mode> {
+        // Most segments have another length, which is cheaper to see than to hash them.
+        (self.lengths & length(id) != 0)
+            .then(|| self.lower_case_ids.get(&id.to_ascii_lowercase()).copied())?
     }
 
-    /// Authenticates a call. Returns the index of its instance.
+    /// Authenticates a call to the instance at this index, which [`find`](Self::find) found for its id.
     ///
     /// # Errors
     /// A rejection if id and token are not a configured pair, or if the instance requires another
     /// `Client-Token`.
-    pub fn admit(&self, call: &Matched<'_>, headers: &HeaderMap) -> Result<usize, Rejection> {
-        let id: Cow<'_, [u8]> = percent_decode_str(call.id).into();
+    pub(super) fn admit(
+        &self,
+        index: Option<usize>,
+        call: &Matched<'_>,
+        headers: &HeaderMap,
+    ) -> Result<usize, Rejection> {
         let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
-        let account = self.by_id.get(&*id);
-        let expected = account.map_or(&self.decoy, |account| &account.token);
-        let (true, Some(account)) = (expected.matches(&token), account) else {
-            let is_swapped = self.by_id.contains_key(&*token);
+        let account = index.and_then(|index| Some((index, self.accounts.get(index)?)));
+        let expected = account.map_or(&self.decoy, |(_, account)| &account.token);
+        let (true, Some((index, account))) = (expected.matches(&token), account) else {
+            let is_swapped = self.index(&token).is_some();
             return Err(Rejection::UnknownInstance(match account {
                 Some(_) => Mismatch::Token,
                 None if is_swapped => Mismatch::Swapped,
@@ -142,8 +158,13 @@ impl Accounts {
                 _ => return Err(Rejection::ClientTokenMissing),
             }
         }
-        Ok(account.index)
+        Ok(index)
     }
+}
+
+/// The bit of an id's length.
+fn length(id: &[u8]) -> u128 {
+    1 << id.len().min(127)
 }
 
 #[cfg(test)]

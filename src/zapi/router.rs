@@ -3,6 +3,8 @@
 //! The order of the checks is part of the contract: path, method, credentials. The fallback gets all
 //! calls of an observed instance; the checks then only say what would have happened to them.
 
+use std::borrow::Cow;
+
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
@@ -76,15 +78,16 @@ impl Router {
     #[must_use]
     pub fn route(&self, parts: &Parts) -> Routed {
         let path = parts.uri.path();
+        let named = self.named(path);
         let found = Matched::find(path);
         let route = found.as_ref().ok().map(|call| call.route);
         let decided = match found {
-            Ok(call) => self.admit(&call, parts),
+            Ok(call) => self.admit(&call, named, parts),
             Err(unknown) => Err(unknown),
         };
-        let mode = match &decided {
-            Ok(Destination::Ryze { instance, .. }) => Some(self.accounts.mode(*instance)),
-            _ => self.privacy_mode(path),
+        let mode = match (route, named) {
+            (Some(_), Some(instance)) => Some(self.accounts.mode(instance)),
+            _ => self.privacy_mode(path, named),
         };
         let (destination, observed) = match (decided, mode) {
             (decided, Some(Mode::Translate)) => (decided, None),
@@ -104,7 +107,6 @@ impl Router {
             },
             other => other,
         });
-        let named = routes::id(path).and_then(|id| self.accounts.find(id));
         Routed {
             route,
             instance: named.filter(|_| destination.is_ok()),
@@ -119,13 +121,12 @@ impl Router {
     pub fn facts(&self, parts: &Parts) -> Facts {
         let path = parts.uri.path();
         let found = Matched::find(path);
-        let find = |id| self.accounts.find(id);
-        let instance = routes::id(path).and_then(find);
+        let instance = self.named(path);
         Facts {
             route: found.as_ref().ok().map(|call| call.route),
             instance,
             rejection: match found {
-                Ok(call) => match self.admit(&call, parts) {
+                Ok(call) => match self.admit(&call, instance, parts) {
                     Ok(_) => call.route.no_counterpart(),
                     Err(rejection) => Some(rejection),
                 },
@@ -134,9 +135,19 @@ impl Router {
         }
     }
 
-    fn admit(&self, call: &Matched<'_>, parts: &Parts) -> Result<Destination, Rejection> {
+    /// Index of the instance with the id in a path.
+    fn named(&self, path: &str) -> Option<usize> {
+        self.accounts.find(routes::id(path)?)
+    }
+
+    fn admit(
+        &self,
+        call: &Matched<'_>,
+        named: Option<usize>,
+        parts: &Parts,
+    ) -> Result<Destination, Rejection> {
         call.check_method(&parts.method)?;
-        let instance = self.accounts.admit(call, &parts.headers)?;
+        let instance = self.accounts.admit(named, call, &parts.headers)?;
         Ok(match &call.route.call {
             Call::Untranslatable { .. } if self.has_fallback => Destination::Fallback,
             _ => Destination::Ryze {
@@ -146,24 +157,26 @@ impl Router {
         })
     }
 
-    /// The mode of the instance whose `/privacy` the path targets, even if malformed. Such a call of a
-    /// translated instance is never forwarded: Z-API answers many invalid requests with 200, or might
-    /// carry it out on the wrong account.
-    fn privacy_mode(&self, path: &str) -> Option<Mode> {
-        let mode_of = |id| Some(self.accounts.mode(self.accounts.find(id)?));
-        if let Some(mode) = Matched::find(path).ok().and_then(|call| mode_of(call.id)) {
-            return Some(mode);
+    /// The mode of the instance whose `/privacy` a path without a route or an instance targets. Such a
+    /// call of a translated instance is never forwarded: Z-API answers many invalid requests with 200, or
+    /// might carry it out on the wrong account.
+    fn privacy_mode(&self, path: &str, named: Option<usize>) -> Option<Mode> {
+        let decoded: Cow<'_, [u8]> = percent_decode_str(path).into();
+        let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
+        let is_privacy = |segment: &[u8]| segment.eq_ignore_ascii_case(b"privacy");
+        if !segments.by_ref().rev().any(is_privacy) {
+            return None;
         }
-        let decoded: Vec<u8> = percent_decode_str(path).collect();
-        let is_below = |mode: &Mode| {
-            let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
-            segments.any(|segment| self.accounts.resembles(segment, *mode))
-                && segments.any(|segment| segment.eq_ignore_ascii_case(b"privacy"))
-        };
-        let modes: &[Mode] = match routes::id(path).and_then(mode_of) {
-            Some(Mode::Observe) => &[Mode::Observe],
-            _ => &[Mode::Translate, Mode::Observe],
-        };
-        modes.iter().copied().find(is_below)
+        let is_observed = named.is_some_and(|it| self.accounts.mode(it) == Mode::Observe);
+        let mut found = None;
+        // Those before the last `privacy`.
+        for segment in segments {
+            match self.accounts.resembling(segment) {
+                Some(Mode::Translate) if !is_observed => return Some(Mode::Translate),
+                Some(Mode::Observe) => found = Some(Mode::Observe),
+                _ => (),
+            }
+        }
+        found
     }
 }

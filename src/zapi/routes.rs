@@ -126,12 +126,11 @@ pub fn calls() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Wrong paths that real clients send, and the right one.
 const MISTAKEN: [(&str, &str); 1] = [("privacy/photo-visualization", "privacy/photo")];
 
-/// A route that matches a path, with the path's credentials, percent-encoded as they were sent.
+/// A route that matches a path, with the path's token, percent-encoded as it was sent.
 #[derive(Clone, Copy)]
 pub struct Matched<'path> {
     /// The matching row.
     pub route: &'static Route,
-    pub(super) id: &'path str,
     pub(super) token: &'path str,
 }
 
@@ -148,16 +147,17 @@ impl<'path> Matched<'path> {
             lacks_fallback: false,
         };
         let form = split(path).filter(|_| !path.ends_with('/'));
-        let (id, token, below) = form.ok_or_else(|| unknown(None))?;
+        let (_, token, below) = form.ok_or_else(|| unknown(None))?;
         let means = |known: &str| {
-            let mut rest = below.clone();
+            let mut rest = segments(below);
             let begins = known
                 .split('/')
                 .all(|word| rest.next().is_some_and(|segment| is(segment, word)));
             begins && rest.next().is_none()
         };
-        match ROUTES.iter().find(|route| means(route.path)) {
-            Some(route) => Ok(Self { route, id, token }),
+        let as_written = ROUTES.iter().find(|route| route.path == below);
+        match as_written.or_else(|| ROUTES.iter().find(|route| means(route.path))) {
+            Some(route) => Ok(Self { route, token }),
             None => {
                 let mut mistaken = MISTAKEN.iter();
                 let right = mistaken.find_map(|(path, right)| means(path).then_some(*right));
@@ -200,20 +200,28 @@ pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// Splits a path of Z-API's form into id, token and the segments below.
-pub(super) fn split(path: &str) -> Option<(&str, &str, impl Iterator<Item = &str> + Clone)> {
-    let mut segments = segments(path);
-    let (instances, id) = (segments.next()?, segments.next()?);
-    let (token_word, token) = (segments.next()?, segments.next()?);
+/// Splits a path of Z-API's form into id, token and the path below.
+pub(super) fn split(path: &str) -> Option<(&str, &str, &str)> {
+    let (instances, path) = split_first(path)?;
+    let (id, path) = split_first(path)?;
+    let (token_word, path) = split_first(path)?;
+    let (token, below) = split_first(path)?;
     let is_form = is(instances, "instances") && is(token_word, "token");
-    is_form.then_some((id, token, segments))
+    is_form.then_some((id, token, below))
+}
+
+/// The first non-empty segment of a path, and the path after its slash.
+fn split_first(path: &str) -> Option<(&str, &str)> {
+    let path = path.trim_start_matches('/');
+    let split = path.split_once('/').unwrap_or((path, ""));
+    (!path.is_empty()).then_some(split)
 }
 
 /// The instance id of a path that begins as Z-API's do, percent-encoded as it was sent.
 pub(super) fn id(path: &str) -> Option<&str> {
-    let mut segments = segments(path);
-    let instances = segments.next()?;
-    segments.next().filter(|_| is(instances, "instances"))
+    let (instances, path) = split_first(path)?;
+    let (id, _) = split_first(path)?;
+    is(instances, "instances").then_some(id)
 }
 
 /// The instance's id and token in a path of Z-API's form, percent-encoded as they were sent.

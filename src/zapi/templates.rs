@@ -106,7 +106,7 @@ static OF_PARTNER: &[Documented] = calls! { "/":
 #[must_use]
 pub fn find(method: &Method, path: &str) -> &'static str {
     let found = match split(path) {
-        Some((_, _, below)) => search(OF_INSTANCE, method, below),
+        Some((_, _, below)) => search(OF_INSTANCE, method, segments(below)),
         None => search(OF_PARTNER, method, segments(path)),
     };
     found.map_or(OTHER, |call| call.template)

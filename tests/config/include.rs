@@ -53,7 +53,7 @@ impl Folder {
     fn ids(&self) -> Vec<String> {
         let loaded = self.load().unwrap_or_else(|it| panic!("{it:#?}"));
         let instances = loaded.config.instances.into_iter();
-        instances.map(|it| it.zapi_instance).collect()
+        instances.map(|it| it.zapi_instance.to_string()).collect()
     }
 
     /// Each problem as `file:line: key: message`, with the name of the file alone.

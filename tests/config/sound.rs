@@ -474,7 +474,7 @@ fn a_file_is_loaded_and_a_missing_one_is_a_problem() {
 }
 
 #[test]
-fn the_sandbox_has_one_instance_in_front_of_its_upstreams() {
+fn the_sandbox_has_two_instances_in_front_of_its_upstreams() {
     let [listen, ryze, fallback] = [8421, 9000, 9001].map(|port| ([127, 0, 0, 1], port).into());
     let config = sandbox(listen, ryze, fallback);
     assert_eq!(config.server.listen, Listen::Tcp(config.admin.listen));
@@ -487,16 +487,21 @@ fn the_sandbox_has_one_instance_in_front_of_its_upstreams() {
         (config.log.format, config.log.level.to_string()),
         (LogFormat::Text, "info".into())
     );
-    let [instance] = &config.instances[..] else {
-        panic!("one instance")
-    };
+    let instances = config.instances.iter().map(|it| {
+        let ids = (&*it.zapi_instance, it.zapi_token.expose());
+        let ryze = (&*it.ryze_instance, it.ryze_token.expose());
+        (ids, ryze, it.mode, it.client_token.is_some())
+    });
+    let instances: Vec<_> = instances.collect();
+    let translated = (("SANDBOX", "sandbox"), ("main", "sandbox-token"));
+    let observed = (("OBSERVED", "observed"), ("observed", "observed-token"));
     assert_eq!(
-        (&*instance.zapi_instance, &*instance.ryze_instance),
-        ("SANDBOX", "main")
+        instances,
+        [
+            (translated.0, translated.1, Mode::Translate, false),
+            (observed.0, observed.1, Mode::Observe, false),
+        ]
     );
-    assert_eq!(instance.zapi_token.expose(), "sandbox");
-    assert_eq!(instance.ryze_token.expose(), "sandbox-token");
-    assert!(instance.client_token.is_none());
 }
 
 proptest! {

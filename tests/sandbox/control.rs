@@ -238,6 +238,9 @@ async fn instances_are_added_and_changed() {
     let got = caller.call(read, "token: second", "").await.unwrap();
     assert_eq!((got.refusal(), got.remaining()), ((400, words), 99));
     assert_eq!(caller.read().await.remaining(), 99);
+    caller.control(put, &json!({"connected": true})).await;
+    let got = caller.call(read, "token: second", "").await.unwrap();
+    assert_eq!(got.status, 200, "the token is the same");
     caller.control(put, &json!({"token": "first"})).await;
     let got = caller.call(read, "token: first", "").await.unwrap();
     assert_eq!(got.remaining(), 99, "an unknown token's count is not kept");

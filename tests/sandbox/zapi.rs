@@ -97,6 +97,8 @@ async fn status_and_chats_have_the_documented_fields() {
     let chat = body[0].as_object().unwrap();
     assert_eq!((status, chat.len()), (200, 14));
     assert_eq!(chat["unread"], "0");
+    let second = answer(&caller, LISTED, "GET chats?page=2&pageSize=10", "", "").await;
+    assert_eq!(second, (200, json!([])));
 }
 
 #[tokio::test]
@@ -220,7 +222,7 @@ async fn refusals_are_those_of_z_api() {
     let unknown = json!({"error": "Instance not found"});
     for instance in [
         "SANDBOX/token/other",
-        "OTHER/token/sandbox",
+        "UNLISTED/token/sandbox",
         "X/token/sandbox",
     ] {
         let got = answer(
@@ -236,6 +238,8 @@ async fn refusals_are_those_of_z_api() {
     for spelling in [
         "//instances/SANDBOX/token/sandbox",
         "/instances/S%41NDBOX/token/sandbox",
+        "/instances/OBSERVED/token/observed",
+        "/instances/UNLISTED/token/unlisted",
     ] {
         assert_eq!(answer(&caller, spelling, "GET status", "", "").await.0, 200);
     }

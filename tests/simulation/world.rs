@@ -34,7 +34,7 @@ use super::{
 fn target(entry: &str, instance: usize, token: &str) -> Arc<Target> {
     let base_url = "http://ryze.test".parse().unwrap();
     let (entry, name) = (format!("{entry}-{instance}"), name(instance));
-    Arc::new(Target::new(&base_url, &entry, &name, &Secret::new(token)).unwrap())
+    Arc::new(Target::new(&base_url, entry, name, &Secret::new(token)).unwrap())
 }
 
 /// The token that an instance may get later.

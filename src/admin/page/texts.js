@@ -23,7 +23,7 @@ const TEXTS = {
   "connections-full": ["All connections are in use", "Todas as conexões estão em uso"],
   "certificate-expired": ["The certificate has expired", "O certificado expirou"],
   "certificate-expires": ["The certificate expires soon", "O certificado expira em breve"],
-  "reload-rejected": ["The last reload was rejected", "A última recarga foi rejeitada"],
+  "reload-rejected": ["The last reload was rejected", "O último reload foi rejeitado"],
   "restart-needed": ["A restart is needed for {0}", "Reinicie para aplicar {0}"],
   "instances-fail": ["{0} of {1} instances failing or suspended", "{0} de {1} instâncias com falha ou suspensas"],
   // Ryze and Z-API.
@@ -38,7 +38,7 @@ const TEXTS = {
   // The budget.
   budget: ["Budget", "Cota"],
   "budget-used": ["of {0} used in the last minute", "de {0} usadas no último minuto"],
-  "budget-used-token": ["of {0} used in the last minute, fullest token", "de {0} usadas no último minuto, token mais cheio"],
+  "budget-used-token": ["of {0} used in the last minute, fullest token", "de {0} usadas no último minuto, no token mais usado"],
   "calls-waiting": ["calls waiting: {0}", "chamadas na fila: {0}"],
   "left-at-ryze": ["Ryze reports {0} left", "a Ryze informa que restam {0}"],
   plot: ["Requests to Ryze within a minute", "Requisições à Ryze por minuto"],
@@ -64,13 +64,13 @@ const TEXTS = {
   "days-left": ["Days left: {0}", "Dias restantes: {0}"],
   until: ["until {0}", "até {0}"],
   configuration: ["Configuration", "Configuração"],
-  reloads: ["Reloads applied: {0}, rejected: {1}", "Recargas aplicadas: {0}, rejeitadas: {1}"],
-  "old-in-force": ["The last reload was rejected; the old configuration is in force, and the log says why", "A última recarga foi rejeitada; vale a configuração antiga, e o log diz por quê"],
+  reloads: ["Reloads applied: {0}, rejected: {1}", "Reloads aplicados: {0}, rejeitados: {1}"],
+  "old-in-force": ["The last reload was rejected; the old configuration is in force, and the log says why", "O último reload foi rejeitado; vale a configuração anterior, e o log diz por quê"],
   // Instances.
   instances: ["Instances, last 10 minutes", "Instâncias, últimos 10 minutos"],
   instance: ["Instance", "Instância"],
   filter: ["Filter", "Filtrar"],
-  done: ["Done", "Feitas"],
+  done: ["Done", "Concluídas"],
   failed: ["Failed", "Falhas"],
   mistakes: ["Client errors", "Erros de quem chama"],
   waiting: ["Waiting", "Na fila"],
@@ -87,7 +87,7 @@ const TEXTS = {
   "observed-unread": ["{0} incomplete", "incompletas: {0}"],
   malformed: ["Malformed request", "Requisição inválida"],
   "wrong-id": ["Wrong id or token", "Id ou token errado"],
-  field: ["Field {0} is missing or not valid", "O campo {0} falta ou não é válido"],
+  field: ["Field {0} is missing or not valid", "O campo {0} está ausente ou não é válido"],
   // Calls.
   recent: ["Last 50 calls", "Últimas 50 chamadas"],
   call: ["Call", "Chamada"],

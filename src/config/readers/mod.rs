@@ -8,7 +8,7 @@ mod carried;
 mod files;
 mod net;
 
-use std::{fmt::Display, ops::RangeInclusive, time::Duration};
+use std::{fmt::Display, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use toml::de::DeValue;
 
@@ -200,13 +200,13 @@ impl Format for Text {
 pub(super) struct Id(pub(super) &'static [char]);
 
 impl Format for Id {
-    type Value = String;
+    type Value = Arc<str>;
 
     fn must_be(&self) -> String {
         Text(self.0).must_be()
     }
 
-    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<String, Invalid> {
+    fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Arc<str>, Invalid> {
         let id = form(value.as_str())?;
         if let Some(defect) = carried::defect(id, Carrier::Segment) {
             let message = format!("remove it: the id {defect}; must be {}", self.must_be());
@@ -220,10 +220,10 @@ impl Format for Id {
             let message = "write the id alone: this looks like a URL or a part of one";
             return Err(Invalid::Because(message.to_owned()));
         }
-        form((!id.is_empty()).then(|| id.to_owned()))
+        form((!id.is_empty()).then(|| id.into()))
     }
 
-    fn show(&self, value: &String) -> Option<String> {
+    fn show(&self, value: &Arc<str>) -> Option<String> {
         quoted(value)
     }
 }

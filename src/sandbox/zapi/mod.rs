@@ -29,10 +29,11 @@ use super::{
     reply::{Closed, Reply, read_up_to},
 };
 
-/// Id and token of the instance that the built-in configuration of the gateway lists.
-const LISTED: (&str, &str) = ("SANDBOX", "sandbox");
+/// Id and token of the instances that the built-in configuration of the gateway lists: one that it translates,
+/// and one that it observes.
+const LISTED: [(&str, &str); 2] = [("SANDBOX", "sandbox"), ("OBSERVED", "observed")];
 /// Id and token of an instance that it does not list.
-pub const UNLISTED: (&str, &str) = ("OTHER", "other");
+pub const UNLISTED: (&str, &str) = ("UNLISTED", "unlisted");
 /// Room for an image in Base64.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
@@ -41,7 +42,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 pub struct Zapi(Arc<Mutex<State>>);
 
 struct State {
-    instances: [Instance; 2],
+    instances: [Instance; 3],
     /// How many messages were sent. It numbers them.
     sent: u64,
 }
@@ -53,9 +54,10 @@ struct Instance {
 }
 
 impl Default for Zapi {
-    /// Two instances, and every list of contacts is empty.
+    /// Three instances, and every list of contacts is empty.
     fn default() -> Self {
-        let instances = [LISTED, UNLISTED].map(|(id, token)| Instance {
+        let [translated, observed] = LISTED;
+        let instances = [translated, observed, UNLISTED].map(|(id, token)| Instance {
             id,
             token,
             lists: Lists::default(),
@@ -102,7 +104,11 @@ impl Zapi {
                 json!({"zaapId": format!("{sent:032X}"), "messageId": message, "id": message})
             }
             Call::Status => json!({"connected": true, "error": "", "smartphoneConnected": true}),
-            Call::Chats => json!([chat()]),
+            Call::Chats => match body::query(head, "page").as_deref() {
+                None | Some("" | "0" | "1") => json!([chat()]),
+                // A client that reads page by page stops at an empty one.
+                Some(_) => json!([]),
+            },
             Call::Setting(setting) => {
                 let changes = body::contact_changes(body, setting)?;
                 if let Some(list) = setting.list {

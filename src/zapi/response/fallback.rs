@@ -28,7 +28,6 @@ pub(super) fn fallback_error(error: Error) -> Answer {
     match error {
         Error::Method { allow } => method_not_allowed(allow),
         Error::TargetTooLong => bad_request("the request target is too long"),
-        Error::TargetInvalid => bad_request("the request target cannot be passed on"),
         Error::IncompleteBody => bad_request(INCOMPLETE_BODY),
         Error::BodyTooSlow => body_too_slow(),
         Error::Loop => bad_gateway(
