@@ -40,7 +40,7 @@ pub(super) async fn serve(listen: Option<String>) -> Result<(), Exit> {
     let (_log, _) = telemetry::start(&config.log)?;
     let instances = config.instances.iter().map(|instance| {
         let token = instance.ryze_token.expose().to_owned();
-        (instance.ryze_instance.clone(), token)
+        (instance.ryze_instance.to_string(), token)
     });
     let options = sandbox::Options {
         instances: instances.collect(),

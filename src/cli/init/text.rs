@@ -183,7 +183,7 @@ mod tests {
             let loaded = parse(&text, &|name| Some(name.replace('/', "-"))).unwrap();
             let config = loaded.config;
             let instance = &config.instances[0];
-            assert_eq!(instance.zapi_instance, "a \"b\" \\ ü");
+            assert_eq!(&*instance.zapi_instance, "a \"b\" \\ ü");
             assert_eq!((&*instance.ryze_instance, instance.mode), ("main", mode));
             assert_eq!(instance.zapi_token.expose(), "secrets-zapi_token");
             assert_eq!(instance.ryze_token.expose(), "secrets-ryze_token");
