@@ -73,12 +73,13 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 13] = [
+    let cases: [(&[&str], _); 14] = [
         (&["server"], "Did you mean `serve`?"),
         (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
         (&["-c", "gateway.toml"], file),
         (&["--config", "gateway.toml"], file),
+        (&["help"], "Did you mean `--help`?"),
         (&["check", "--pritn"], "Did you mean `--print`?"),
         (&["serve", "--lsten=x"], "Did you mean `--listen`?"),
         (&["serve", "--print"], "--print is an option of: check"),
