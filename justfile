@@ -26,6 +26,10 @@ bench:
 soak MINUTES="5":
     benches/soak/run --minutes {{MINUTES}}
 
+# What a release consists of, for this machine, into target/dist.
+package:
+    packaging/build
+
 # Everything that must hold before a change is merged.
 check:
     .ci/run

@@ -1,7 +1,10 @@
 //! Service state for systemd, by its notification protocol (`sd_notify(3)`). Does nothing if
 //! `NOTIFY_SOCKET` is not set.
 
-use sd_notify::NotifyState::{self, Ready, Reloading, Status, Stopping};
+use std::time::Duration;
+
+use sd_notify::NotifyState::{self, Ready, Reloading, Status, Stopping, Watchdog};
+use tokio::time::interval;
 
 /// Reports that requests are served: after the start, and after each reload, applied or refused.
 /// `status` is one line for people, without secrets.
@@ -20,6 +23,19 @@ pub fn reloading() {
 /// Reports a shutdown; `status` as for [`ready`].
 pub fn stopping(status: &str) {
     notify(&[Stopping, Status(status)]);
+}
+
+/// Reports twice within each `WatchdogSec=` that the runtime still polls its tasks; returns if systemd does
+/// not ask for that.
+pub async fn watchdog() {
+    let Some(timeout) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut ticks = interval((timeout / 2).max(Duration::from_millis(1)));
+    loop {
+        ticks.tick().await;
+        notify(&[Watchdog]);
+    }
 }
 
 fn notify(states: &[NotifyState<'_>]) {

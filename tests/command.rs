@@ -73,12 +73,13 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 13] = [
+    let cases: [(&[&str], _); 14] = [
         (&["server"], "Did you mean `serve`?"),
         (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
         (&["-c", "gateway.toml"], file),
         (&["--config", "gateway.toml"], file),
+        (&["help"], "Did you mean `--help`?"),
         (&["check", "--pritn"], "Did you mean `--print`?"),
         (&["serve", "--lsten=x"], "Did you mean `--listen`?"),
         (&["serve", "--print"], "--print is an option of: check"),
@@ -115,9 +116,9 @@ async fn the_log_says_at_the_start_which_upstream_answers_which_calls() {
 
 #[tokio::test]
 async fn help_and_version_are_answers() {
-    let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"), "\n");
+    let version = concat!("zapi-to-ryze ", env!("CARGO_PKG_VERSION"));
     let cases: [(&[&str], &str); 8] = [
-        (&["--version"], version),
+        (&["-V"], &format!("{version}\n")),
         (&["--help"], "check"),
         (&["--help"], "http://127.0.0.1:8421/runbook"),
         (&["serve", "--help"], "  zapi-to-ryze serve gateway.toml"),
@@ -131,6 +132,20 @@ async fn help_and_version_are_answers() {
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
         assert!(ended.stdout.contains(part), "{}", ended.stdout);
     }
+    let long = run(&["--version"]).await.stdout;
+    let build = long
+        .strip_prefix(version)
+        .and_then(|rest| rest.strip_prefix(" (")?.strip_suffix(")\n"))
+        .unwrap_or_else(|| panic!("{long}"));
+    // Sources without git have no commit.
+    let (commit, target) = build
+        .rsplit_once(", ")
+        .unwrap_or(("commit 0000000000", build));
+    let commit = commit.strip_prefix("commit ").expect(build);
+    let digits = commit.trim_end_matches("-dirty");
+    assert_eq!(digits.len(), 10, "{build}");
+    assert!(digits.bytes().all(|it| it.is_ascii_hexdigit()), "{build}");
+    assert!(target.contains(std::env::consts::ARCH), "{build}");
 }
 
 #[tokio::test]

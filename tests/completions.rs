@@ -69,12 +69,28 @@ async fn every_shell_has_completions() {
 #[tokio::test]
 async fn the_manual_page_has_every_command_and_option() {
     let page = printed(&["man"]).await;
-    let count = |line: &str| page.lines().filter(|other| *other == line).count();
     assert_eq!(page.matches("\n.TH zapi-to-ryze 1").count(), 1);
-    for section in ["NAME", "SYNOPSIS", "COMMANDS", "EXIT STATUS", "SIGNALS"] {
-        assert_eq!(count(&format!(".SH {section}")), 1, "{section}");
-    }
+    let sections = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "COMMANDS",
+        "EXIT STATUS",
+        "ENVIRONMENT",
+        "FILES",
+        "SIGNALS",
+        "EXAMPLES",
+        "SEE ALSO",
+    ];
+    let found = page.lines().filter_map(|line| line.strip_prefix(".SH "));
+    assert_eq!(found.collect::<Vec<_>>(), sections);
     assert!(page.contains("\\fBserve \\-\\-sandbox\\fR has no configuration file and exits"));
+    for variable in ["ZAPI_INSTANCE", "RYZE_TOKEN", "NO_COLOR"] {
+        assert!(page.contains(&format!("\n.TP\n{variable}\n")), "{variable}");
+    }
+    let is_long = |line: &&str| line.len() > 80 || line.ends_with(' ');
+    let long: Vec<_> = page.lines().filter(is_long).collect();
+    assert!(long.is_empty(), "{long:?}");
     for command in COMMANDS {
         let head = format!("\n.SS {command}\n");
         let (_, rest) = page.split_once(&head).expect(command);
@@ -88,4 +104,30 @@ async fn the_manual_page_has_every_command_and_option() {
             assert!(is_told, "{command}: {option} in {told:?}");
         }
     }
+}
+
+/// Of a command line of the man page, the words after the program.
+fn example(line: &str) -> Option<Vec<String>> {
+    let line = line.replace("\\-", "-").replace("\\(aq", "'");
+    let words = shlex::split(line.strip_prefix("zapi-to-ryze ")?);
+    Some(words.unwrap())
+}
+
+#[tokio::test]
+async fn the_examples_of_the_manual_page_are_valid() {
+    let page = printed(&["man"]).await.replace("\\\n", "");
+    let (_, examples) = page.split_once(".SH EXAMPLES\n").unwrap();
+    let examples: Vec<_> = examples.lines().filter_map(example).collect();
+    assert!(examples.len() >= 5, "{examples:?}");
+    for words in &examples {
+        let help = printed(&[&words[0], "--help"]).await;
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag.as_str()), "{flag} of {words:?}");
+        }
+    }
+    // The one that needs no file does what it says.
+    let words = examples.iter().find(|words| words[0] == "explain").unwrap();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let explained = printed(&words).await;
+    assert!(explained.contains("contacts"), "{explained}");
 }

@@ -118,14 +118,17 @@ fn calls(text: &str) -> Vec<Vec<&str>> {
         from_program.next()?;
         Some(from_program.skip_while(is_program).collect::<Vec<_>>())
     });
-    calls.filter(|call| !call.is_empty()).collect()
+    // A shell stands in for the caller.
+    calls
+        .filter(|call| call.first().is_some_and(|first| *first != "sh"))
+        .collect()
 }
 
 #[tokio::test]
 async fn every_command_and_flag_exists() {
     let texts = [
         "systemd/zapi-to-ryze.service",
-        "container/Containerfile",
+        "../Containerfile",
         "kubernetes/deployment.yaml",
         "compose/compose.yaml",
     ]
@@ -152,14 +155,72 @@ fn the_configuration_is_where_its_command_looks_for_it() {
     const PLACE: &str = "/etc/zapi-to-ryze/gateway.toml";
     for path in [
         "systemd/zapi-to-ryze.service",
-        "container/Containerfile",
         "kubernetes/deployment.yaml",
         "compose/compose.yaml",
     ] {
         assert!(text(path).contains(PLACE), "{path}");
     }
-    let image = value(&text("container/Containerfile"), "ENV ZAPI_TO_RYZE_CONFIG");
-    assert_eq!(image, PLACE);
+}
+
+#[test]
+fn the_package_is_a_proxy_until_an_instance_is_written() {
+    const PATH: &str = "../packaging/debian/gateway.toml";
+    let installed = configuration(PATH);
+    assert!(installed.instances.is_empty());
+    assert_eq!(installed.fallback.unwrap().base_url, "https://api.z-api.io");
+    let lines = text(PATH);
+    let lines = lines.lines().map(|line| match line.strip_prefix('#') {
+        Some(key) if !key.starts_with(' ') => key,
+        _ => line,
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let parsed = config::parse(
+        &text.replace("{ file =", "{ env = \"SECRET\" } # "),
+        &|_| Some("secret".to_owned()),
+    );
+    assert_eq!(parsed.unwrap().config.instances.len(), 1);
+    assert_eq!(text.matches("/etc/zapi-to-ryze/secrets/").count(), 4);
+}
+
+#[test]
+fn the_image_has_the_version_of_the_program() {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    assert_eq!(value(&text("../Containerfile"), "ARG VERSION"), VERSION);
+    let image = format!("image: zapi-to-ryze:{VERSION}");
+    for path in ["kubernetes/deployment.yaml", "compose/compose.yaml"] {
+        assert!(text(path).contains(&image), "{path}");
+    }
+}
+
+/// Cargo builds the dependencies only if each target has a file, and `.dockerignore` lets through what is
+/// copied.
+#[test]
+fn the_image_is_built_from_files_that_exist() {
+    let containerfile = text("../Containerfile");
+    for line in text("../Cargo.toml").lines() {
+        if let Some(path) = line.strip_prefix("path = ") {
+            let path = path.trim_matches('"');
+            assert!(containerfile.contains(path), "{path}");
+        }
+    }
+    let mut copied: Vec<_> = containerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|line| !line.starts_with("--from"))
+        .flat_map(|line| line.split(' ').rev().skip(1))
+        .collect();
+    let ignored = text("../.dockerignore");
+    let mut sent: Vec<_> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix("!/"))
+        .collect();
+    copied.sort_unstable();
+    sent.sort_unstable();
+    assert_eq!(copied, sent);
+    for path in sent {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(root.join(path).exists(), "{path}");
+    }
 }
 
 /// The files that a configuration takes its secrets from.

@@ -176,6 +176,11 @@ async fn an_answer_that_is_wrong_is_asked_for_again() {
     }
     let (code, screen) = terminal.ended().await;
     assert_eq!(code, Some(0), "{screen}");
+    // Prompt and URL have two lines of 80 characters. They are cleared, since the URL has the token.
+    let cleared = format!(
+        "\x1b[2A\r\x1b[J  Id of the instance, or the URL of one of its calls: …/instances/{ID}/token/********\n"
+    );
+    assert!(screen.contains(&cleared), "{screen}");
     let loaded = config::load(&folder.path().join("gateway.toml")).unwrap();
     let instance = &loaded.config.instances[0];
     assert_eq!(

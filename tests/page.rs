@@ -243,7 +243,7 @@ async fn a_clients_mistake_makes_nothing_red_also_in_portuguese() {
     shown.cell(FAILED, "0").await;
     shown.cell(STATE, "").await;
     shown.text("state", "Em operação").await;
-    let reason = "O campo visualizationType falta ou não é válido HTTP 400";
+    let reason = "O campo visualizationType está ausente ou não é válido HTTP 400";
     shown.first_row("recent", [2], [reason]).await;
     let texts = "[...document.querySelectorAll('[data-text]')].every(node => node.textContent)";
     assert_eq!(shown.browser.evaluate(texts).await, true);

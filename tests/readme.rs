@@ -7,11 +7,12 @@ use std::{
 };
 
 /// The pages in two languages.
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "README",
     "docs/budget",
     "docs/commands",
     "docs/fallback",
+    "docs/install",
     "docs/responses",
 ];
 

@@ -20,6 +20,10 @@ struct Notifying {
 
 impl Notifying {
     fn start() -> Self {
+        Self::start_with([])
+    }
+
+    fn start_with<const N: usize>(environment: [(&str, &str); N]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -27,6 +31,7 @@ impl Notifying {
         fs::write(&configuration, Setup::default().toml("http://127.0.0.1:9")).unwrap();
         let mut command = program(["serve", "--config"]);
         command.arg(&configuration).env("NOTIFY_SOCKET", &path);
+        command.envs(environment);
         Self {
             gateway: Process::start(&mut command),
             socket,
@@ -77,5 +82,18 @@ async fn start_reload_and_stop() {
     notifying.gateway.signal("TERM");
     let stopping = notifying.next().await;
     assert!(stopping.starts_with("STOPPING=1\n"), "{stopping}");
+    assert_eq!(notifying.gateway.ended().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn the_watchdog_is_notified_until_the_gateway_stops() {
+    let notifying = Notifying::start_with([("WATCHDOG_USEC", "20000")]);
+    let ready = notifying.next().await;
+    assert!(ready.starts_with("READY=1\n"), "{ready}");
+    for _ in 0..3 {
+        assert_eq!(notifying.next().await, "WATCHDOG=1\n");
+    }
+    notifying.gateway.signal("TERM");
+    while !notifying.next().await.starts_with("STOPPING=1\n") {}
     assert_eq!(notifying.gateway.ended().await.code, Some(0));
 }

@@ -47,6 +47,15 @@ async fn variables_are_a_configuration() {
         let request = ryze.seen().pop().unwrap();
         assert_eq!(request.header("token"), Some("ryze-hunter2"));
 
+        if secret.0 == "RYZE_TOKEN_FILE" {
+            fs::write(path, "rotated").unwrap();
+            gateway.signal("HUP");
+            gateway.stderr.line("the configuration was reloaded").await;
+            assert!(send(address, photo("CONTACTS")).await.is_success());
+            let request = ryze.seen().pop().unwrap();
+            assert_eq!(request.header("token"), Some("rotated"));
+        }
+
         let check = run(&["check"], &variables).await;
         assert_eq!((check.code, &*check.stderr), (Some(0), ""), "{check:?}");
         assert!(
@@ -79,7 +88,7 @@ async fn what_is_missing_of_an_instance_is_named() {
         assert_eq!((ended.code, &*ended.stdout), (Some(64), ""), "{ended:?}");
         for name in [
             "ZAPI_TOKEN: set it, or ZAPI_TOKEN_FILE ",
-            "RYZE_INSTANCE: set it; ",
+            "RYZE_INSTANCE: set it, or name a file with --config",
         ] {
             assert!(ended.stderr.contains(name), "{ended:?}");
         }

@@ -14,7 +14,7 @@ use super::{
     overview::Overview,
     status::{Phase, Status},
 };
-use crate::{budget::redis::Mode, telemetry::dropped_lines};
+use crate::{budget::redis::Mode, telemetry::dropped_lines, version::COMMIT};
 
 /// Encodes the gauges when Prometheus scrapes.
 pub(super) struct Gauges(pub(super) Arc<Overview>);
@@ -28,9 +28,13 @@ impl fmt::Debug for Gauges {
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = self.0.status();
-        let build =
-            encoder.encode_descriptor("build", "Version of the gateway", None, MetricType::Info)?;
-        Info::new([("version", status.version)]).encode(build)?;
+        let build = encoder.encode_descriptor(
+            "build",
+            "Version and commit of the gateway",
+            None,
+            MetricType::Info,
+        )?;
+        Info::new([("version", status.version), ("commit", COMMIT)]).encode(build)?;
         for (name, help, value) in rows(&status) {
             value.encode(name, help, &mut encoder)?;
         }

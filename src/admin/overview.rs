@@ -16,6 +16,7 @@ use crate::{
     server::Occupancy,
     sync::lock,
     telemetry::{Metrics, Reloaded},
+    version::VERSION,
 };
 
 /// The components that a snapshot is gathered from.
@@ -103,7 +104,7 @@ impl Overview {
         let lifecycle = lock(&self.lifecycle);
         let tls = lifecycle.config.server.tls.as_ref();
         Status {
-            version: env!("CARGO_PKG_VERSION"),
+            version: VERSION,
             uptime_seconds: (now - self.started).as_secs(),
             phase: lifecycle.phase,
             configuration: Configuration {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Bound, Error, Reload, reload::Running};
 use crate::{admin::Phase, config, server::Address, systemd};
@@ -29,6 +30,8 @@ impl Bound {
     /// # Errors
     /// [`Error::Aborted`].
     pub async fn run(mut self) -> Result<(), Error> {
+        // Until the last connection is closed: a drain is not a hang.
+        let _watchdog = AbortOnDropHandle::new(tokio::spawn(systemd::watchdog()));
         let overview = &self.overview;
         let admin = async {
             match &self.admin {

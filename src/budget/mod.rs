@@ -21,7 +21,7 @@ mod upstream_window;
 mod waiters;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -39,7 +39,7 @@ pub use self::{
     upstream_limit::TokenDigest,
     upstream_window::Allowance,
 };
-use crate::sync::lock;
+use crate::{configured_map::ConfiguredMap, sync::lock};
 
 /// The budget of this process's requests. Clones share it.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ enum Dispatchers {
     /// One for everything.
     One(Arc<Dispatcher>),
     /// One for each token with a request that waits or is in flight, or with a slot in use.
-    PerToken(Arc<Mutex<HashMap<TokenDigest, Arc<Dispatcher>>>>),
+    PerToken(Arc<Mutex<ConfiguredMap<TokenDigest, Arc<Dispatcher>>>>),
 }
 
 impl Budget {

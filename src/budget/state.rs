@@ -1,10 +1,7 @@
 //! What a limiter counts: slots, the pacer, and the upstream limit of each token. The time is an argument,
 //! except that the pacer reads tokio's clock.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use tokio::time::Instant;
 
@@ -15,12 +12,13 @@ use super::{
     slots::{Purpose, Slots, WINDOW},
     upstream_limit::{TokenDigest, UpstreamLimit},
 };
+use crate::configured_map::ConfiguredMap;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) slots: Slots,
     pub(super) pacer: Pacer,
-    pub(super) upstream_limits: HashMap<TokenDigest, UpstreamLimit>,
+    pub(super) upstream_limits: ConfiguredMap<TokenDigest, UpstreamLimit>,
     /// The time between requests that go out evenly spread.
     pub(super) interval: Duration,
     /// The requests of the last 60 s.
@@ -32,7 +30,7 @@ impl State {
         Self {
             slots: Slots::new(quota.share),
             pacer: Pacer::new(quota.share, quota.burst),
-            upstream_limits: HashMap::new(),
+            upstream_limits: ConfiguredMap::default(),
             interval: WINDOW / quota.share.max(1),
             window: Window::default(),
         }

@@ -9,11 +9,13 @@ use super::help;
 use crate::{
     config::{self, Fault},
     sandbox::CONTROLS,
+    version::{LONG_VERSION, VERSION},
 };
 
 /// Answers Z-API's privacy calls and does the work on Ryze.
 #[derive(Parser)]
-#[command(version, disable_help_subcommand = true, after_long_help = help::program())]
+#[command(version = VERSION, long_version = LONG_VERSION, disable_help_subcommand = true)]
+#[command(after_long_help = help::program())]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,

@@ -32,6 +32,9 @@ fn hint(error: &Error) -> Option<String> {
     if is_first && (matches!(wrong, "-c" | "--config") || wrong.ends_with(".toml")) {
         return Some("A command comes first, then its file: serve --config FILE".to_owned());
     }
+    if matches!(command, Some("help" | "version")) {
+        return Some(format!("Did you mean `--{wrong}`?"));
+    }
     if let Some(command) = command {
         let names = cli.get_subcommands().map(Command::get_name);
         return did_you_mean(names, command, "");

@@ -210,9 +210,9 @@ impl Variable {
             return Ok(());
         } else if self.is_secret() {
             let file = self.file();
-            format!("set it, or {file} to the path of a file with it; it is missing")
+            format!("set it, or {file} to the path of a file with it: it is missing")
         } else {
-            "set it; it is missing".to_owned()
+            "set it, or name a file with --config: it is missing".to_owned()
         };
         let mut problem = Problem::of_file(message);
         problem.key = self.name.to_owned();
@@ -233,6 +233,8 @@ impl Variable {
             }
             Kind::Name => text(&set?)?,
             Kind::Optional { default } => {
+                // Compose and Kubernetes set what is left out to nothing.
+                let set = set.filter(|value| !value.is_empty());
                 let value = set.or_else(|| default.map(str::to_owned))?;
                 if value == NONE && default.is_some() {
                     return None;
@@ -313,6 +315,8 @@ mod tests {
         assert_eq!(instance.mode, Mode::Observe);
         assert_eq!(config.fallback.unwrap().base_url, "http://z-api.internal/");
         assert_eq!(config.ryze.base_url, "http://ryze.internal/");
+        let empty = load(&[&ALL[..], &[("ZAPI_URL", ""), ("RYZE_URL", "")]].concat()).unwrap();
+        assert_eq!(empty.config.ryze.base_url, "https://ryzeapi.cloud/");
         let none = load(&[&ALL[..], &[("ZAPI_URL", "none")]].concat()).unwrap();
         assert!(none.config.fallback.is_none());
         assert!(none.advice.iter().all(|it| it.key == "ZAPI_CLIENT_TOKEN"));
@@ -327,12 +331,15 @@ mod tests {
             (
                 &ALL[..1],
                 &[
-                    "ZAPI_TOKEN: set it, or ZAPI_TOKEN_FILE to the path of a file with it; it is missing",
-                    "RYZE_INSTANCE: set it; it is missing",
-                    "RYZE_TOKEN: set it, or RYZE_TOKEN_FILE to the path of a file with it; it is missing",
+                    "ZAPI_TOKEN: set it, or ZAPI_TOKEN_FILE to the path of a file with it: it is missing",
+                    "RYZE_INSTANCE: set it, or name a file with --config: it is missing",
+                    "RYZE_TOKEN: set it, or RYZE_TOKEN_FILE to the path of a file with it: it is missing",
                 ],
             ),
-            (&ALL[1..], &["ZAPI_INSTANCE: set it; it is missing"]),
+            (
+                &ALL[1..],
+                &["ZAPI_INSTANCE: set it, or name a file with --config: it is missing"],
+            ),
             (
                 &[ALL[0], ALL[1], ALL[2], ALL[3], ("RYZE_TOKEN_FILE", "/x")],
                 &["RYZE_TOKEN: unset it, or RYZE_TOKEN_FILE: both are set"],

@@ -1,5 +1,7 @@
 //! Selection of the calls that go into one request, and the update that they coalesce into. Pure.
 
+use std::mem;
+
 use super::pending_call::{Attempt, PendingCall};
 use crate::privacy::{Operation, Setting, Settings};
 
@@ -37,8 +39,12 @@ pub(super) fn take(
     let Some(key) = calls[..end].first().map(BatchKey::of) else {
         return Vec::new();
     };
-    let batch = calls.extract_if(..end, |call| BatchKey::of(call) == key);
-    batch.collect()
+    let shares = |call: &PendingCall| BatchKey::of(call) == key;
+    // Usually the batch has all calls, and none is moved.
+    if calls[end..].is_empty() && calls.iter().all(shares) {
+        return mem::take(calls);
+    }
+    calls.extract_if(..end, |call| shares(call)).collect()
 }
 
 /// One update of all changes, in which the last value per setting wins. Empty for reads.

@@ -1,13 +1,13 @@
 //! The token of each request. A reload may replace an instance's token, its entry in the configuration,
 //! or both, while calls are queued; the token is looked up when their request is sent.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use crate::ryze::Target;
+use crate::{configured_map::ConfiguredMap, ryze::Target};
 
 /// The configured targets, by the instance's name.
 #[derive(Debug, Default)]
-pub(super) struct Directory(HashMap<Arc<str>, Vec<Arc<Target>>>);
+pub(super) struct Directory(ConfiguredMap<Arc<str>, Vec<Arc<Target>>>);
 
 impl Directory {
     pub(super) fn new(targets: &[Arc<Target>]) -> Self {

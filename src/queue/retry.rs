@@ -85,9 +85,6 @@ pub(super) async fn resolve_open(
     update: &Settings,
     result: &Result<Settings, Error>,
 ) {
-    if open.is_empty() {
-        return;
-    }
     let is_last = open.iter().all(|(call, _)| call.was_sent_before());
     let settings = match result {
         // A read needs no read-back.

@@ -1,10 +1,7 @@
 //! The queued calls of all instances, and what decides which token they are sent with and whether
 //! their instance is suspended. All of it is behind one lock.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio::{
     sync::{Notify, Semaphore},
@@ -14,13 +11,13 @@ use tokio::{
 use super::{
     directory::Directory, pending_call::PendingCall, suspension::Suspensions, turn::PendingTurn,
 };
-use crate::{privacy::Failure, ryze::Target};
+use crate::{configured_map::ConfiguredMap, privacy::Failure, ryze::Target};
 
 /// Bounded: each call belongs to a client connection and is removed with it.
 #[derive(Default)]
 pub(super) struct State {
     /// By the instance's name. An instance without a worker has no queue.
-    pub(super) queues: HashMap<Arc<str>, Queue>,
+    pub(super) queues: ConfiguredMap<Arc<str>, Queue>,
     pub(super) calls_so_far: u64,
     pub(super) directory: Directory,
     pub(super) suspensions: Suspensions,

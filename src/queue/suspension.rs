@@ -3,7 +3,7 @@
 //! WhatsApp's throttle belongs to the account, whatever the token, and doubles each time it is met
 //! again. A denial by the upstream holds for the token that got it. Pure: the time is an argument.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::directory::Directory;
 use crate::{
     budget::TokenDigest,
+    configured_map::ConfiguredMap,
     privacy::{Failure, Limiter},
     ryze::Target,
 };
@@ -23,8 +24,8 @@ const DENIAL_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Suspensions {
     /// By the instance's name.
-    throttled: HashMap<Arc<str>, Throttled>,
-    denied: HashMap<(Arc<str>, TokenDigest), Denied>,
+    throttled: ConfiguredMap<Arc<str>, Throttled>,
+    denied: ConfiguredMap<(Arc<str>, TokenDigest), Denied>,
 }
 
 #[derive(Debug)]

@@ -43,17 +43,18 @@ impl Worker {
                     continue;
                 }
             };
-            tokio::select! {
+            let permit = tokio::select! {
                 biased;
-                permit = self.acquire_permit(&target, &next) => match permit {
-                    Ok(permit) => next = self.send_batch(permit, &target, next.failures).await,
-                    Err(refused) => {
-                        self.fail_refused(refused, &target, next.was_throttled);
-                        next = Next::default();
-                    }
-                },
+                permit = self.acquire_permit(&target, &next) => permit,
                 // The permit would have no call: the request for it is cancelled.
-                () = queue.wait_while(|state| queue.is_next(&target, state)) => (),
+                () = queue.wait_while(|state| queue.is_next(&target, state)) => continue,
+            };
+            match permit {
+                Ok(permit) => next = self.send_batch(permit, &target, next.failures).await,
+                Err(refused) => {
+                    self.fail_refused(refused, &target, next.was_throttled);
+                    next = Next::default();
+                }
             }
         }
     }
@@ -141,7 +142,10 @@ impl Worker {
                 Verdict::Open(failure) => open.push((call, failure)),
             }
         }
-        retry::resolve_open(&self.sender, open, &update, &result).await;
+        if !open.is_empty() {
+            // Boxed, because it is large and rare.
+            Box::pin(retry::resolve_open(&self.sender, open, &update, &result)).await;
+        }
         Next::default()
     }
 }

@@ -8,11 +8,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, StatusCode, response::Parts};
-use http_body_util::Full;
+use http::{StatusCode, response::Parts};
+use tokio::time::Instant;
 
 use super::{
-    connection::{Connection, Unanswered},
+    connection::{Connection, OutgoingRequest, Unanswered},
     error::Error,
     rate_limit::{self, RateLimit},
     response,
@@ -77,26 +77,18 @@ impl Client {
         trace: Option<&Trace>,
     ) -> Reply {
         let limit = self.request_timeout;
-        self.call(target, target.update(settings), limit, trace)
-            .await
+        let request = Box::new(target.update(settings, trace));
+        self.call(target, request, limit).await
     }
 
     /// Reads an instance's settings within `max`, otherwise as [`update`](Self::update).
     pub async fn read(&self, target: &Target, max: Duration, trace: Option<&Trace>) -> Reply {
         let limit = max.min(self.request_timeout);
-        self.call(target, target.read(), limit, trace).await
+        let request = Box::new(target.read(trace));
+        self.call(target, request, limit).await
     }
 
-    async fn call(
-        &self,
-        target: &Target,
-        mut request: Request<Full<Bytes>>,
-        limit: Duration,
-        trace: Option<&Trace>,
-    ) -> Reply {
-        if let Some(trace) = trace {
-            trace.propagate(request.headers_mut());
-        }
+    async fn call(&self, target: &Target, request: OutgoingRequest, limit: Duration) -> Reply {
         // A reload may bring others before the answer, which may still show these.
         let secrets = self.secrets.load_full();
         match self.exchange(request, limit).await {
@@ -120,20 +112,23 @@ impl Client {
 
     async fn exchange(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: OutgoingRequest,
         limit: Duration,
     ) -> Result<(Parts, Bytes), Error> {
         loop {
-            let (connection, is_new) = match self.take_idle() {
+            let (mut connection, is_new) = match self.take_idle() {
                 Some(connection) => (connection, false),
-                None => (Connection::open(&*self.connector).await?, true),
+                // Boxed, because it is large and rare.
+                None => {
+                    let opening = Connection::open(&*self.connector);
+                    (Box::pin(opening).await?, true)
+                }
             };
-            let (response, reusable) = connection.exchange(request, limit).await;
-            if let Some(connection) = reusable {
-                self.keep(connection);
-            }
-            match response {
-                Ok(response) => return Ok(response),
+            match connection.exchange(request, limit).await {
+                Ok(response) => {
+                    self.keep(connection);
+                    return Ok(response);
+                }
                 Err(Unanswered::Failed(error)) => {
                     if !is_new {
                         // The other idle connections may be dead too: the next request opens a new one.
@@ -144,14 +139,15 @@ impl Client {
                 Err(Unanswered::NotSent(_)) if is_new => {
                     return Err(Error::Unreachable(ConnectFault::Closed));
                 }
-                Err(Unanswered::NotSent(unsent)) => request = *unsent,
+                Err(Unanswered::NotSent(unsent)) => request = unsent,
             }
         }
     }
 
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = lock(&self.idle);
-        idle.retain(|connection| connection.is_reusable(IDLE_TIMEOUT));
+        let now = Instant::now();
+        idle.retain(|connection| connection.is_reusable(now, IDLE_TIMEOUT));
         idle.pop()
     }
 

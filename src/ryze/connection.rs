@@ -3,11 +3,11 @@
 //! Connections are managed by hand and not by a pooling client, because the budget depends on two facts
 //! that such a client hides: whether a request was sent, and when its connection was closed.
 
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, response::Parts};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{Full, LengthLimitError};
 use hyper::{
     body::{Body as _, Incoming},
     client::conn::http1::{self, SendRequest},
@@ -21,6 +21,7 @@ use crate::{
     net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
     privacy::{Malformed, NoAnswer},
     timer::Timer,
+    whole_body,
 };
 
 /// Limit in bytes of a response's head, and of its body.
@@ -44,10 +45,13 @@ impl Drop for Driver {
     }
 }
 
+/// Boxed, because it is moved through several futures.
+pub(super) type OutgoingRequest = Box<Request<Full<Bytes>>>;
+
 /// Why a request has no response.
 pub(super) enum Unanswered {
     /// No byte was sent; returns the request.
-    NotSent(Box<Request<Full<Bytes>>>),
+    NotSent(OutgoingRequest),
     /// The request was sent, at least in part.
     Failed(Error),
 }
@@ -79,51 +83,56 @@ impl Connection {
         })
     }
 
-    /// Whether the connection can be reused: open, idle for less than `idle_timeout`, and not too old.
-    pub(super) fn is_reusable(&self, idle_timeout: Duration) -> bool {
+    /// Whether the connection can be reused at `now`: open, idle for less than `idle_timeout`, and not too
+    /// old.
+    pub(super) fn is_reusable(&self, now: Instant, idle_timeout: Duration) -> bool {
         !self.sender.is_closed()
-            && self.last_used.elapsed() < idle_timeout
-            && self.opened.elapsed() < MAX_CONNECTION_AGE
+            && now < self.last_used + idle_timeout
+            && now < self.opened + MAX_CONNECTION_AGE
     }
 
-    /// Sends a request and reads the whole response within `limit`. Returns the connection if it can be
-    /// reused; otherwise it is closed before this returns, so that no part of the request can arrive
-    /// afterwards.
+    /// Sends a request and reads the whole response within `limit`. If that fails, the connection is closed
+    /// before this returns, so that no part of the request can arrive afterwards.
     pub(super) async fn exchange(
-        mut self,
-        request: Request<Full<Bytes>>,
+        &mut self,
+        request: OutgoingRequest,
         limit: Duration,
-    ) -> (Result<(Parts, Bytes), Unanswered>, Option<Self>) {
+    ) -> Result<(Parts, Bytes), Unanswered> {
         let deadline = Instant::now() + limit;
-        let response = async {
-            if poll_fn(|context| self.sender.poll_ready(context))
-                .await
-                .is_err()
-            {
-                return Err(Unanswered::NotSent(Box::new(request)));
-            }
-            let response = self.sender.try_send_request(request).await;
-            let (parts, body) = match response {
-                Ok(response) => response.into_parts(),
-                Err(mut error) => {
-                    return Err(match error.take_message() {
-                        Some(request) => Unanswered::NotSent(Box::new(request)),
-                        None => Unanswered::Failed(response_error(error.error())),
-                    });
-                }
-            };
-            Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
+        let result = {
+            // Pinned here, because `timeout_at` would move it.
+            let response = pin!(respond(&mut self.sender, request));
+            self.timer.timeout_at(deadline, response).await
         };
         let timed_out = || Unanswered::Failed(Error::Unknown(NoAnswer::TimedOut));
-        let result = self.timer.timeout_at(deadline, response).await;
         let result = result.unwrap_or_else(|| Err(timed_out()));
         if result.is_ok() {
             self.last_used = Instant::now();
-            return (result, Some(self));
+        } else {
+            self.driver.0.abort();
+            drop((&mut self.driver.0).await);
         }
-        self.driver.0.abort();
-        drop((&mut self.driver.0).await);
-        (result, None)
+        result
+    }
+}
+
+/// Sends a request and reads the whole response.
+async fn respond(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: OutgoingRequest,
+) -> Result<(Parts, Bytes), Unanswered> {
+    if poll_fn(|context| sender.poll_ready(context)).await.is_err() {
+        return Err(Unanswered::NotSent(request));
+    }
+    match sender.try_send_request(*request).await {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
+        }
+        Err(mut error) => Err(match error.take_message() {
+            Some(request) => Unanswered::NotSent(Box::new(request)),
+            None => Unanswered::Failed(response_error(error.error())),
+        }),
     }
 }
 
@@ -141,8 +150,8 @@ async fn collect(body: Incoming) -> Result<Bytes, Error> {
     if body.size_hint().lower() > MAX_RESPONSE as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, MAX_RESPONSE).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
+    match whole_body::read(body, MAX_RESPONSE).await {
+        Ok(body) => Ok(body),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(Error::malformed(Malformed::CutShort)),
     }

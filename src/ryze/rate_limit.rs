@@ -5,7 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header};
+
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The length of Ryze's window, and the pause after a 429 without a time.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -38,7 +41,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<RateLimit> {
 
 fn parse(headers: &HeaderMap) -> Option<RateLimit> {
     Some(RateLimit {
-        remaining: text(headers, "x-ratelimit-remaining")?.parse().ok()?,
+        remaining: text(headers, &X_RATELIMIT_REMAINING)?.parse().ok()?,
         reset: reset(headers)?,
     })
 }
@@ -53,35 +56,37 @@ pub(super) fn pause(headers: &HeaderMap) -> Duration {
 /// The time to the reset, at most 61 s. A reset in the past is ignored: a proxy may have replaced the
 /// `Date` of the server that computed the reset.
 fn reset(headers: &HeaderMap) -> Option<Duration> {
-    let reset = text(headers, "x-ratelimit-reset")?.parse().ok()?;
-    let remaining = Duration::from_secs(reset).checked_sub(date(headers, "date")?)?;
+    let reset = text(headers, &X_RATELIMIT_RESET)?.parse().ok()?;
+    let remaining = Duration::from_secs(reset).checked_sub(date(headers, &header::DATE)?)?;
     Some(remaining.min(MAX_RESET))
 }
 
 /// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date relative to the response's own `Date`. Zero and
 /// dates in the past are ignored.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = text(headers, "retry-after")?.parse();
+    let seconds = text(headers, &header::RETRY_AFTER)?.parse();
     let pause = match seconds {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => date(headers, "retry-after")?.checked_sub(date(headers, "date")?)?,
+        Err(_) => {
+            date(headers, &header::RETRY_AFTER)?.checked_sub(date(headers, &header::DATE)?)?
+        }
     };
     (!pause.is_zero()).then_some(pause)
 }
 
 /// An HTTP date as Unix time.
-fn date(headers: &HeaderMap, name: &str) -> Option<Duration> {
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
     let date = httpdate::parse_http_date(text(headers, name)?).ok()?;
     date.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

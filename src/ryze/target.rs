@@ -3,7 +3,7 @@
 //! A target is immutable; a rotated token makes a new one. Queues are keyed by the instance's name,
 //! which stays the same when its token or its entry in the configuration is replaced.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{
@@ -15,7 +15,30 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::digest;
 
 use super::wire;
-use crate::{config::Secret, privacy::Settings};
+use crate::{
+    config::Secret,
+    privacy::Settings,
+    telemetry::{Trace, X_REQUEST_ID},
+};
+
+const TOKEN: HeaderName = HeaderName::from_static("token");
+
+/// The headers of an update. The values that are empty here are those of the request. A copy with all of
+/// them costs half of what it costs to add them one by one, and no instance keeps a copy.
+static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let agent = concat!("zapi-to-ryze/", env!("CARGO_PKG_VERSION"));
+    let headers = [
+        (header::HOST, ""),
+        (TOKEN, ""),
+        (header::CONTENT_TYPE, "application/json"),
+        (header::ACCEPT_ENCODING, "identity"),
+        (header::USER_AGENT, agent),
+        (X_REQUEST_ID, ""),
+        (header::CONTENT_LENGTH, ""),
+    ];
+    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    HeaderMap::from_iter(headers)
+});
 
 /// All but RFC 3986's unreserved characters.
 const OUTSIDE_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -23,11 +46,6 @@ const OUTSIDE_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-const TOKEN: HeaderName = HeaderName::from_static("token");
-/// Headers of a request, with those of its trace.
-const HEADERS: usize = 7;
-const USER_AGENT: &str = concat!("zapi-to-ryze/", env!("CARGO_PKG_VERSION"));
 
 /// Builds the requests to one instance.
 #[derive(Debug)]
@@ -38,9 +56,9 @@ pub struct Target {
     path_to_read: PathAndQuery,
     host: HeaderValue,
     token: Secret,
+    /// Shares the token's memory, which is wiped when the last request is dropped.
+    token_value: HeaderValue,
     token_digest: [u8; 32],
-    /// Shares the memory of the token, which is zeroed when the last request is dropped.
-    token_header: HeaderValue,
 }
 
 impl Target {
@@ -59,16 +77,16 @@ impl Target {
         let segment = utf8_percent_encode(&name, OUTSIDE_SEGMENT);
         let path = |call| PathAndQuery::try_from(format!("{prefix}{call}{segment}"));
         let host = base_url.authority().map_or("", Authority::as_str);
-        let mut token_header = HeaderValue::from_maybe_shared(Bytes::from_owner(token.clone()))?;
-        token_header.set_sensitive(true);
+        let mut token_value = HeaderValue::from_maybe_shared(Bytes::from_owner(token.clone()))?;
+        token_value.set_sensitive(true);
         Ok(Self {
             entry: entry.into(),
             path_to_update: path("/api/profile/privacy/")?,
             path_to_read: path("/api/profile/getPrivacy/")?,
             host: HeaderValue::from_str(host)?,
             token: token.clone(),
+            token_value,
             token_digest: digest_of(token),
-            token_header,
             name,
         })
     }
@@ -95,32 +113,41 @@ impl Target {
         &self.token
     }
 
-    pub(super) fn update(&self, settings: &Settings) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(wire::update(settings)));
+    pub(super) fn update(
+        &self,
+        settings: &Settings,
+        trace: Option<&Trace>,
+    ) -> Request<Full<Bytes>> {
+        let body = wire::update(settings);
+        let mut headers = self.headers(trace);
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path_to_update.clone().into();
-        self.add_headers(request.headers_mut(), Some("application/json"));
+        *request.headers_mut() = headers;
         request
     }
 
-    pub(super) fn read(&self) -> Request<Full<Bytes>> {
+    pub(super) fn read(&self, trace: Option<&Trace>) -> Request<Full<Bytes>> {
+        let mut headers = self.headers(trace);
+        headers.remove(header::CONTENT_TYPE);
+        headers.remove(header::CONTENT_LENGTH);
         let mut request = Request::new(Full::default());
         *request.uri_mut() = self.path_to_read.clone().into();
-        self.add_headers(request.headers_mut(), None);
+        *request.headers_mut() = headers;
         request
     }
 
-    /// A map kept for each target would be two thirds of a KiB, and as slow to clone as to fill.
-    fn add_headers(&self, headers: &mut HeaderMap, content_type: Option<&'static str>) {
-        headers.reserve(HEADERS);
-        headers.append(header::HOST, self.host.clone());
-        headers.append(TOKEN, self.token_header.clone());
-        if let Some(media_type) = content_type {
-            headers.append(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    /// Those of an update, without its length.
+    fn headers(&self, trace: Option<&Trace>) -> HeaderMap {
+        let mut headers = HEADERS.clone();
+        headers.insert(header::HOST, self.host.clone());
+        headers.insert(TOKEN, self.token_value.clone());
+        match trace {
+            Some(trace) => trace.propagate(&mut headers),
+            None => drop(headers.remove(X_REQUEST_ID)),
         }
-        let identity = HeaderValue::from_static("identity");
-        headers.append(header::ACCEPT_ENCODING, identity);
-        headers.append(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers
     }
 }
 

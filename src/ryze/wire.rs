@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use crate::{
-    json,
+    json::{self, IfObject, Members, Object},
     privacy::{Audience, Setting, Settings},
 };
 
@@ -92,26 +93,63 @@ pub fn confirmation(settings: &[u8]) -> Bytes {
 /// Ryze's list is omitted, because it is unknown and not an error.
 #[must_use]
 pub fn settings(body: &[u8]) -> Option<Settings> {
-    let [success, sections] = json::object(body, ["success", "settings"]).ok()?;
-    if success?.get() != "true" {
-        return None;
+    let mut response = Response::default();
+    json::read(body, &mut response).ok()?;
+    response.settings.filter(|_| response.is_success)
+}
+
+#[derive(Default)]
+struct Response {
+    is_success: bool,
+    settings: Option<Settings>,
+}
+
+impl<'text> Members<'text> for Response {
+    fn keys(&self) -> &[&str] {
+        &["success", "settings"]
     }
-    let mut settings = Settings::default();
-    let sections = json::object(sections?.get().as_bytes(), SECTIONS).ok()?;
-    for (name, section) in SECTIONS.into_iter().zip(sections) {
-        let Some(section) = section.filter(|section| section.get().starts_with('{')) else {
-            continue;
-        };
-        let values = json::object(section.get().as_bytes(), NAMES).ok()?;
-        for ((setting, section, _), value) in FIELDS.into_iter().zip(values) {
-            if section == name
-                && let Some(audience) = value.and_then(audience)
-            {
-                settings.set(setting, audience);
-            }
+
+    fn read<A: MapAccess<'text>>(&mut self, key: usize, map: &mut A) -> Result<(), A::Error> {
+        if key == 0 {
+            self.is_success = map.next_value::<&RawValue>()?.get() == "true";
+            return Ok(());
         }
+        let settings = self.settings.insert(Settings::default());
+        map.next_value_seed(Object(&mut Sections(settings)))
     }
-    Some(settings)
+}
+
+struct Sections<'s>(&'s mut Settings);
+
+impl<'text> Members<'text> for Sections<'_> {
+    fn keys(&self) -> &[&str] {
+        &SECTIONS
+    }
+
+    fn read<A: MapAccess<'text>>(&mut self, key: usize, map: &mut A) -> Result<(), A::Error> {
+        let mut section = Section(SECTIONS[key], self.0);
+        map.next_value_seed(IfObject(&mut section))
+    }
+}
+
+/// The section of this name.
+struct Section<'s>(&'static str, &'s mut Settings);
+
+impl<'text> Members<'text> for Section<'_> {
+    fn keys(&self) -> &[&str] {
+        &NAMES
+    }
+
+    fn read<A: MapAccess<'text>>(&mut self, key: usize, map: &mut A) -> Result<(), A::Error> {
+        let (setting, section, _) = FIELDS[key];
+        let audience = audience(map.next_value()?);
+        if section == self.0
+            && let Some(audience) = audience
+        {
+            self.1.set(setting, audience);
+        }
+        Ok(())
+    }
 }
 
 fn audience(value: &RawValue) -> Option<Audience> {

@@ -109,6 +109,17 @@ impl Line {
         self.name(field);
         self.json(value);
     }
+
+    fn text(&mut self, field: &Field, value: &str) {
+        self.name(field);
+        if is_plain(value) {
+            self.raw("\"");
+            self.raw(value);
+            self.raw("\"");
+        } else {
+            self.json(value);
+        }
+    }
 }
 
 /// Whether JSON escapes no character of a text. The compiler compares the bytes of a block at once.
@@ -121,14 +132,7 @@ fn is_plain(text: &str) -> bool {
 
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        if is_plain(value) {
-            self.raw("\"");
-            self.raw(value);
-            self.raw("\"");
-        } else {
-            self.json(value);
-        }
+        self.text(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -144,7 +148,7 @@ impl Visit for Line {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field, format!("{value:?}"));
+        self.text(field, &format!("{value:?}"));
     }
 }
 

@@ -136,8 +136,12 @@ impl Line {
                 }
             }
         }
+        let has_instance = fields.get("instance").is_some_and(|name| !name.is_empty());
         for name in DETAILS {
-            if let Some(value) = fields.get(name).filter(|value| !value.is_empty()) {
+            // The name at Ryze says which instance it is.
+            let is_needed = name != "zapi_instance" || !has_instance;
+            let value = fields.get(name).filter(|value| !value.is_empty());
+            if let Some(value) = value.filter(|_| is_needed) {
                 self.field(name, value);
             }
         }
@@ -269,7 +273,7 @@ mod tests {
         assert_eq!(
             line(false, Level::INFO, &fields),
             "2026-11-28T15:34:22.123 INFO  429 POST /instances/{id}/token/{token}/privacy/photo main throttled \
-             12 ms reason=\"a reason\" zapi_instance=I1 request_id=0123\n"
+             12 ms reason=\"a reason\" request_id=0123\n"
         );
         fields[5].1 = "";
         fields[7].1 = "0";

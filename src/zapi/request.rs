@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::LengthLimitError;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +19,7 @@ use crate::{
     config::ContactsBlacklist,
     content_encoding,
     privacy::{Change, Operation, Setting},
+    whole_body,
 };
 
 /// Limits of a request body, and the policy on lists of contacts.
@@ -208,11 +209,11 @@ where
     if body.size_hint().lower() > limits.max_body as u64 {
         return Err(too_large);
     }
-    let whole = Limited::new(body, limits.max_body).collect();
+    let whole = whole_body::read(body, limits.max_body);
     let deadline = deadline.min(Instant::now() + limits.body_timeout);
     match timeout_at(deadline, whole).await {
         Err(_) => Err(Rejection::BodyTooSlow),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
         Ok(Err(_)) => Err(BadRequest::IncompleteBody.into()),
     }

@@ -177,9 +177,28 @@ async fn the_guide_has_every_field_of_the_log_line() {
     assert_eq!(fields, line.into_keys().collect());
 }
 
+/// The words of a text, separated by one space.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the runbook says that an alert means, without links and markup.
+fn meaning(runbook: &str, alert: &str) -> String {
+    let (_, section) = runbook.split_once(&format!("## {alert}\n")).expect(alert);
+    let (_, meaning) = section.split_once("**Means.** ").unwrap();
+    let (meaning, _) = meaning.split_once("\n\n").unwrap();
+    let mut parts = meaning.split("](");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text += part.split_once(')').unwrap().1;
+    }
+    words(&text.replace(['`', '['], ""))
+}
+
 #[test]
 fn every_alert_has_its_section_and_its_test_and_there_is_no_other_section() {
     let alerts = read(ALERTS);
+    let runbook = read(RUNBOOK);
     let after = |line: &str, word: &str| Some(line.trim().strip_prefix(word)?.to_owned());
     let mut names = BTreeSet::new();
     for rule in alerts.split("- alert: ").skip(1) {
@@ -190,9 +209,11 @@ fn every_alert_has_its_section_and_its_test_and_there_is_no_other_section() {
         let url = rule.lines().find_map(|line| after(line, "runbook_url: "));
         let expected = format!("https://example.com/zapi-to-ryze/{section}");
         assert_eq!(url, Some(expected), "{name}");
+        let (_, description) = rule.split_once("description: >-\n").expect(name);
+        let (description, _) = description.split_once("runbook: ").unwrap();
+        assert_eq!(words(description), meaning(&runbook, name), "{name}");
         names.insert(name.to_owned());
     }
-    let runbook = read(RUNBOOK);
     let sections = runbook.lines().filter_map(|line| after(line, "## "));
     let sections: BTreeSet<_> = sections.filter(|title| !title.contains(' ')).collect();
     assert_eq!(names, sections);

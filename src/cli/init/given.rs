@@ -149,7 +149,13 @@ type Text = (
 /// All values, in the order in which they are compared.
 fn texts(command: &Init) -> Vec<Text> {
     let plain = |value, option, text: &Option<String>| {
-        (value, option, Ok(text.clone().map(Zeroizing::new)))
+        // Compose and Kubernetes set a variable that is left out to nothing.
+        let text = text.as_ref().filter(|text| !text.is_empty());
+        (
+            value,
+            option,
+            Ok(text.map(|text| Zeroizing::new(text.clone()))),
+        )
     };
     let mut is_stdin_read = false;
     let mut secret = |value, option, file: &Option<PathBuf>, variable| {

@@ -56,7 +56,7 @@ pub(super) async fn init(command: Init) -> Result<(), Exit> {
     let loaded = check::load(&origin)?;
     let written = files.keep();
     check::list(&origin, &loaded, "the configuration is fine");
-    print(text::written(&written));
+    print(text::written(&written).trim_end());
     let is_live = match &terminal {
         Some(terminal) if !command.live && !command.no_live => tokio::select! {
             is_live = question::is_live(terminal) => is_live,

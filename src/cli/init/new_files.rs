@@ -122,12 +122,4 @@ mod tests {
             (false, true, true)
         );
     }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_file_that_cannot_be_written_whole_is_removed() {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let error = of(Path::new("x"), &(&full).write_all(b"x").unwrap_err());
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    }
 }

@@ -99,9 +99,14 @@ impl Question {
                 Kind::Secret | Kind::OptionalSecret => terminal.hidden_line(self.prompt).await?,
                 _ => terminal.line(self.prompt).await?,
             };
-            let mut answer = answer.trim();
-            let url = of_url(answer).filter(|_| self.kind == Kind::PlainOrUrl);
+            let url = of_url(answer.trim()).filter(|_| self.kind == Kind::PlainOrUrl);
+            let typed = answer;
+            let mut answer = typed.trim();
             if let Some((id, token)) = &url {
+                if token.is_some() {
+                    let shown = format!("…/instances/{}/token/********", id.escape_debug());
+                    terminal.replace(self.prompt, typed.trim_end_matches('\n'), &shown);
+                }
                 if !use_url(terminal, id, token.is_some()).await? {
                     continue;
                 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
@@ -36,6 +36,18 @@ impl Terminal {
             return Err(Exit::Reported(FAILURE));
         }
         Ok(line)
+    }
+
+    /// Replaces a prompt and its answer, which has a secret in it, by the prompt and another text.
+    pub(super) fn replace(&self, prompt: &str, answer: &str, shown: &str) {
+        let size = tcgetwinsize(io::stdin());
+        let columns = size.map_or(0, |size| usize::from(size.ws_col));
+        // A terminal that does not know its size.
+        let columns = if columns == 0 { 80 } else { columns };
+        let written = format!("  {prompt}: {answer}").chars().count();
+        let rows = written.div_ceil(columns);
+        // Moves up to the prompt, and clears all below.
+        let _ = writeln!(io::stderr(), "\x1b[{rows}A\r\x1b[J  {prompt}: {shown}");
     }
 
     /// Asks for a line that the terminal does not show.
