@@ -242,7 +242,8 @@ impl ConnectionState {
             && !state.is_write_blocked
         {
             let since = Instant::now();
-            state.phase = if state.is_drained {
+            // After an unread body no request follows: hyper is about to close the connection.
+            state.phase = if state.is_drained && !state.has_unread_body {
                 let connection = Arc::clone(&self.0);
                 let (key, idle) = state.idle_connections.add(connection);
                 let is_surplus = idle > MAX_BUFFERED;
