@@ -73,13 +73,17 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 14] = [
+    let cases: [(&[&str], _); 18] = [
         (&["server"], "Did you mean `serve`?"),
         (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
         (&["-c", "gateway.toml"], file),
         (&["--config", "gateway.toml"], file),
         (&["help"], "Did you mean `--help`?"),
+        (&["-v"], "Did you mean `-V`?"),
+        (&["--vresion"], "Did you mean `--version`?"),
+        (&["--sandbox"], "--sandbox is an option of: serve, explain"),
+        (&["start"], "The commands are init, serve, "),
         (&["check", "--pritn"], "Did you mean `--print`?"),
         (&["serve", "--lsten=x"], "Did you mean `--listen`?"),
         (&["serve", "--print"], "--print is an option of: check"),
@@ -96,8 +100,14 @@ async fn what_a_wrong_command_line_probably_means() {
         // As if an unknown option could be a file.
         assert!(!ended.stderr.contains("'-- --"), "{arguments:?}: {ended:?}");
     }
-    // They are close to `man` and `report`.
-    for arguments in [&["run"][..], &["serve", "--port", "9"]] {
+    // They are close to `man` and `report`, and what follows is right but twice.
+    let twice = ["--mode=observe", "--mode=observe"];
+    for arguments in [
+        &["run"][..],
+        &["serve", "--port", "9"],
+        &["serve", "--sandbox", "x.toml"],
+        &["init", twice[0], twice[1]],
+    ] {
         let ended = run(arguments).await;
         assert!(!ended.stderr.contains("Did you mean"), "{ended:?}");
     }
