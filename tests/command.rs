@@ -228,7 +228,7 @@ async fn check_lists_what_is_fine_and_what_is_not() {
         &format!("{path}: ! fallback: write [fallback] with base_url = \"https://api.z-api.io\": "),
         &format!("{path}: ! zapi.client_token: write the Client-Token of your account: "),
         &format!("{path}:2: ! budget.requests_per_minute: write at most 100, unless "),
-        "3 fine, 4 not",
+        "3 fine, 4 with a warning",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:?}");
     for (line, expected) in lines.iter().zip(expected) {
