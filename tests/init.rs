@@ -353,6 +353,7 @@ async fn no_file_is_overwritten() {
     assert!(!folder.path().join("nowhere").exists());
     for (file, problem) in [
         (".", "is a folder"),
+        ("new/", "is a folder"),
         ("no/gateway.toml", "a folder that exists"),
     ] {
         let ended = run(folder.path(), &[&OPTIONS[..], &[file]].concat(), &SECRETS).await;
@@ -360,6 +361,16 @@ async fn no_file_is_overwritten() {
         assert!(ended.stderr.contains(problem), "{ended:?}");
     }
     assert!(!folder.path().join("secrets").exists());
+    // What is wrong only as a whole.
+    let own_address = [
+        &OPTIONS[..],
+        &["x.toml", "--fallback=http://127.0.0.1:8420"],
+    ]
+    .concat();
+    let ended = run(folder.path(), &own_address, &SECRETS).await;
+    let nothing = ended.stderr.ends_with("nothing was written\n");
+    assert!(ended.code == Some(64) && nothing, "{ended:?}");
+    assert!(!folder.path().join("x.toml").exists());
 }
 
 /// The limit on the size of a file is the disk that is full after so many blocks of 512 bytes.
