@@ -299,7 +299,7 @@ async fn what_is_missing_or_wrong_without_a_terminal_is_named() {
     let wrong = run(folder.path(), &options, &variables).await;
     for problem in [
         "error: --zapi-instance: write the id alone: ",
-        "error: --ryze-token-file: remove it: the value starts with the word Bearer",
+        "error: --ryze-token-file: write the secret alone: the value starts with the word Bearer",
         "error: --mode: write translate: ",
     ] {
         assert!(wrong.stderr.contains(problem), "{wrong:?}");

@@ -360,7 +360,7 @@ mod tests {
             (
                 &[ALL[0], ALL[1], ("RYZE_INSTANCE", "ma\u{7f}\"in"), ALL[3]],
                 &[
-                    "RYZE_INSTANCE: remove it: the id has a control character; must be text; \
+                    "RYZE_INSTANCE: write the id alone: the id has a control character; must be text; \
                    write at least one character, but no control character",
                 ],
             ),
