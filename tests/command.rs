@@ -322,6 +322,10 @@ async fn the_variable_names_the_file_where_no_flag_does() {
         let ended = check.ended().await;
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
     }
+    // As Compose sets it to nothing.
+    let check = Process::start(program(["check"]).env(VARIABLE, ""));
+    let ended = check.ended().await;
+    assert!(ended.stderr.contains("no configuration"), "{ended:?}");
     let _default_ports = DEFAULT_PORTS.lock().await;
     let mut sandbox = program(["serve", "--sandbox"]);
     let mut sandbox = Process::start(sandbox.env(VARIABLE, nowhere));
