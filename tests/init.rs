@@ -161,6 +161,8 @@ async fn an_answer_that_is_wrong_is_asked_for_again() {
         ("Name of", "..", "this means another path"),
         ("Name of", "  main  ", ""),
         ("Its token", "", "it is empty"),
+        // Ctrl-Z does not stop it, after which a shell would leave the echo on.
+        ("Its token", "\u{1a}x", "has a control character"),
         (
             "Its token",
             "changeme",
