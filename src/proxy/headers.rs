@@ -17,7 +17,7 @@ use super::Error;
 /// Hop-by-hop fields, removed even if `Connection` does not name them. `Trailer` is not one of them:
 /// it describes the message. Without `Upgrade` a request goes on in HTTP/1.1 whatever protocol it offers
 /// (RFC 9110, 7.8): some clients offer one with every request.
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn each_field_that_is_removed_has_a_length_that_is_looked_at() {
-        let hop_by_hop = HOP_BY_HOP.map(|name| name.as_str().len());
-        for length in hop_by_hop.into_iter().chain(DISGUISED.map(<[u8]>::len)) {
+        let hop_by_hop = HOP_BY_HOP.iter().map(|name| name.as_str().len());
+        for length in hop_by_hop.chain(DISGUISED.map(<[u8]>::len)) {
             assert_eq!(LENGTHS >> length & 1, 1, "{length}");
         }
     }

@@ -18,6 +18,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, duplex, join, sink},
+    sync::mpsc,
     time::{Instant, Sleep, sleep},
 };
 use zapi_to_ryze::{
@@ -261,4 +262,47 @@ async fn an_old_connection_is_replaced_between_two_calls() {
         );
         assert!(opened.len() > 1, "{opened:?}");
     }
+}
+
+/// A fallback over pipes that says when a connection was closed.
+struct Watched(mpsc::UnboundedSender<Instant>);
+
+impl Connect for Watched {
+    fn connect(&self) -> Opening<'_> {
+        Box::pin(async move {
+            let (near, mut far) = duplex(1024);
+            let closed = self.0.clone();
+            tokio::spawn(async move {
+                while Message::read(&mut far).await.is_some() {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                    far.write_all(answer).await.unwrap();
+                }
+                closed.send(Instant::now()).unwrap();
+            });
+            Ok(Box::new(near) as _)
+        })
+    }
+}
+
+/// Node.js closes a connection that is idle for 5 s, perhaps while a request is sent on it.
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_reused_for_four_seconds_and_closed_soon_afterwards() {
+    let (closed, mut closes) = mpsc::unbounded_channel();
+    let proxy = proxy(Watched(closed));
+    let ask = async || {
+        let request = Request::get("/x").header("Host", "gateway:1");
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        drop(proxy.forward(request).await.unwrap());
+        Instant::now()
+    };
+    let mut last = ask().await;
+    for _ in 0..5 {
+        sleep(Duration::from_millis(3900)).await;
+        assert!(closes.try_recv().is_err());
+        last = ask().await;
+    }
+    let idle = closes.recv().await.unwrap() - last;
+    let [least, most] = [4, 9].map(Duration::from_secs);
+    assert!(idle >= least && idle < most, "{idle:?}");
+    assert!(closes.try_recv().is_err());
 }
