@@ -103,6 +103,12 @@ impl Connection {
             }
         });
         match self.sender.try_send_request(request).await {
+            // The final response came with them, before the driver was aborted.
+            Ok(_) if exchange.is_endless() => Err(Failed {
+                error: Error::EndlessInterim,
+                is_stale: false,
+                unsent: None,
+            }),
             Ok(response) => Ok((response, self)),
             Err(error) => Err(self.failed(error, exchange)),
         }

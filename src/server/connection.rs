@@ -197,7 +197,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         task::yield_now,
-        time::{Instant, sleep},
+        time::{Instant, sleep, timeout},
     };
 
     use super::*;
@@ -206,18 +206,20 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
     const GET: &str = "GET /at-once HTTP/1.1\r\n\r\n";
 
-    /// Responds at once, after a while, after the body, or with a large body, as the path says.
+    /// Responds at once, after a while, after the body or a look at it, or with a large body, as the path
+    /// says.
     struct ByPath;
 
     impl Handler for ByPath {
         type Body = Full<Bytes>;
 
         async fn handle(&self, request: Request<RequestBody>) -> Response<Self::Body> {
-            let (parts, body) = request.into_parts();
+            let (parts, mut body) = request.into_parts();
             match parts.uri.path() {
                 "/later" => sleep(Duration::from_secs(3)).await,
                 "/after-header-timeout" => sleep(HEADER * 2).await,
                 "/body" => drop(body.collect().await),
+                "/look-at-body" => drop(timeout(Duration::from_secs(1), body.frame()).await),
                 "/large" => return Response::new(Full::from(vec![b'x'; 100_000])),
                 _ => (),
             }
@@ -400,6 +402,24 @@ mod tests {
         drop(clients);
         sleep(Duration::from_secs(1)).await;
         assert!(!idle_connections.close_longest());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_that_was_not_read_is_not_a_request() {
+        let idle_connections = Arc::default();
+        let mut others: Vec<_> = (0..100).map(|_| connect_with(&idle_connections)).collect();
+        for client in &mut others {
+            become_idle(client).await;
+        }
+        let mut client = connect_with(&idle_connections);
+        let post = b"POST /look-at-body HTTP/1.1\r\nContent-Length: 100\r\n\r\n";
+        client.write_all(post).await.unwrap();
+        let mut response = [0; 4096];
+        let read = client.read(&mut response).await.unwrap();
+        assert!(response[..read].starts_with(b"HTTP/1.1 200"));
+        yield_now().await;
+        client.write_all(GET.as_bytes()).await.unwrap();
+        assert_eq!(client.read(&mut response).await.unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]

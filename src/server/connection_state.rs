@@ -94,7 +94,8 @@ impl Drop for BodyGuard {
                 2.. => Phase::Handling { open_bodies: 1 },
                 _ => Phase::Responded,
             };
-            if let Phase::Responded = state.phase {
+            // A poll asks for the deadline at its end.
+            if matches!(state.phase, Phase::Responded) && !state.is_polled {
                 state.wake();
             }
         }
@@ -109,9 +110,7 @@ impl State {
     }
 
     fn wake(&mut self) {
-        if !self.is_polled
-            && let Some(task) = self.task.take()
-        {
+        if let Some(task) = self.task.take() {
             task.wake();
         }
     }
@@ -242,7 +241,8 @@ impl ConnectionState {
             && !state.is_write_blocked
         {
             let since = Instant::now();
-            state.phase = if state.is_drained {
+            // After an unread body no request follows: hyper is about to close the connection.
+            state.phase = if state.is_drained && !state.has_unread_body {
                 let connection = Arc::clone(&self.0);
                 let (key, idle) = state.idle_connections.add(connection);
                 let is_surplus = idle > MAX_BUFFERED;
@@ -271,5 +271,48 @@ impl ConnectionState {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_to_close_while_it_is_polled_is_polled_again() {
+        let idle_connections: Arc<IdleConnections> = Arc::default();
+        let state = ConnectionState::new(Arc::clone(&idle_connections));
+        let timeouts = Timeouts {
+            header: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+        };
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let context = Context::from_waker(&waker);
+        let guards = state.begin_request();
+        assert!(!state.read_blocked());
+        drop(guards);
+        assert!(state.deadline(&timeouts, &context).is_some());
+        state.begin_poll();
+        assert!(!state.read_blocked());
+        // By the task that accepts connections.
+        assert!(idle_connections.close_longest());
+        let _ = state.deadline(&timeouts, &context);
+        assert!(woken.0.load(Ordering::Relaxed));
+        assert!(state.read_blocked());
     }
 }

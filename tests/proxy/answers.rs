@@ -183,6 +183,18 @@ async fn an_interim_response_is_not_the_final_one() {
     check("GET", &format!("{hints}{answer}"), After::Keep, &answer).await;
 }
 
+/// The final response may arrive with them.
+#[tokio::test]
+async fn a_response_after_more_than_100_interim_ones_is_refused() {
+    for (number, status) in [(100, "200"), (101, "502")] {
+        let hints = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(number);
+        let answer = format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+        let scene = Scene::answering(&answer, After::Keep).await;
+        let got = scene.exchange(REQUEST).await;
+        assert_eq!(got.get(9..12), Some(status), "{number}: {got}");
+    }
+}
+
 /// hyper's own limit is 100 fields. The call may have been carried out.
 #[tokio::test]
 async fn a_head_may_have_512_fields() {
