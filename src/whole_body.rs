@@ -32,3 +32,50 @@ where
     }
     Ok(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use http::HeaderMap;
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// Pieces, and then trailers.
+    struct Pieces(VecDeque<&'static str>, Option<HeaderMap>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let data = self.0.pop_front().map(|it| Frame::data(it.into()));
+            let frame = data.or_else(|| self.1.take().map(Frame::trailers));
+            Poll::Ready(frame.map(Ok))
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_joined_in_their_order_up_to_the_limit() {
+        for (pieces, whole) in [
+            (&[][..], Some("")),
+            (&["12345"], Some("12345")),
+            (&["1", "", "23", "45"], Some("12345")),
+            (&["12", "345", "6"], None),
+        ] {
+            let body = Pieces(pieces.iter().copied().collect(), Some(HeaderMap::new()));
+            let read = read(body, 5).await;
+            let read = read.map_err(|error| error.is::<http_body_util::LengthLimitError>());
+            assert_eq!(read, whole.map(Bytes::from).ok_or(true), "{pieces:?}");
+        }
+    }
+}

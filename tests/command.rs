@@ -73,13 +73,17 @@ async fn wrong_usage_is_told_on_stderr() {
 async fn what_a_wrong_command_line_probably_means() {
     let file = "A command comes first, then its file: serve --config FILE";
     let address = "write an IP address and a port, as in 127.0.0.1:9100";
-    let cases: [(&[&str], _); 14] = [
+    let cases: [(&[&str], _); 18] = [
         (&["server"], "Did you mean `serve`?"),
         (&["chek"], "Did you mean `check`?"),
         (&["gateway.toml"], file),
         (&["-c", "gateway.toml"], file),
         (&["--config", "gateway.toml"], file),
         (&["help"], "Did you mean `--help`?"),
+        (&["-v"], "Did you mean `-V`?"),
+        (&["--vresion"], "Did you mean `--version`?"),
+        (&["--sandbox"], "--sandbox is an option of: serve, explain"),
+        (&["start"], "The commands are init, serve, "),
         (&["check", "--pritn"], "Did you mean `--print`?"),
         (&["serve", "--lsten=x"], "Did you mean `--listen`?"),
         (&["serve", "--print"], "--print is an option of: check"),
@@ -96,8 +100,14 @@ async fn what_a_wrong_command_line_probably_means() {
         // As if an unknown option could be a file.
         assert!(!ended.stderr.contains("'-- --"), "{arguments:?}: {ended:?}");
     }
-    // They are close to `man` and `report`.
-    for arguments in [&["run"][..], &["serve", "--port", "9"]] {
+    // They are close to `man` and `report`, and what follows is right but twice.
+    let twice = ["--mode=observe", "--mode=observe"];
+    for arguments in [
+        &["run"][..],
+        &["serve", "--port", "9"],
+        &["serve", "--sandbox", "x.toml"],
+        &["init", twice[0], twice[1]],
+    ] {
         let ended = run(arguments).await;
         assert!(!ended.stderr.contains("Did you mean"), "{ended:?}");
     }
@@ -218,7 +228,7 @@ async fn check_lists_what_is_fine_and_what_is_not() {
         &format!("{path}: ! fallback: write [fallback] with base_url = \"https://api.z-api.io\": "),
         &format!("{path}: ! zapi.client_token: write the Client-Token of your account: "),
         &format!("{path}:2: ! budget.requests_per_minute: write at most 100, unless "),
-        "3 fine, 4 not",
+        "3 fine, 4 with a warning",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:?}");
     for (line, expected) in lines.iter().zip(expected) {
@@ -312,6 +322,10 @@ async fn the_variable_names_the_file_where_no_flag_does() {
         let ended = check.ended().await;
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
     }
+    // As Compose sets it to nothing.
+    let check = Process::start(program(["check"]).env(VARIABLE, ""));
+    let ended = check.ended().await;
+    assert!(ended.stderr.contains("no configuration"), "{ended:?}");
     let _default_ports = DEFAULT_PORTS.lock().await;
     let mut sandbox = program(["serve", "--sandbox"]);
     let mut sandbox = Process::start(sandbox.env(VARIABLE, nowhere));

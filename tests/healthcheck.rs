@@ -121,7 +121,8 @@ async fn without_an_address_the_default_is_asked() {
     }
     let (_, told) = told(Process::start(&mut program(["healthcheck"])).ended().await);
     let asking = "asking 127.0.0.1:8421: no configuration file is named; this is the default";
-    assert!(told.starts_with(asking), "{told}");
+    // A gateway may run there, such as a sandbox in another terminal, whose answer is first.
+    assert!(told.contains(asking), "{told}");
 }
 
 #[tokio::test]

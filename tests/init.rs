@@ -161,6 +161,8 @@ async fn an_answer_that_is_wrong_is_asked_for_again() {
         ("Name of", "..", "this means another path"),
         ("Name of", "  main  ", ""),
         ("Its token", "", "it is empty"),
+        // Ctrl-Z does not stop it, after which a shell would leave the echo on.
+        ("Its token", "\u{1a}x", "has a control character"),
         (
             "Its token",
             "changeme",
@@ -299,7 +301,7 @@ async fn what_is_missing_or_wrong_without_a_terminal_is_named() {
     let wrong = run(folder.path(), &options, &variables).await;
     for problem in [
         "error: --zapi-instance: write the id alone: ",
-        "error: --ryze-token-file: remove it: the value starts with the word Bearer",
+        "error: --ryze-token-file: write the secret alone: the value starts with the word Bearer",
         "error: --mode: write translate: ",
     ] {
         assert!(wrong.stderr.contains(problem), "{wrong:?}");
@@ -353,6 +355,7 @@ async fn no_file_is_overwritten() {
     assert!(!folder.path().join("nowhere").exists());
     for (file, problem) in [
         (".", "is a folder"),
+        ("new/", "is a folder"),
         ("no/gateway.toml", "a folder that exists"),
     ] {
         let ended = run(folder.path(), &[&OPTIONS[..], &[file]].concat(), &SECRETS).await;
@@ -360,6 +363,16 @@ async fn no_file_is_overwritten() {
         assert!(ended.stderr.contains(problem), "{ended:?}");
     }
     assert!(!folder.path().join("secrets").exists());
+    // What is wrong only as a whole.
+    let own_address = [
+        &OPTIONS[..],
+        &["x.toml", "--fallback=http://127.0.0.1:8420"],
+    ]
+    .concat();
+    let ended = run(folder.path(), &own_address, &SECRETS).await;
+    let nothing = ended.stderr.ends_with("nothing was written\n");
+    assert!(ended.code == Some(64) && nothing, "{ended:?}");
+    assert!(!folder.path().join("x.toml").exists());
 }
 
 /// The limit on the size of a file is the disk that is full after so many blocks of 512 bytes.

@@ -35,7 +35,7 @@ async fn check(text: &str) -> Ended {
 /// The lines about what is not in the file, and the summary.
 async fn live(text: &str) -> (Option<i32>, Vec<String>) {
     let ended = check(text).await;
-    let list = ended.stdout.split_once(" not\n").unwrap().1;
+    let list = ended.stdout.split_once(" with a warning\n").unwrap().1;
     (ended.code, list.lines().map(str::to_owned).collect())
 }
 
@@ -138,7 +138,7 @@ async fn each_instance_has_a_line_and_one_fault_is_a_failure() {
         &[("right", "right-token"), ("other", "other-token")],
     );
     let ended = check(&right).await;
-    let lines = "6 fine, 2 not\n✓ I0 → right: fine\n✓ I1 → other: fine\n2 fine\n";
+    let lines = "6 fine, 2 with a warning\n✓ I0 → right: fine\n✓ I1 → other: fine\n2 fine\n";
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.ends_with(lines), "{ended:?}");
     assert!(
@@ -160,7 +160,7 @@ async fn each_instance_has_a_line_and_one_fault_is_a_failure() {
     );
     let ended = check(&wrong).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let (_, list) = ended.stdout.split_once("not\n").unwrap();
+    let (_, list) = ended.stdout.split_once(" with a warning\n").unwrap();
     let lines: Vec<_> = list.lines().collect();
     let expected = [
         "FILE:4: ✗ I0 → right: Ryze refuses it (Invalid token); check ryze_instance and ryze_token",

@@ -169,6 +169,11 @@ async fn another_address_may_be_given_than_that_of_the_file() {
         gateway.stderr.line("the configuration was reloaded").await;
         assert!(!gateway.stderr.so_far().contains("waits for a restart"));
     }
+    // As Compose sets it to nothing.
+    let free = crate::process::file(&text.replace(":9\"", ":0\"").replace(":19421", ":0"));
+    let arguments = ["serve", free.path().to_str().unwrap()];
+    let mut is_empty = with(&arguments, &[("ZAPI_TO_RYZE_LISTEN", "")]);
+    Process::start(&mut is_empty).address().await;
     // All rules apply to it.
     let file = crate::process::file(text);
     let path = file.path().to_str().unwrap();

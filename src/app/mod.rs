@@ -29,7 +29,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The listener for Z-API's clients cannot be opened.
-    #[error("{0}; write another address in server.listen")]
+    #[error("{0}; write another address in server.listen, or --listen")]
     Server(#[source] io::Error),
     /// The admin listener cannot be opened.
     #[error("{0}; write another address in admin.listen")]

@@ -66,7 +66,17 @@ pub(super) struct Serve {
     pub(super) listen: Option<String>,
 }
 
+impl Serve {
+    /// The address in place of server.listen. Compose and Kubernetes set a variable that is left out to nothing.
+    pub(super) fn address(&self) -> Option<String> {
+        self.listen.clone().filter(|it| !it.is_empty())
+    }
+}
+
 fn listen_address(written: &str) -> Result<String, String> {
+    if written.is_empty() {
+        return Ok(String::new());
+    }
     match config::check_value("server.listen", written) {
         Ok(()) => Ok(written.to_owned()),
         Err(Fault::Invalid(message) | Fault::Doubtful(message)) => Err(message),

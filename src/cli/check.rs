@@ -125,9 +125,8 @@ pub(super) fn list(origin: &Origin, loaded: &Loaded, all_fine: &str) {
     if warned.is_empty() {
         print(all_fine);
     } else {
-        let fine = fine + instances;
-        let not = warned.len();
-        print(Summary { fine, not });
+        let (fine, doubtful) = (fine + instances, warned.len());
+        print(format_args!("{fine} fine, {doubtful} with a warning"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::env;
 
 use clap::{
     Command, CommandFactory as _,
-    error::{ContextKind, ContextValue, Error},
+    error::{ContextKind, ContextValue, Error, ErrorKind},
 };
 
 use super::arguments::Cli;
@@ -14,7 +14,7 @@ use crate::spelling::is_close;
 pub(super) fn print(mut error: Error) {
     let hint = hint(&error);
     // clap proposes `-- --option`, as if an unknown option was a file.
-    if option(&error).is_some() {
+    if unknown_option(&error).is_some() {
         error.remove(ContextKind::Suggested);
     }
     // Fails only if stdout or stderr is closed.
@@ -35,9 +35,13 @@ fn hint(error: &Error) -> Option<String> {
     if matches!(command, Some("help" | "version")) {
         return Some(format!("Did you mean `--{wrong}`?"));
     }
+    if is_first && wrong == "-v" {
+        return Some("Did you mean `-V`?".to_owned());
+    }
     if let Some(command) = command {
-        let names = cli.get_subcommands().map(Command::get_name);
-        return did_you_mean(names, command, "");
+        let names: Vec<_> = cli.get_subcommands().map(Command::get_name).collect();
+        let near = did_you_mean(names.iter().copied(), command, "");
+        return near.or_else(|| Some(format!("The commands are {}", names.join(", "))));
     }
     if let Some(value) = context(error, ContextKind::InvalidValue) {
         let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) else {
@@ -45,7 +49,7 @@ fn hint(error: &Error) -> Option<String> {
         };
         return did_you_mean(valid.iter().map(String::as_str), value, "");
     }
-    of_option(&cli, option(error)?)
+    of_option(&cli, unknown_option(error)?)
 }
 
 /// What an option was probably meant to be that the command does not have.
@@ -55,7 +59,7 @@ fn of_option(cli: &Command, option: &str) -> Option<String> {
             "Other users can read a command line. Put the token into a file, and write --{option}-file FILE"
         ));
     }
-    let command = typed_command(cli)?;
+    let command = typed_command(cli).unwrap_or(cli);
     if let Some(hint) = did_you_mean(options(command), option, "--") {
         return Some(hint);
     }
@@ -77,11 +81,18 @@ fn did_you_mean<'a>(
 }
 
 fn options(command: &Command) -> impl Iterator<Item = &str> {
-    command.get_arguments().filter_map(|it| it.get_long())
+    let options = command.get_arguments().filter_map(|it| it.get_long());
+    // clap adds these later.
+    let version = command.get_version().map(|_| "version");
+    options.chain(["help"]).chain(version)
 }
 
-/// The name of the unknown option.
-fn option(error: &Error) -> Option<&str> {
+/// The name of an option that the command does not have. Other errors name an option too, such as one that is
+/// given twice.
+fn unknown_option(error: &Error) -> Option<&str> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
     let option = context(error, ContextKind::InvalidArg)?.strip_prefix("--")?;
     option.split(['=', ' ']).next()
 }

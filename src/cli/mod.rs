@@ -99,15 +99,16 @@ fn block_on(command: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit>
 }
 
 async fn serve(serve: Serve) -> Result<(), Exit> {
+    let listen = serve.address();
     if serve.sandbox {
-        return sandbox::serve(serve.listen).await;
+        return sandbox::serve(listen).await;
     }
     // Installed first, so that SIGHUP does not terminate the process; `Reload` handles it later.
     let hangup = signal(SignalKind::hangup())?;
     let origin = FileOption::from(serve.file).required()?;
-    let config = for_terminal(origin::load(&origin, serve.listen.as_deref())?).config;
+    let config = for_terminal(origin::load(&origin, listen.as_deref())?).config;
     let (_log, log_level) = telemetry::start(&config.log)?;
-    let load = move || Ok(for_terminal(origin.load(serve.listen.as_deref())?));
+    let load = move || Ok(for_terminal(origin.load(listen.as_deref())?));
     let reload = Reload::new(hangup, Arc::new(load), log_level);
     let gateway = app::start(&config).await?;
     announce(&gateway.address);

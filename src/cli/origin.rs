@@ -26,8 +26,9 @@ impl From<File> for FileOption {
 impl FileOption {
     /// The file of the command line, or else of the environment.
     pub(super) fn path(self) -> Option<PathBuf> {
-        let variable = || env::var_os(CONFIG_VARIABLE).map(Into::into);
-        self.config.or_else(variable)
+        // Compose and Kubernetes set a variable that is left out to nothing.
+        let variable = || env::var_os(CONFIG_VARIABLE).filter(|it| !it.is_empty());
+        self.config.or_else(|| variable().map(Into::into))
     }
 
     /// Prints an error if there is no configuration.

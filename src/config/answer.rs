@@ -70,7 +70,7 @@ mod tests {
                 "instances[].ryze_token",
                 "Bearer x",
                 invalid(
-                    "remove it: the value starts with the word Bearer; \
+                    "write the secret alone: the value starts with the word Bearer; \
                      a header carries visible ASCII without spaces",
                 ),
             ),
@@ -78,7 +78,7 @@ mod tests {
                 "zapi.client_token",
                 "\u{feff}x",
                 invalid(
-                    "remove it: the value starts with a byte order mark; \
+                    "write the secret alone: the value starts with a byte order mark; \
                      a header carries visible ASCII without spaces",
                 ),
             ),

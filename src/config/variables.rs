@@ -105,9 +105,9 @@ pub const VARIABLES: &[Variable] = &[
 /// Whether a variable is set that one instance must have.
 #[must_use]
 pub fn has_variables() -> bool {
-    VARIABLES
-        .iter()
-        .any(|it| it.is_required() && it.is_set(&|name| env::var_os(name).is_some()))
+    VARIABLES.iter().any(|it| {
+        it.is_required() && it.is_set(&|name| env::var_os(name).is_some_and(|it| !it.is_empty()))
+    })
 }
 
 /// The configuration that the variables of this process have. Relative paths are looked up in the working
@@ -123,7 +123,8 @@ pub fn load_variables(listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
 
 /// Warns of variables that name an instance, beside a file.
 pub(super) fn unused(environment: Environment<'_>) -> Option<Problem> {
-    let is_name = |it: &&Variable| it.kind == Kind::Name && environment(it.name).is_some();
+    let is_set = |it: &Variable| environment(it.name).is_some_and(|value| !value.is_empty());
+    let is_name = |it: &&Variable| it.kind == Kind::Name && is_set(it);
     let names: Vec<_> = VARIABLES.iter().filter(is_name).map(|it| it.name).collect();
     if names.is_empty() {
         return None;
@@ -138,6 +139,7 @@ pub(super) fn unused(environment: Environment<'_>) -> Option<Problem> {
 }
 
 fn read(environment: Environment<'_>, listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
+    let environment = &|name: &str| environment(name).filter(|value| is_value(name, value));
     let is_set = |name: &str| environment(name).is_some();
     let problems: Vec<_> = VARIABLES
         .iter()
@@ -162,6 +164,14 @@ fn read(environment: Environment<'_>, listen: Option<&str>) -> Result<Loaded, Ve
         place.line = None;
     }
     Ok(loaded)
+}
+
+/// Whether a variable has a value: Compose and Kubernetes set one that is left out to nothing. The Client-Token
+/// is an exception, without which calls are not checked: its absence has to be meant.
+fn is_value(name: &str, value: &str) -> bool {
+    let name = name.strip_suffix(FILE).unwrap_or(name);
+    let is_optional_secret = |it: &Variable| it.kind == Kind::OptionalSecret && it.name == name;
+    !value.is_empty() || VARIABLES.iter().any(is_optional_secret)
 }
 
 /// A problem of the text, with its variable in place of key and line.
@@ -233,8 +243,6 @@ impl Variable {
             }
             Kind::Name => text(&set?)?,
             Kind::Optional { default } => {
-                // Compose and Kubernetes set what is left out to nothing.
-                let set = set.filter(|value| !value.is_empty());
                 let value = set.or_else(|| default.map(str::to_owned))?;
                 if value == NONE && default.is_some() {
                     return None;
@@ -327,7 +335,7 @@ mod tests {
 
     #[test]
     fn problems_name_the_variable() {
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             (
                 &ALL[..1],
                 &[
@@ -354,13 +362,31 @@ mod tests {
                 &["ZAPI_INSTANCE: write the id alone: this looks like a URL or a part of one"],
             ),
             (
-                &[ALL[0], ("ZAPI_TOKEN", ""), ALL[2], ALL[3]],
-                &["ZAPI_TOKEN: the secret is empty; give it a value"],
+                &[ALL[0], ("ZAPI_TOKEN", ""), ("RYZE_INSTANCE", ""), ALL[3]],
+                &[
+                    "ZAPI_TOKEN: set it, or ZAPI_TOKEN_FILE to the path of a file with it: it is missing",
+                    "RYZE_INSTANCE: set it, or name a file with --config: it is missing",
+                ],
+            ),
+            (
+                &[
+                    ALL[0],
+                    ALL[1],
+                    ALL[2],
+                    ("RYZE_TOKEN", ""),
+                    ("RYZE_TOKEN_FILE", "/nowhere/token"),
+                    ("ZAPI_CLIENT_TOKEN", ""),
+                ],
+                &[
+                    "ZAPI_CLIENT_TOKEN: the secret is empty; give it a value",
+                    "RYZE_TOKEN_FILE: the file \"/nowhere/token\" cannot be read \
+                   (No such file or directory (os error 2)); check the path",
+                ],
             ),
             (
                 &[ALL[0], ALL[1], ("RYZE_INSTANCE", "ma\u{7f}\"in"), ALL[3]],
                 &[
-                    "RYZE_INSTANCE: remove it: the id has a control character; must be text; \
+                    "RYZE_INSTANCE: write the id alone: the id has a control character; must be text; \
                    write at least one character, but no control character",
                 ],
             ),

@@ -157,3 +157,41 @@ fn digest_of(token: &Secret) -> [u8; 32] {
     digest.copy_from_slice(computed.as_ref());
     digest
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::privacy::{Audience, Setting};
+
+    #[test]
+    fn a_request_has_its_own_values_and_no_empty_header() {
+        let base_url = "http://ryze.test:81/v1/".parse().unwrap();
+        let target = Target::new(&base_url, "entry", "a b", &Secret::new("planted")).unwrap();
+        let trace = Trace::default();
+        let mut settings = Settings::default();
+        settings.set(Setting::ProfilePhoto, Audience::Everyone);
+        let update = target.update(&settings, Some(&trace));
+        assert_eq!(update.uri(), "/v1/api/profile/privacy/a%20b");
+        let id = trace.id().to_str().unwrap();
+        for (name, value) in [
+            ("host", "ryze.test:81"),
+            ("token", "planted"),
+            ("content-type", "application/json"),
+            ("content-length", "32"),
+            ("x-request-id", id),
+        ] {
+            assert_eq!(update.headers()[name], value, "{name}");
+        }
+        let read = target.read(None);
+        assert_eq!(read.uri(), "/v1/api/profile/getPrivacy/a%20b");
+        let mut names: Vec<_> = read.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-encoding", "host", "token", "user-agent"]);
+        for request in [update, read] {
+            assert!(request.headers().values().all(|value| !value.is_empty()));
+            assert!(!format!("{request:?}").contains("planted"));
+        }
+    }
+}

@@ -271,4 +271,43 @@ mod tests {
             assert_eq!(photo(body), expected, "{body}");
         }
     }
+
+    #[test]
+    fn a_section_of_another_type_is_ignored_and_a_doubled_key_is_an_error() {
+        let photo = |text: &str| settings(text.as_bytes()).map(|it| it.get(Setting::ProfilePhoto));
+        let with = |section: &str| {
+            photo(&format!(
+                r#"{{"success":true,"settings":{{"visibility":{section}}}}}"#
+            ))
+        };
+        for section in [
+            "\"x\"",
+            "7",
+            "-7",
+            "1.5",
+            "true",
+            "null",
+            r#"[[{"profile":1}]]"#,
+        ] {
+            assert_eq!(with(section), Some(None), "{section}");
+        }
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        let beside = format!(r#"{{"x":{deep},"profile":"none"}}"#);
+        assert_eq!(with(&beside), Some(Some(Audience::Nobody)));
+        assert_eq!(with(&format!("[{deep}]")), Some(None));
+        assert_eq!(with(r#"{"profile":1,"profile":1}"#), None);
+        assert_eq!(with(r#"{},"visibility":{}"#), None);
+        assert_eq!(
+            photo(r#"{"success":true,"settings":{},"settings":{}}"#),
+            None
+        );
+        assert_eq!(
+            photo(r#"{"success":true,"success":true,"settings":{}}"#),
+            None
+        );
+        for other in ["null", "[]", "\"x\""] {
+            let text = format!(r#"{{"success":true,"settings":{other}}}"#);
+            assert_eq!(photo(&text), None, "{other}");
+        }
+    }
 }

@@ -22,8 +22,8 @@ use crate::sync::lock;
 /// from its first byte the head of such a request may take.
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(250);
 
-/// Idle connections that keep hyper's buffers for their next requests.
-const MAX_BUFFERED: usize = 64;
+/// Idle connections that keep hyper's buffers for their next requests: 4 MiB in all.
+const MAX_BUFFERED: usize = 256;
 
 /// Clones share one state.
 #[derive(Clone, Debug)]

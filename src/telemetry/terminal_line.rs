@@ -62,7 +62,7 @@ impl TerminalLine {
             text: String::new(),
             has_colours: self.has_colours,
         };
-        line.painted(DIM, time);
+        line.painted(DIM, &format!("{time}Z"));
         line.text.push(' ');
         line.painted(colour_of(level), &format!("{level:5}"));
         if REQUEST.iter().all(|name| fields.get(name).is_some()) {
@@ -272,7 +272,7 @@ mod tests {
         ];
         assert_eq!(
             line(false, Level::INFO, &fields),
-            "2026-11-28T15:34:22.123 INFO  429 POST /instances/{id}/token/{token}/privacy/photo main throttled \
+            "2026-11-28T15:34:22.123Z INFO  429 POST /instances/{id}/token/{token}/privacy/photo main throttled \
              12 ms reason=\"a reason\" request_id=0123\n"
         );
         fields[5].1 = "";
@@ -281,7 +281,7 @@ mod tests {
         let line = line(true, Level::INFO, &fields);
         assert_eq!(
             line,
-            "\x1b[2m2026-11-28T15:34:22.123\x1b[0m \x1b[32mINFO \x1b[0m \x1b[31m  0\x1b[0m POST \
+            "\x1b[2m2026-11-28T15:34:22.123Z\x1b[0m \x1b[32mINFO \x1b[0m \x1b[31m  0\x1b[0m POST \
              /instances/{id}/token/{token}/privacy/photo - throttled 12 ms \x1b[2mzapi_instance=\x1b[0mI1 \
              \x1b[2mrequest_id=\x1b[0m0123\n"
         );
@@ -296,7 +296,7 @@ mod tests {
         ];
         assert_eq!(
             line(false, Level::WARN, &fields),
-            "2026-11-28T15:34:22.123 WARN  a message key=server.listen empty=\"\"\n"
+            "2026-11-28T15:34:22.123Z WARN  a message key=server.listen empty=\"\"\n"
         );
     }
 

@@ -122,7 +122,7 @@ const UNSENDABLE: &str = r#"
 "\ufeffhunter2"         => the value starts with a byte order mark
 " hunter2"              => has a space at the start
 "hunter2\u0000"         => has a NUL
-{ env = "CARRIAGE" }    => remove it: the value of the environment variable "CARRIAGE" ends with a carriage return
+{ env = "CARRIAGE" }    => write the secret alone: the value of the environment variable "CARRIAGE" ends with a carriage return
 "hünter2-hunter2"       => visible ASCII
 { env = "SPACED" }      => visible ASCII
 "#;

@@ -53,7 +53,7 @@ pub(super) async fn init(command: Init) -> Result<(), Exit> {
     };
     let files = write(&paths, &answers)?;
     let origin = Origin::File(paths.configuration.clone());
-    let loaded = check::load(&origin)?;
+    let loaded = check::load(&origin).inspect_err(|_| print_error("nothing was written"))?;
     let written = files.keep();
     check::list(&origin, &loaded, "the configuration is fine");
     print(text::written(&written).trim_end());
@@ -140,10 +140,15 @@ impl Paths {
         };
         // A link that leads nowhere exists too.
         let exists = |path: &Path| path.symlink_metadata().is_ok();
-        if self.configuration.is_dir() {
+        let is_folder = self
+            .configuration
+            .as_os_str()
+            .as_encoded_bytes()
+            .ends_with(b"/");
+        if is_folder || self.configuration.is_dir() {
             let folder = self.configuration.display();
             return refuse(format!(
-                "{folder} is a folder; write the name of a file in it"
+                "write the name of a file in it: {folder} is a folder"
             ));
         }
         if exists(&self.configuration) {

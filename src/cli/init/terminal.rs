@@ -2,11 +2,16 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
+};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use crate::cli::{Exit, FAILURE};
+
+/// In place of a special character: there is none (`_POSIX_VDISABLE`).
+const NO_CHARACTER: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
 pub(super) struct Terminal {
     /// As it was found.
@@ -55,6 +60,8 @@ impl Terminal {
         let mut modes = self.modes.clone();
         modes.local_modes.remove(LocalModes::ECHO);
         modes.local_modes.insert(LocalModes::ECHONL);
+        // No Ctrl-Z: a shell turns the echo on, and leaves it on when the program continues.
+        modes.special_codes[SpecialCodeIndex::VSUSP] = NO_CHARACTER;
         // Before the prompt: an answer may be pasted at once.
         tcsetattr(io::stdin(), OptionalActions::Now, &modes).map_err(io::Error::from)?;
         let _echo = Echo(self);

@@ -14,6 +14,10 @@ pub(super) const ZAPI_TOKEN: &str = "zapi_token";
 pub(super) const CLIENT_TOKEN: &str = "client_token";
 pub(super) const RYZE_TOKEN: &str = "ryze_token";
 
+/// How a running gateway takes a change over.
+const RELOAD: &str =
+    "send SIGHUP to the gateway:\n`systemctl reload zapi-to-ryze` or `pkill -HUP zapi-to-ryze`";
+
 /// The configuration file.
 pub(super) fn configuration(answers: &Answers) -> String {
     let Answers {
@@ -44,7 +48,7 @@ pub(super) fn configuration(answers: &Answers) -> String {
     };
     format!(
         r#"# The configuration of zapi-to-ryze. docs/configuration.md has every key with its default.
-# After a change: `zapi-to-ryze check FILE`, then SIGHUP to the gateway.
+# After a change: `zapi-to-ryze check FILE`, then SIGHUP to the gateway: `pkill -HUP zapi-to-ryze`.
 # A path is looked up beside this file. Each file in {SECRETS}/ holds one secret.
 
 [server]
@@ -100,14 +104,14 @@ pub(super) fn exists(configuration: &Path) -> String {
     let file = configuration.display();
     format!(
         "{file} exists, and no file is overwritten.\n\
-         For another instance add a table at its end, put the tokens into files with mode 600, and send SIGHUP to \
-         the gateway:\n\n\
+         For another instance put its tokens into files with mode 600, and add a table at the end:\n\n\
          [[instances]]\n\
          zapi_instance = \"its id at Z-API\"\n\
          zapi_token = {{ file = \"{SECRETS}/{ZAPI_TOKEN}_2\" }}\n\
          ryze_instance = \"its name at Ryze\"\n\
          ryze_token = {{ file = \"{SECRETS}/{RYZE_TOKEN}_2\" }}\n\
          mode = \"observe\"\n\n\
+         Then {RELOAD}.\n\n\
          For a new configuration remove it, or name another file: zapi-to-ryze init DIRECTORY/gateway.toml"
     )
 }
@@ -146,7 +150,7 @@ pub(super) fn next(configuration: &Path, config: &Config) -> String {
         let _ = write!(
             text,
             " When no call is left that Ryze would refuse, write\n\
-             mode = \"translate\" in {file}, and send SIGHUP to the gateway."
+             mode = \"translate\" in {file}, and {RELOAD}."
         );
     }
     text

@@ -99,12 +99,29 @@ fn is_name(text: &str) -> bool {
 
 fn is_placeholder(text: &str) -> bool {
     const WHOLE: [&str; 6] = ["changeme", "replaceme", "placeholder", "todo", "tbd", "xyz"];
-    const YOURS: [&str; 7] = [
-        "token", "instance", "secret", "key", "password", "id", "here",
+    // In Portuguese too: Z-API's documentation has SUA_INSTANCIA and SEU_TOKEN.
+    const YOUR: [&str; 3] = ["your", "seu", "sua"];
+    const YOURS: [&str; 13] = [
+        "token",
+        "instance",
+        "secret",
+        "key",
+        "password",
+        "id",
+        "here",
+        "instancia",
+        "instância",
+        "segredo",
+        "chave",
+        "senha",
+        "aqui",
     ];
     let letters = text.chars().filter(|char| char.is_alphanumeric());
     let letters: String = letters.flat_map(char::to_lowercase).collect();
-    let is_yours = || letters.starts_with("your") && YOURS.iter().any(|it| letters.ends_with(it));
+    let is_yours = || {
+        let is_your = YOUR.iter().any(|it| letters.starts_with(it));
+        is_your && YOURS.iter().any(|it| letters.ends_with(it))
+    };
     let is_drawn =
         |with: &[char]| text.chars().count() >= 3 && text.chars().all(|it| with.contains(&it));
     WHOLE.contains(&&*letters) || is_yours() || is_drawn(&['x', 'X']) || is_drawn(&['.'])
@@ -193,6 +210,9 @@ mod tests {
                 "a placeholder",
                 &[
                     "changeme",
+                    "SEU_TOKEN",
+                    "SUA_INSTANCIA",
+                    "sua-instância",
                     "change-me",
                     "CHANGE_ME",
                     "<token>",

@@ -49,7 +49,7 @@ impl Format for SecretText {
                 Carrier::Header => "; a header carries visible ASCII without spaces",
                 Carrier::Segment | Carrier::Url => "",
             };
-            let message = format!("remove it: {source} {defect}{rule}");
+            let message = format!("write the secret alone: {source} {defect}{rule}");
             return Err(Invalid::Because(message));
         }
         if self.0 != Carrier::Url {

@@ -209,7 +209,10 @@ impl Format for Id {
     fn read(&self, value: &DeValue<'_>, context: &mut Context<'_>) -> Result<Arc<str>, Invalid> {
         let id = form(value.as_str())?;
         if let Some(defect) = carried::defect(id, Carrier::Segment) {
-            let message = format!("remove it: the id {defect}; must be {}", self.must_be());
+            let message = format!(
+                "write the id alone: the id {defect}; must be {}",
+                self.must_be()
+            );
             return Err(Invalid::Because(message));
         }
         if let Some(kind) = carried::suspicion(id) {
