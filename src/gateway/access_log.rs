@@ -173,7 +173,9 @@ pub struct Logged<B> {
 impl<B: Body> Logged<B> {
     pub(crate) fn new(body: B, entry: AccessLogEntry) -> Self {
         let mut logged = Self { body, entry };
-        if logged.body.is_end_stream() {
+        // hyper does not poll the body of a 304, whose `Content-Length` is that of another response.
+        let has_no_body = logged.entry.status == Some(StatusCode::NOT_MODIFIED);
+        if has_no_body || logged.body.is_end_stream() {
             logged.complete();
         }
         logged

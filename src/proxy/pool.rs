@@ -16,7 +16,7 @@ use tokio::{
 use super::connection::Connection;
 use crate::sync::lock;
 
-const MAX_IDLE_CONNECTIONS: usize = 32;
+const MAX_IDLE_CONNECTIONS: usize = 64;
 /// How long a connection may be idle. Node.js closes idle connections after 5 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 

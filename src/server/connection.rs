@@ -200,7 +200,7 @@ mod tests {
         time::{Instant, sleep, timeout},
     };
 
-    use super::*;
+    use super::{super::connection_state::MAX_BUFFERED, *};
 
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(60);
@@ -384,7 +384,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_one_of_many_idle_ones_is_served_as_before() {
         let idle_connections = Arc::default();
-        let mut clients: Vec<_> = (0..400).map(|_| connect_with(&idle_connections)).collect();
+        let many = 0..MAX_BUFFERED + 100;
+        let mut clients: Vec<_> = many.map(|_| connect_with(&idle_connections)).collect();
         for pieces in [&[GET][..], &[&GET[..1], &GET[1..]], &[GET, GET]] {
             for client in &mut clients {
                 for piece in pieces {
@@ -407,7 +408,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_rest_of_a_body_that_was_not_read_is_not_a_request() {
         let idle_connections = Arc::default();
-        let mut others: Vec<_> = (0..100).map(|_| connect_with(&idle_connections)).collect();
+        let many = 0..MAX_BUFFERED + 100;
+        let mut others: Vec<_> = many.map(|_| connect_with(&idle_connections)).collect();
         for client in &mut others {
             become_idle(client).await;
         }

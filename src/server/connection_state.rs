@@ -23,7 +23,7 @@ use crate::sync::lock;
 pub(super) const STOP_GRACE: Duration = Duration::from_millis(250);
 
 /// Idle connections that keep hyper's buffers for their next requests: 4 MiB in all.
-const MAX_BUFFERED: usize = 256;
+pub(super) const MAX_BUFFERED: usize = 256;
 
 /// Clones share one state.
 #[derive(Clone, Debug)]

@@ -19,6 +19,7 @@ use hyper::body::{Body, Frame};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf, duplex, join, sink},
     sync::mpsc,
+    task::JoinSet,
     time::{Instant, Sleep, sleep},
 };
 use zapi_to_ryze::{
@@ -262,6 +263,32 @@ async fn an_old_connection_is_replaced_between_two_calls() {
         );
         assert!(opened.len() > 1, "{opened:?}");
     }
+}
+
+/// A burst of calls does not connect again after the last one.
+#[tokio::test(start_paused = true)]
+async fn the_connections_of_64_calls_at_once_are_reused() {
+    let fallback = Slow {
+        pause: Duration::from_secs(1),
+        connections: Arc::default(),
+    };
+    let proxy = Arc::new(proxy(fallback.clone()));
+    for _ in 0..3 {
+        let calls: JoinSet<_> = (0..64)
+            .map(|_| {
+                let proxy = Arc::clone(&proxy);
+                async move {
+                    let request = Request::get("/x").header("Host", "gateway:1");
+                    let request = request.body(Full::<Bytes>::default()).unwrap();
+                    let answer = proxy.forward(request).await.unwrap();
+                    answer.into_body().collect().await.unwrap();
+                }
+            })
+            .collect();
+        calls.join_all().await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(fallback.connections.load(Ordering::Relaxed), 64);
 }
 
 /// A fallback over pipes that says when a connection was closed.

@@ -1,6 +1,10 @@
 //! Log entries of forwarded requests: neither path nor token nor phone number is logged.
 
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::{After, Fallback, bytes};
 use crate::{
@@ -66,5 +70,29 @@ async fn a_request_is_logged_by_its_route_template() {
                 ]
             );
         }
+    }
+}
+
+/// Its `Content-Length` is that of another response.
+#[tokio::test]
+async fn a_response_without_a_body_is_whole_whatever_its_length_says() {
+    for answer in ["204 No Content", "304 Not Modified\r\nContent-Length: 20"] {
+        let answer = format!("HTTP/1.1 {answer}\r\n\r\n");
+        let fallback = Fallback::start(&answer, After::Close).await;
+        let setup = Setup {
+            fallback: format!("base_url = \"http://{}\"", fallback.authority),
+            ..Setup::default()
+        };
+        let (gateway, address) = Process::serve(&setup.toml("http://127.0.0.1:1")).await;
+        let request = "GET /x HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n";
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+        gateway.signal("TERM");
+        let ended = gateway.ended().await;
+        let lines = request_lines(&ended.stderr);
+        let line: Value = serde_json::from_str(lines.first().unwrap()).unwrap();
+        assert_eq!(line["outcome"], "forwarded", "{answer}");
+        assert_eq!(line["ended_by"], "fallback", "{answer}");
     }
 }
