@@ -56,6 +56,13 @@ async fn variables_are_a_configuration() {
             assert_eq!(request.header("token"), Some("rotated"));
         }
 
+        variables.push(("ZAPI_CLIENTTOKEN", "C1"));
+        let misspelt = run(&["check"], &variables).await;
+        let warning =
+            "environment: ! set ZAPI_CLIENT_TOKEN in place of ZAPI_CLIENTTOKEN, which is not read";
+        assert!(misspelt.stderr.contains(warning), "{misspelt:?}");
+        variables.pop();
+
         let check = run(&["check"], &variables).await;
         assert_eq!((check.code, &*check.stderr), (Some(0), ""), "{check:?}");
         assert!(

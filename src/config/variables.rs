@@ -11,6 +11,7 @@ use super::{
     readers::quoted,
     rules,
 };
+use crate::spelling::is_close;
 
 /// The suffix of a variable that has the path of a file with the secret.
 const FILE: &str = "_FILE";
@@ -118,7 +119,26 @@ pub fn has_variables() -> bool {
 pub fn load_variables(listen: Option<&str>) -> Result<Loaded, Vec<Problem>> {
     let mut loaded = read(&process_environment, listen)?;
     loaded.warnings.extend(rules::proxies(&process_environment));
+    let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    loaded
+        .warnings
+        .extend(set.filter_map(|name| misspelt(&name)));
     Ok(loaded)
+}
+
+/// Warns of a variable whose name is close to one that is read: with a misspelt `ZAPI_CLIENT_TOKEN` calls
+/// would not be checked.
+fn misspelt(name: &str) -> Option<Problem> {
+    let own = VARIABLES.iter().map(|it| it.name.to_owned());
+    let files = VARIABLES.iter().filter(|it| it.is_secret());
+    let known: Vec<_> = own.chain(files.map(Variable::file)).collect();
+    if known.iter().any(|known| known == name) {
+        return None;
+    }
+    let meant = known.iter().find(|known| is_close(known, name))?;
+    Some(Problem::of_file(format!(
+        "set {meant} in place of {name}, which is not read"
+    )))
 }
 
 /// Warns of variables that name an instance, beside a file.
@@ -282,6 +302,26 @@ mod tests {
         ("RYZE_INSTANCE", "main"),
         ("RYZE_TOKEN", "R1"),
     ];
+
+    #[test]
+    fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
+        let said = |name| misspelt(name).map(|problem| problem.message);
+        for (name, meant) in [
+            ("ZAPI_CLIENTTOKEN", Some("ZAPI_CLIENT_TOKEN")),
+            ("RYZE_TOKEN_FILES", Some("RYZE_TOKEN_FILE")),
+            ("ZAPI_URI", Some("ZAPI_URL")),
+            ("ZAPI_TOKEN", None),
+            ("RYZE_TOKEN_FILE", None),
+            ("ZAPI_TO_RYZE_CONFIG", None),
+            ("ZAPI_TO_RYZE_LISTEN", None),
+            ("PATH", None),
+            ("HOME", None),
+        ] {
+            let expected =
+                meant.map(|it| format!("set {it} in place of {name}, which is not read"));
+            assert_eq!(said(name), expected);
+        }
+    }
 
     #[test]
     fn four_variables_are_a_configuration() {
