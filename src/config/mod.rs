@@ -25,6 +25,7 @@ mod secret;
 mod source;
 mod table;
 mod tls;
+mod variable;
 mod variables;
 
 pub use answer::{Fault, check_value};
@@ -38,4 +39,4 @@ pub use problem::{Position, Problem};
 pub use routing::routing;
 pub use secret::Secret;
 pub use tls::Tls;
-pub use variables::{VARIABLES, Variable};
+pub use variable::{VARIABLES, Variable};
