@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time};
@@ -18,7 +18,10 @@ use super::{
     arguments::{File, FileOption},
     print_error,
 };
-use crate::config::{self, Origin};
+use crate::{
+    config::{self, Origin},
+    whole_body,
+};
 
 /// Limit of a response's body: `/status` with many thousand instances.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -76,6 +79,6 @@ async fn request(address: SocketAddr, path: &str) -> io::Result<(StatusCode, Byt
         .map_err(io::Error::other)?;
     let response = sender.send_request(request).await;
     let (parts, body) = response.map_err(io::Error::other)?.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect().await;
-    Ok((parts.status, body.map_err(io::Error::other)?.to_bytes()))
+    let body = whole_body::read(body, MAX_BODY).await;
+    Ok((parts.status, body.map_err(io::Error::other)?))
 }

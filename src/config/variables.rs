@@ -103,10 +103,13 @@ fn named(problem: Problem, is_set: &dyn Fn(&str) -> bool) -> Problem {
         key => key,
     };
     let variable = VARIABLES.iter().find(|it| it.key == key);
-    let name = variable.map(|it| match is_set(it.name) || !it.is_secret() {
-        true => it.name.to_owned(),
-        false if is_set(&it.file()) => it.file(),
-        false => it.name.to_owned(),
+    let name = variable.map(|it| {
+        let is_in_file = it.is_secret() && !is_set(it.name) && is_set(&it.file());
+        if is_in_file {
+            it.file()
+        } else {
+            it.name.to_owned()
+        }
     });
     Problem {
         file: None,

@@ -9,7 +9,7 @@ use http::{
     header::{ACCEPT_ENCODING, EXPECT},
     request::Parts,
 };
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{Full, LengthLimitError};
 use hyper::body::Body;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::{
     redact::SecretIndex,
     ryze::sanitize,
     telemetry::{Called, Metrics, Trace, Upstream},
+    whole_body,
     zapi::{
         auth::CLIENT_TOKEN,
         rejection::Rejection,
@@ -105,8 +106,8 @@ impl Forwarder {
 
 async fn read(answer: Response<Download>) -> Result<Response<Bytes>, proxy::Error> {
     let (parts, body) = answer.into_parts();
-    let body = Limited::new(body, MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| cause(&*error))?.to_bytes();
+    let body = whole_body::read(body, MAX_ANSWER).await;
+    let body = body.map_err(|error| cause(&*error))?;
     Ok(Response::from_parts(parts, body))
 }
 

@@ -4,12 +4,13 @@ use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_TYPE};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{Full, LengthLimitError};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::limit::Quota;
+use crate::whole_body;
 
 const MAX_BODY: usize = 16 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,9 +65,9 @@ pub(super) async fn read_up_to(
     max: usize,
     body: Incoming,
 ) -> Result<Bytes, (StatusCode, &'static str)> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, max).collect());
+    let body = timeout(BODY_TIMEOUT, whole_body::read(body, max));
     Err(match body.await {
-        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Ok(Ok(body)) => return Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large")
         }
