@@ -1,4 +1,4 @@
-//! Records the commit and the target for `--version`, `/status` and the metrics.
+//! Records the commit and the target for `--version` and the metrics. `/status` has only the version.
 //!
 //! Without git, or outside a clone of this repository, the commit is unknown unless
 //! `ZAPI_TO_RYZE_COMMIT` names it, as `packaging/build` and `Containerfile` do.
