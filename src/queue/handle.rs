@@ -70,19 +70,6 @@ impl QueueHandle {
         }
     }
 
-    /// Fails the calls whose time to be sent is over.
-    pub(super) fn fail_late(&self) {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let queue = state.queues.get_mut(&self.name);
-        for late in queue
-            .into_iter()
-            .flat_map(|queue| queue.calls.extract_if(.., |call| call.send_by < now))
-        {
-            late.fail_unsent(Failure::NotSent);
-        }
-    }
-
     /// Fails the calls whose request would have a matching target.
     pub(super) fn fail_matching(&self, failure: &Failure, matches: impl Fn(&Target) -> bool) {
         let mut state = self.lock();
@@ -98,7 +85,7 @@ impl QueueHandle {
         }
     }
 
-    /// Removes the calls of the next request with this token.
+    /// Removes the calls of the next request with this token. Fails those whose time to be sent is over.
     pub(super) fn take_batch(&self, target: &Target) -> Vec<PendingCall> {
         let mut state = self.lock();
         let State {
@@ -107,6 +94,11 @@ impl QueueHandle {
         let Some(queue) = queues.get_mut(&self.name) else {
             return Vec::new();
         };
+        let now = Instant::now();
+        let is_late = |call: &mut PendingCall| call.send_by < now;
+        for late in queue.calls.extract_if(.., is_late) {
+            late.fail_unsent(Failure::NotSent);
+        }
         let turn = queue.first_turn();
         batch::take(&mut queue.calls, |call| {
             turn.is_some_and(|turn| turn < call.number)

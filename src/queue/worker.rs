@@ -95,7 +95,6 @@ impl Worker {
     /// Sends one request for the calls that may share it, and completes or requeues each.
     async fn send_batch(&self, permit: Permit, target: &Arc<Target>, failures: u32) -> Next {
         let queue = &self.sender.queue;
-        queue.fail_late();
         let mut calls = queue.take_batch(target);
         if calls.is_empty() {
             return Next::default();
