@@ -32,17 +32,14 @@ impl QueueHandle {
         self.queues.lock()
     }
 
-    /// What the queue does next. Removes an empty queue, under the same lock, and returns `None`.
-    pub(super) fn next_or_remove(&self) -> Option<Work> {
-        let mut state = self.lock();
-        if let Some(target) = state.next_target(&self.name) {
-            return Some(Work::Request(Arc::clone(target)));
-        }
-        let turn = state.queues.get_mut(&self.name)?.turns.pop_front();
-        if turn.is_none() {
-            state.queues.remove(&self.name);
-        }
-        turn.map(Work::Turn)
+    /// What the worker does next.
+    pub(super) fn next_work(&self) -> Work {
+        self.lock().next_work(&self.name)
+    }
+
+    /// Waits until the queue changes, also if it did since [`next_work`](Self::next_work).
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether the next request would have this token.
@@ -66,7 +63,7 @@ impl QueueHandle {
     /// targets are replaced.
     pub(super) async fn wait_while(&self, condition: impl Fn(&State) -> bool) {
         while condition(&self.lock()) {
-            self.changed.notified().await;
+            self.changed().await;
         }
     }
 

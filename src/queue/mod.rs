@@ -225,8 +225,15 @@ impl Queues {
         }
     }
 
-    /// Waits until all workers have ended.
+    /// Waits until all queues are empty and all workers have ended. From now on none waits for another call.
     pub async fn idle(&self) {
+        {
+            let mut state = self.lock();
+            state.is_closing = true;
+            for queue in state.queues.values() {
+                queue.changed.notify_one();
+            }
+        }
         self.workers.close();
         self.workers.wait().await;
     }
@@ -255,6 +262,7 @@ impl Queues {
         let capacity = Arc::clone(&queue.capacity).try_acquire_owned();
         let capacity = capacity.map_err(|_| Failure::QueueFull)?;
         append(queue, number);
+        queue.wake_worker(&mut state.idle_workers);
         Ok(QueueTicket {
             queues: self,
             name: target.name(),

@@ -1,5 +1,5 @@
-//! The task that drains an instance's queue: acquires a permit, sends a batch, and completes its calls,
-//! until the queue is empty.
+//! The task that drains an instance's queue: acquires a permit, sends a batch, and completes its calls.
+//! Once the queue is empty it waits for the next call, unless enough others do.
 
 use std::{sync::Arc, thread};
 
@@ -35,13 +35,19 @@ impl Worker {
     pub(super) async fn run(self) {
         let queue = &self.sender.queue;
         let mut next = Next::default();
-        while let Some(work) = queue.next_or_remove() {
-            let target = match work {
+        loop {
+            let target = match queue.next_work() {
                 Work::Request(target) => target,
                 Work::Turn(turn) => {
                     turn.run().await;
                     continue;
                 }
+                Work::Wait => {
+                    next = Next::default();
+                    queue.changed().await;
+                    continue;
+                }
+                Work::End => return,
             };
             let permit = tokio::select! {
                 biased;
