@@ -20,11 +20,11 @@ pub(super) struct QueueHandle {
 }
 
 impl QueueHandle {
-    pub(super) fn new(queues: Arc<Queues>, name: &Arc<str>, changed: Arc<Notify>) -> Self {
+    pub(super) fn new(queues: Arc<Queues>, name: &Arc<str>, changed: &Arc<Notify>) -> Self {
         Self {
             queues,
             name: Arc::clone(name),
-            changed,
+            changed: Arc::clone(changed),
         }
     }
 
@@ -35,11 +35,6 @@ impl QueueHandle {
     /// What the worker does next.
     pub(super) fn next_work(&self) -> Work {
         self.lock().next_work(&self.name)
-    }
-
-    /// Waits until the queue changes, also if it did since [`next_work`](Self::next_work).
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
     }
 
     /// Whether the next request would have this token.
@@ -63,7 +58,7 @@ impl QueueHandle {
     /// targets are replaced.
     pub(super) async fn wait_while(&self, condition: impl Fn(&State) -> bool) {
         while condition(&self.lock()) {
-            self.changed().await;
+            self.changed.notified().await;
         }
     }
 

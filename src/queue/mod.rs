@@ -40,7 +40,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     directory::Directory,
-    handle::QueueHandle,
     pending_call::{Attempt, PendingCall},
     state::{Queue, State},
     ticket::QueueTicket,
@@ -253,9 +252,9 @@ impl Queues {
             Entry::Vacant(vacant) => {
                 let queue = Queue::new(self.max_waiting);
                 let changed = Arc::clone(&queue.changed);
-                let handle = QueueHandle::new(Arc::clone(self), target.name(), changed);
+                let worker = Worker::run(Arc::downgrade(self), Arc::clone(target.name()), changed);
                 // Boxed, because tokio would move the large future several times.
-                self.workers.spawn(Box::pin(Worker::new(handle).run()));
+                self.workers.spawn(Box::pin(worker));
                 vacant.insert(queue)
             }
         };

@@ -37,8 +37,8 @@ pub(super) struct Queue {
     pub(super) turns: VecDeque<PendingTurn>,
     /// Whether the worker waits for a call.
     has_idle_worker: bool,
-    /// Notified when a call is cancelled, when one arrives for an idle worker, and when the configured
-    /// targets are replaced.
+    /// Notified when a call is cancelled, when one arrives for an idle worker, when the configured targets are
+    /// replaced, and when the queue is dropped.
     pub(super) changed: Arc<Notify>,
     /// A permit for each call that may be queued or in flight.
     pub(super) capacity: Arc<Semaphore>,
@@ -93,6 +93,12 @@ impl Queue {
         let turn = self.turns.binary_search_by_key(&number, |it| it.number);
         self.turns.remove(turn.ok()?);
         Some(Failure::NotSent)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.changed.notify_one();
     }
 }
 
