@@ -81,7 +81,7 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    Some(headers.get(name)?.to_str().ok()?.trim())
+    Some(headers.get(name)?.to_str().ok()?.trim_ascii())
 }
 
 #[cfg(test)]
