@@ -89,14 +89,13 @@ impl Connection {
             && now < self.opened + MAX_CONNECTION_AGE
     }
 
-    /// Sends a request and reads the whole response within `limit`. If that fails, the connection is closed
+    /// Sends a request and reads the whole response by `deadline`. If that fails, the connection is closed
     /// before this returns, so that no part of the request can arrive afterwards.
     pub(super) async fn exchange(
         &mut self,
         request: OutgoingRequest,
-        limit: Duration,
+        deadline: Instant,
     ) -> Result<(Parts, Bytes), Unanswered> {
-        let deadline = Instant::now() + limit;
         let result = {
             // Pinned here, because `timeout_at` would move it.
             let response = pin!(respond(&mut self.sender, request));
