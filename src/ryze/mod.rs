@@ -6,7 +6,6 @@
 mod client;
 mod connection;
 mod error;
-mod http_date;
 mod plain;
 mod rate_limit;
 mod reason;

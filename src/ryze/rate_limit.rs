@@ -1,10 +1,11 @@
 //! Ryze's rate limit headers, which every response carries. `budget` applies them.
 
-use std::{sync::Once, time::Duration};
+use std::{
+    sync::Once,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, HeaderName, header};
-
-use super::http_date;
 
 const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -75,7 +76,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// An HTTP date as Unix time.
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
-    http_date::read(headers.get(name)?.as_bytes().trim_ascii())
+    let date = httpdate::parse_http_date(text(headers, name)?).ok()?;
+    date.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
