@@ -148,10 +148,14 @@ impl Target {
                 *value = self.token_value.clone();
             } else if *name == header::CONTENT_LENGTH {
                 *value = length.into();
+            } else if *name == X_REQUEST_ID
+                && let Some(trace) = trace
+            {
+                *value = trace.id().clone();
             }
         }
         match trace {
-            Some(trace) => trace.propagate(&mut headers),
+            Some(trace) => trace.propagate_parent(&mut headers),
             None => drop(headers.remove(X_REQUEST_ID)),
         }
         headers
