@@ -17,7 +17,10 @@ where
 {
     let mut body = pin!(Limited::new(body, max));
     let mut whole = Bytes::new();
-    while let Some(frame) = body.frame().await {
+    // The end of a body whose length is known needs no further poll.
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let Ok(data) = frame?.into_data() else {
             // Trailers.
             continue;

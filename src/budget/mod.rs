@@ -6,6 +6,7 @@
 //! read-backs first, then calls, each first come first served (`waiters.rs`). `history.rs` records what
 //! was sent, for the operator. `redis/` shares a budget among processes.
 
+mod digest_map;
 mod dispatcher;
 mod history;
 mod limiter;
@@ -29,7 +30,10 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use self::{dispatcher::Dispatcher, history::History, limiter::Limiter, redis::SharedLimiter};
+use self::{
+    digest_map::DigestMap, dispatcher::Dispatcher, history::History, limiter::Limiter,
+    redis::SharedLimiter,
+};
 pub use self::{
     history::Points,
     permit::Permit,
@@ -39,7 +43,7 @@ pub use self::{
     upstream_limit::TokenDigest,
     upstream_window::Allowance,
 };
-use crate::{configured_map::ConfiguredMap, sync::lock};
+use crate::sync::lock;
 
 /// The budget of this process's requests. Clones share it.
 #[derive(Clone, Debug)]
@@ -78,7 +82,7 @@ enum Dispatchers {
     /// One for everything.
     One(Arc<Dispatcher>),
     /// One for each token with a request that waits or is in flight, or with a slot in use.
-    PerToken(Arc<Mutex<ConfiguredMap<TokenDigest, Arc<Dispatcher>>>>),
+    PerToken(Arc<Mutex<DigestMap<Arc<Dispatcher>>>>),
 }
 
 impl Budget {

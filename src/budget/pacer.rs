@@ -54,14 +54,14 @@ impl Pacer {
         }
     }
 
-    /// Permits one request, or returns when to ask again.
-    pub(super) fn check(&mut self) -> Result<(), Instant> {
+    /// Permits one request at `now`, the present time, or returns when to ask again.
+    pub(super) fn check(&mut self, now: Instant) -> Result<(), Instant> {
         if mem::take(&mut self.forecast.has_spare) {
             return Ok(());
         }
         match self.limiter.check() {
             Ok(()) => {
-                self.forecast.next(Instant::now());
+                self.forecast.next(now);
                 Ok(())
             }
             Err(not_until) => {

@@ -6,19 +6,19 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    digest_map::DigestMap,
     history::Window,
     pacer::Pacer,
     quota::Quota,
     slots::{Purpose, Slots, WINDOW},
     upstream_limit::{TokenDigest, UpstreamLimit},
 };
-use crate::configured_map::ConfiguredMap;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) slots: Slots,
     pub(super) pacer: Pacer,
-    pub(super) upstream_limits: ConfiguredMap<TokenDigest, UpstreamLimit>,
+    pub(super) upstream_limits: DigestMap<UpstreamLimit>,
     /// The time between requests that go out evenly spread.
     pub(super) interval: Duration,
     /// The requests of the last 60 s.
@@ -30,7 +30,7 @@ impl State {
         Self {
             slots: Slots::new(quota.share),
             pacer: Pacer::new(quota.share, quota.burst),
-            upstream_limits: ConfiguredMap::default(),
+            upstream_limits: DigestMap::default(),
             interval: WINDOW / quota.share.max(1),
             window: Window::default(),
         }
@@ -46,16 +46,19 @@ impl State {
         purpose: Purpose,
         now: Instant,
     ) -> Result<u64, Option<Instant>> {
-        let permitted_at = self.permitted_at(token, now);
+        let interval = self.interval;
+        let limit = self.upstream_limits.entry(token);
+        let limit = limit.or_insert_with(|| UpstreamLimit::new(now));
+        let permitted_at = limit.permits_at(now, interval);
         if permitted_at > now {
             return Err(Some(permitted_at));
         }
         if !self.slots.is_free(now, purpose) {
             return Err(self.slots.next_release(purpose));
         }
-        self.pacer.check().map_err(Some)?;
+        self.pacer.check(now).map_err(Some)?;
         self.slots.take();
-        Ok(self.record_permit(token, now))
+        Ok(limit.record_permit(now))
     }
 
     /// When the token's upstream limit permits the next request.

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time};
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     config::{self, Origin},
+    net::Stream,
     whole_body,
 };
 
@@ -69,13 +70,15 @@ pub(super) async fn get(
 
 async fn request(address: SocketAddr, path: &str) -> io::Result<(StatusCode, Bytes)> {
     let stream = TcpStream::connect(address).await?;
+    // With the types of the client of Ryze, which share its code.
+    let stream: Box<dyn Stream> = Box::new(stream);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
     tokio::spawn(connection);
     let request = Request::get(path)
         .header(header::HOST, address.to_string())
-        .body(Empty::<Bytes>::new())
+        .body(Full::<Bytes>::default())
         .map_err(io::Error::other)?;
     let response = sender.send_request(request).await;
     let (parts, body) = response.map_err(io::Error::other)?.into_parts();

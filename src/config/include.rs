@@ -16,6 +16,7 @@ use toml::de::DeTable;
 use super::{
     Instance, csv_file,
     keys::{INSTANCES, Included},
+    pieces::Pieces,
     source,
     table::Reader,
 };
@@ -70,7 +71,8 @@ pub(super) fn read(
 }
 
 fn read_toml(reader: &mut Reader<'_, '_>, text: &str, instances: &mut Vec<(String, Instance)>) {
-    let (tree, errors) = DeTable::parse_recoverable(text);
+    let pieces = Pieces::of(text);
+    let (tree, errors) = DeTable::parse_recoverable(pieces.first);
     if !errors.is_empty() {
         let problems = reader.report.not_toml(text, errors);
         reader.report.problems(problems);
@@ -80,6 +82,7 @@ fn read_toml(reader: &mut Reader<'_, '_>, text: &str, instances: &mut Vec<(Strin
     let array = entries.remove_entry(INSTANCES);
     reader.root(entries, &[INSTANCES], &mut Included);
     instances.extend(reader.array(INSTANCES, array, false));
+    pieces.read(reader, instances);
 }
 
 /// The files that the patterns name, in their order.

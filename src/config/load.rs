@@ -13,6 +13,7 @@ use super::{
     Config, Listen, Position, Problem, include, instances,
     key::Context,
     keys::{Draft, INSTANCES},
+    pieces::Pieces,
     report::Report,
     rules, source,
     table::Reader,
@@ -89,7 +90,8 @@ pub(super) fn parse_in(
     listen: Option<&str>,
     context: &mut Context<'_>,
 ) -> Result<Loaded, Vec<Problem>> {
-    let (tree, errors) = DeTable::parse_recoverable(text);
+    let pieces = Pieces::of(text);
+    let (tree, errors) = DeTable::parse_recoverable(pieces.first);
     let report = Report::new(text);
     if !errors.is_empty() {
         return Err(report.not_toml(text, errors));
@@ -107,8 +109,10 @@ pub(super) fn parse_in(
     let mut draft = Draft::default();
     reader.root(entries, &[INSTANCES], &mut draft);
     let mut config = draft.config;
-    let is_required = config.fallback.is_none() && draft.include.is_empty();
+    let is_optional = config.fallback.is_some() || !draft.include.is_empty();
+    let is_required = !is_optional && pieces.rest.is_empty();
     let mut instances = reader.array(INSTANCES, array, is_required);
+    pieces.read(&mut reader, &mut instances);
     include::read(&mut reader, &draft.include, &mut instances);
     if instances.is_empty() && config.fallback.is_none() && !draft.include.is_empty() {
         let message = "no file has an instance; write `[[instances]]` there, or `[fallback]` here";

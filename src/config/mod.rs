@@ -14,6 +14,7 @@ mod keys;
 mod load;
 mod model;
 mod origin;
+mod pieces;
 mod print;
 mod problem;
 mod readers;

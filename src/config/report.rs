@@ -1,7 +1,7 @@
 //! Collects the problems of a configuration file and the files that it includes, each with its line.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -12,22 +12,17 @@ use super::problem::{Position, Problem};
 /// A file in another format has an error on every line.
 const MAX_SYNTAX_ERRORS: usize = 20;
 
-/// Where a key stands.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Place {
-    /// The byte offset in its file of the key, or of its table if the key is not written.
-    pub(super) at: Option<usize>,
-    pub(super) is_written: bool,
-}
-
 /// Collects the problems and the warnings of the configuration file and the files that it includes.
 ///
 /// Their texts are taken as one behind the other, so that a byte offset also says which file it is in.
 pub(super) struct Report {
     /// The configuration file first. The last one is being read.
     files: Vec<File>,
-    /// With offsets in all texts.
-    places: HashMap<String, Place>,
+    /// Where the text begins that is being read, in all texts.
+    begin: usize,
+    /// The keys that are written, and where, in all texts. Not a hash map: with thousands of instances its one
+    /// allocation would be large enough to have the effect that `pieces.rs` avoids.
+    places: BTreeMap<String, usize>,
     problems: Vec<Found>,
     /// The keys of `problems`.
     faulty: HashSet<String>,
@@ -51,7 +46,8 @@ impl Report {
     pub(super) fn new(text: &str) -> Self {
         Self {
             files: vec![File::new(None, 0, text)],
-            places: HashMap::new(),
+            begin: 0,
+            places: BTreeMap::new(),
             problems: Vec::new(),
             faulty: HashSet::new(),
             warnings: Vec::new(),
@@ -64,6 +60,12 @@ impl Report {
         let begin = self.files.last().map_or(0, |file| file.end + 1);
         let file = File::new(Some(path.to_owned()), begin, text);
         self.files.push(file);
+        self.begin = begin;
+    }
+
+    /// Goes on with a piece of the text that is being read, which begins at this byte offset of it.
+    pub(super) fn piece(&mut self, begin: usize) {
+        self.begin = self.files.last().map_or(0, |file| file.begin) + begin;
     }
 
     /// The problems of a text that is not TOML: the first error of each line, of
@@ -75,15 +77,10 @@ impl Report {
         let to_problem = |error: Error| {
             let at = error.span().map(|span| span.start.min(end));
             // The error's `Display` quotes the line.
-            let (_, problem) = self.to_problem(
-                self.in_all(at),
-                "",
-                format!("not TOML{kind}: {}", error.message()),
-            );
-            problem
+            let message = format!("not TOML{kind}: {}", error.message());
+            self.to_problem(self.in_all(at), "", message)
         };
-        let mut problems: Vec<_> = errors.into_iter().map(to_problem).collect();
-        problems.sort_by_key(|problem| problem.line);
+        let mut problems = sorted(errors.into_iter().map(to_problem).collect());
         problems.dedup_by_key(|problem| problem.line);
         let more = problems.len().saturating_sub(MAX_SYNTAX_ERRORS);
         problems.truncate(MAX_SYNTAX_ERRORS);
@@ -101,10 +98,9 @@ impl Report {
         self.problems.extend(found);
     }
 
-    /// Records where `key` stands.
-    pub(super) fn place(&mut self, key: &str, place: Place) {
-        let at = self.in_all(place.at);
-        self.places.insert(key.to_owned(), Place { at, ..place });
+    /// Records that `key` is written, and where.
+    pub(super) fn place(&mut self, key: String, at: usize) {
+        self.places.insert(key, self.begin + at);
     }
 
     /// The key, with its file and line if there are several files.
@@ -118,7 +114,7 @@ impl Report {
     }
 
     pub(super) fn is_written(&self, key: &str) -> bool {
-        self.places.get(key).is_some_and(|place| place.is_written)
+        self.places.contains_key(key)
     }
 
     pub(super) fn is_faulty(&self, key: &str) -> bool {
@@ -182,10 +178,6 @@ impl Report {
 
     /// The warnings and the advice, or all problems, in the order of the files and lines.
     pub(super) fn finish(self) -> Result<(Vec<Problem>, Vec<Problem>), Vec<Problem>> {
-        let sorted = |mut found: Vec<Found>| -> Vec<Problem> {
-            found.sort_by_key(|(place, _)| *place);
-            found.into_iter().map(|(_, problem)| problem).collect()
-        };
         if self.problems.is_empty() {
             Ok((sorted(self.warnings), sorted(self.advice)))
         } else {
@@ -202,13 +194,15 @@ impl Report {
         }
     }
 
+    /// Where `key` stands, or else its table.
     fn at(&self, key: &str) -> Option<usize> {
-        self.places.get(key)?.at
+        let table = || self.at(key.rsplit_once('.')?.0);
+        self.places.get(key).copied().or_else(table)
     }
 
-    /// The offset in all texts of one in the file that is being read.
+    /// The offset in all texts of one in the text that is being read.
     fn in_all(&self, at: Option<usize>) -> Option<usize> {
-        Some(at? + self.files.last()?.begin)
+        Some(at? + self.begin)
     }
 
     fn to_problem(&self, at: Option<usize>, key: &str, message: String) -> Found {
@@ -224,6 +218,12 @@ impl Report {
         };
         ((number, line), problem)
     }
+}
+
+/// The problems in the order of the files and lines.
+fn sorted(mut found: Vec<Found>) -> Vec<Problem> {
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, problem)| problem).collect()
 }
 
 impl File {

@@ -10,7 +10,7 @@ use toml::{
 use super::{
     key::{Context, Row},
     keys::Owner,
-    report::{Place, Report},
+    report::Report,
 };
 use crate::spelling::is_close;
 
@@ -32,8 +32,6 @@ struct At<'t> {
     path: &'t str,
     /// The start of its rows' paths, as in `instances[].`.
     prefix: &'t str,
-    /// The byte offset of its head.
-    at: Option<usize>,
 }
 
 impl Reader<'_, '_> {
@@ -47,7 +45,6 @@ impl Reader<'_, '_> {
         let root = At {
             path: "",
             prefix: "",
-            at: None,
         };
         self.table(root, entries, arrays, owner);
     }
@@ -101,7 +98,6 @@ impl Reader<'_, '_> {
         let table = At {
             path: &path,
             prefix: &format!("{name}[]."),
-            at: Some(at),
         };
         let mut owner = O::default();
         self.table(table, entries, &[], &mut owner);
@@ -112,11 +108,7 @@ impl Reader<'_, '_> {
     fn next_path(&mut self, name: &str, at: usize) -> String {
         let path = format!("{name}[{}]", self.elements);
         self.elements += 1;
-        let place = Place {
-            at: Some(at),
-            is_written: true,
-        };
-        self.report.place(&path, place);
+        self.report.place(path.clone(), at);
         path
     }
 
@@ -140,12 +132,10 @@ impl Reader<'_, '_> {
             }
             known.push(name);
             let (key, value) = entries.remove_entry(name).unzip();
-            let place = Place {
-                at: key.map(|key| key.span().start).or(table.at),
-                is_written: value.is_some(),
-            };
             let path = table.path_of(name);
-            self.report.place(&path, place);
+            if let Some(key) = key {
+                self.report.place(path.clone(), key.span().start);
+            }
             let value = value.map(Spanned::into_inner);
             if is_key {
                 self.key(*row, &path, value, owner);
@@ -153,7 +143,6 @@ impl Reader<'_, '_> {
                 let inner = At {
                     path: &path,
                     prefix: &format!("{}{name}.", table.prefix),
-                    at: place.at,
                 };
                 self.inner_table(inner, value, owner);
             }

@@ -40,6 +40,7 @@ use crate::{
     budget::{self, Budget},
     config::{Config, Mode, Secret},
     gateway::{AnswerBody, CallObserved, ContactsList, Gateway},
+    net::Stream,
     proxy::Proxy,
     queue::Queues,
     ryze::Client,
@@ -237,7 +238,9 @@ async fn answer<H: Handler>(handler: Arc<H>, request: &[u8]) -> Option<Response<
         let stop = CancellationToken::new();
         stop.cancel();
         let admission = Admission::Granted(Arc::default());
-        let served = server::serve(server_end, handler, admission, timeouts, &stop);
+        // As the gateway has it: with a type of its own it would be a second copy of the server.
+        let stream: Box<dyn Stream> = Box::new(server_end);
+        let served = server::serve(stream, handler, admission, timeouts, &stop);
         let exchange = async { tokio::join!(served, reader.read_to_end(&mut answer)) };
         let mut exchange = pin!(exchange);
         let patience = async {

@@ -7,11 +7,11 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::duplex;
 
 use crate::{
     header_limit::MAX_RESPONSE_FIELDS,
-    net::{Connect, Opening},
+    net::{Connect, Opening, Stream},
     privacy::{Audience, Change, Setting},
     ryze::wire,
 };
@@ -63,7 +63,7 @@ impl Stub {
         self.received.get().cloned()
     }
 
-    async fn serve(self, stream: DuplexStream) {
+    async fn serve(self, stream: Box<dyn Stream>) {
         let service = service_fn(|request: Request<Incoming>| {
             let Self { answer, received } = self.clone();
             async move {
@@ -87,7 +87,7 @@ impl Connect for Stub {
     fn connect(&self) -> Opening<'_> {
         Box::pin(async {
             let (near, far) = duplex(PIPE_CAPACITY);
-            tokio::spawn(self.clone().serve(far));
+            tokio::spawn(self.clone().serve(Box::new(far)));
             Ok(Box::new(near) as _)
         })
     }

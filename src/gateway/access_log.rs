@@ -12,7 +12,10 @@ use http::{HeaderValue, Method, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{observation::Observation, rules::SharedRecord};
+use super::{
+    observation::Observation,
+    rules::{Last, SharedRecord},
+};
 use crate::{
     privacy::{Change, Operation},
     ryze::Target,
@@ -45,6 +48,8 @@ pub(crate) struct AccessLogEntry {
     /// `None` for a success.
     reason: Option<Reason>,
     pub(crate) ended_by: EndedBy,
+    /// Whether it is a call to a translated instance that has its answer, the last one of the instance.
+    pub(crate) is_answered: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -66,6 +71,7 @@ impl AccessLogEntry {
             outcome: OutcomeLabel::CallerLeft,
             reason: Some(Reason::CallerLeft),
             ended_by: EndedBy::Caller,
+            is_answered: false,
             metrics,
         }
     }
@@ -127,8 +133,14 @@ impl Drop for AccessLogEntry {
         // Calls that the fallback answers, observed ones too, say nothing of the instance.
         let is_of_instance = !self.is_forwarded || self.operation.is_some();
         if let Some(record) = self.record.as_ref().filter(|_| is_of_instance) {
-            let tally = &mut lock(record).tally;
-            tally.count(result, self.outcome, self.reason, now);
+            let record = &mut *lock(record);
+            record.tally.count(result, self.outcome, self.reason, now);
+            if self.is_answered {
+                record.last = Some(Last {
+                    outcome: self.outcome,
+                    time: now,
+                });
+            }
         }
         self.metrics.ended(RecentCall {
             time: now,

@@ -167,7 +167,7 @@ impl Gateway {
             }
             Err(rejection) => self.reject(&rejection, entry),
         };
-        instance.record_outcome(entry.outcome);
+        entry.is_answered = true;
         answer
     }
 

@@ -198,12 +198,4 @@ impl Instance {
             recent: record.tally.recent(now),
         }
     }
-
-    pub(super) fn record_outcome(&self, outcome: OutcomeLabel) {
-        let last = Last {
-            outcome,
-            time: Instant::now(),
-        };
-        lock(&self.record).last = Some(last);
-    }
 }

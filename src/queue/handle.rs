@@ -20,11 +20,11 @@ pub(super) struct QueueHandle {
 }
 
 impl QueueHandle {
-    pub(super) fn new(queues: Arc<Queues>, name: &Arc<str>, changed: Arc<Notify>) -> Self {
+    pub(super) fn new(queues: Arc<Queues>, name: &Arc<str>, changed: &Arc<Notify>) -> Self {
         Self {
             queues,
             name: Arc::clone(name),
-            changed,
+            changed: Arc::clone(changed),
         }
     }
 
@@ -32,17 +32,9 @@ impl QueueHandle {
         self.queues.lock()
     }
 
-    /// What the queue does next. Removes an empty queue, under the same lock, and returns `None`.
-    pub(super) fn next_or_remove(&self) -> Option<Work> {
-        let mut state = self.lock();
-        if let Some(target) = state.next_target(&self.name) {
-            return Some(Work::Request(Arc::clone(target)));
-        }
-        let turn = state.queues.get_mut(&self.name)?.turns.pop_front();
-        if turn.is_none() {
-            state.queues.remove(&self.name);
-        }
-        turn.map(Work::Turn)
+    /// What the worker does next.
+    pub(super) fn next_work(&self) -> Work {
+        self.lock().next_work(&self.name)
     }
 
     /// Whether the next request would have this token.
@@ -70,19 +62,6 @@ impl QueueHandle {
         }
     }
 
-    /// Fails the calls whose time to be sent is over.
-    pub(super) fn fail_late(&self) {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let queue = state.queues.get_mut(&self.name);
-        for late in queue
-            .into_iter()
-            .flat_map(|queue| queue.calls.extract_if(.., |call| call.send_by < now))
-        {
-            late.fail_unsent(Failure::NotSent);
-        }
-    }
-
     /// Fails the calls whose request would have a matching target.
     pub(super) fn fail_matching(&self, failure: &Failure, matches: impl Fn(&Target) -> bool) {
         let mut state = self.lock();
@@ -98,7 +77,7 @@ impl QueueHandle {
         }
     }
 
-    /// Removes the calls of the next request with this token.
+    /// Removes the calls of the next request with this token. Fails those whose time to be sent is over.
     pub(super) fn take_batch(&self, target: &Target) -> Vec<PendingCall> {
         let mut state = self.lock();
         let State {
@@ -107,6 +86,11 @@ impl QueueHandle {
         let Some(queue) = queues.get_mut(&self.name) else {
             return Vec::new();
         };
+        let now = Instant::now();
+        let is_late = |call: &mut PendingCall| call.send_by < now;
+        for late in queue.calls.extract_if(.., is_late) {
+            late.fail_unsent(Failure::NotSent);
+        }
         let turn = queue.first_turn();
         batch::take(&mut queue.calls, |call| {
             turn.is_some_and(|turn| turn < call.number)

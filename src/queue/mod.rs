@@ -40,7 +40,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     directory::Directory,
-    handle::QueueHandle,
     pending_call::{Attempt, PendingCall},
     state::{Queue, State},
     ticket::QueueTicket,
@@ -225,8 +224,15 @@ impl Queues {
         }
     }
 
-    /// Waits until all workers have ended.
+    /// Waits until all queues are empty and all workers have ended. From now on none waits for another call.
     pub async fn idle(&self) {
+        {
+            let mut state = self.lock();
+            state.is_closing = true;
+            for queue in state.queues.values() {
+                queue.changed.notify_one();
+            }
+        }
         self.workers.close();
         self.workers.wait().await;
     }
@@ -246,15 +252,16 @@ impl Queues {
             Entry::Vacant(vacant) => {
                 let queue = Queue::new(self.max_waiting);
                 let changed = Arc::clone(&queue.changed);
-                let handle = QueueHandle::new(Arc::clone(self), target.name(), changed);
+                let worker = Worker::run(Arc::downgrade(self), Arc::clone(target.name()), changed);
                 // Boxed, because tokio would move the large future several times.
-                self.workers.spawn(Box::pin(Worker::new(handle).run()));
+                self.workers.spawn(Box::pin(worker));
                 vacant.insert(queue)
             }
         };
         let capacity = Arc::clone(&queue.capacity).try_acquire_owned();
         let capacity = capacity.map_err(|_| Failure::QueueFull)?;
         append(queue, number);
+        queue.wake_worker(&mut state.idle_workers);
         Ok(QueueTicket {
             queues: self,
             name: target.name(),

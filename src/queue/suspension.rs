@@ -73,6 +73,11 @@ impl Suspensions {
         });
     }
 
+    /// Whether no instance is suspended, or was.
+    pub(super) fn is_empty(&self) -> bool {
+        self.throttled.is_empty() && self.denied.is_empty()
+    }
+
     /// Fails, with the failure for the call, while the instance is suspended.
     pub(super) fn check(&self, target: &Target, now: Instant) -> Result<(), Failure> {
         if let Some(throttled) = self.throttled(target, now) {

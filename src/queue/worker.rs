@@ -1,11 +1,18 @@
-//! The task that drains an instance's queue: acquires a permit, sends a batch, and completes its calls,
-//! until the queue is empty.
+//! The task that drains an instance's queue: acquires a permit, sends a batch, and completes its calls.
+//! Once the queue is empty it waits for the next call, unless enough others do.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{Arc, Weak},
+    thread,
+};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::{
+    Queues,
     batch::coalesce,
     directory::has_same_token,
     handle::QueueHandle,
@@ -26,22 +33,33 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(queue: QueueHandle) -> Self {
-        Self {
-            sender: Sender { queue },
+    /// Serves an instance's queue until there are enough idle workers, or until `queues` is dropped.
+    pub(super) async fn run(queues: Weak<Queues>, name: Arc<str>, changed: Arc<Notify>) {
+        while let Some(queues) = queues.upgrade() {
+            let queue = QueueHandle::new(queues, &name, &changed);
+            let worker = Self {
+                sender: Sender { queue },
+            };
+            if !worker.drain().await {
+                return;
+            }
+            changed.notified().await;
         }
     }
 
-    pub(super) async fn run(self) {
+    /// Drains the queue. Returns whether the worker waits for the next call.
+    async fn drain(self) -> bool {
         let queue = &self.sender.queue;
         let mut next = Next::default();
-        while let Some(work) = queue.next_or_remove() {
-            let target = match work {
+        loop {
+            let target = match queue.next_work() {
                 Work::Request(target) => target,
                 Work::Turn(turn) => {
                     turn.run().await;
                     continue;
                 }
+                Work::Wait => return true,
+                Work::End => return false,
             };
             let permit = tokio::select! {
                 biased;
@@ -95,7 +113,6 @@ impl Worker {
     /// Sends one request for the calls that may share it, and completes or requeues each.
     async fn send_batch(&self, permit: Permit, target: &Arc<Target>, failures: u32) -> Next {
         let queue = &self.sender.queue;
-        queue.fail_late();
         let mut calls = queue.take_batch(target);
         if calls.is_empty() {
             return Next::default();

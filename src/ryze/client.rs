@@ -116,15 +116,16 @@ impl Client {
         limit: Duration,
     ) -> Result<(Parts, Bytes), Error> {
         loop {
-            let (mut connection, is_new) = match self.take_idle() {
-                Some(connection) => (connection, false),
+            let now = Instant::now();
+            let (mut connection, is_new, begin) = match self.take_idle(now) {
+                Some(connection) => (connection, false, now),
                 // Boxed, because it is large and rare.
                 None => {
                     let opening = Connection::open(&*self.connector);
-                    (Box::pin(opening).await?, true)
+                    (Box::pin(opening).await?, true, Instant::now())
                 }
             };
-            match connection.exchange(request, limit).await {
+            match connection.exchange(request, begin + limit).await {
                 Ok(response) => {
                     self.keep(connection);
                     return Ok(response);
@@ -144,9 +145,8 @@ impl Client {
         }
     }
 
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self, now: Instant) -> Option<Connection> {
         let mut idle = lock(&self.idle);
-        let now = Instant::now();
         idle.retain(|connection| connection.is_reusable(now, IDLE_TIMEOUT));
         idle.pop()
     }

@@ -17,7 +17,6 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
 use crate::{
-    header_limit::MAX_RESPONSE_FIELDS,
     net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
     privacy::{Malformed, NoAnswer},
     timer::Timer,
@@ -64,7 +63,6 @@ impl Connection {
             .map_err(|error| Error::no_connection((&error).into()))?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_RESPONSE)
-            .max_headers(MAX_RESPONSE_FIELDS)
             // Requests are small: one copy costs less than a gathering write.
             .writev(false)
             .handshake(TokioIo::new(stream))
@@ -91,14 +89,13 @@ impl Connection {
             && now < self.opened + MAX_CONNECTION_AGE
     }
 
-    /// Sends a request and reads the whole response within `limit`. If that fails, the connection is closed
+    /// Sends a request and reads the whole response by `deadline`. If that fails, the connection is closed
     /// before this returns, so that no part of the request can arrive afterwards.
     pub(super) async fn exchange(
         &mut self,
         request: OutgoingRequest,
-        limit: Duration,
+        deadline: Instant,
     ) -> Result<(Parts, Bytes), Unanswered> {
-        let deadline = Instant::now() + limit;
         let result = {
             // Pinned here, because `timeout_at` would move it.
             let response = pin!(respond(&mut self.sender, request));

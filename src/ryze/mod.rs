@@ -6,6 +6,7 @@
 mod client;
 mod connection;
 mod error;
+mod plain;
 mod rate_limit;
 mod reason;
 mod response;

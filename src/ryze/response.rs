@@ -9,7 +9,7 @@ use http::{StatusCode, response::Parts};
 
 use super::{
     error::{Error, Progress},
-    rate_limit, reason, wire,
+    plain, rate_limit, reason, wire,
 };
 use crate::{
     config::Secret,
@@ -53,7 +53,8 @@ pub(super) fn read(
         if content_encoding::is_encoded(&parts.headers) {
             return Err(Error::malformed(Malformed::Encoded));
         }
-        return wire::settings(body).ok_or_else(|| Error::malformed(Malformed::NoSettings));
+        let settings = plain::settings(body).or_else(|| wire::settings(body));
+        return settings.ok_or_else(|| Error::malformed(Malformed::NoSettings));
     }
     let message = wire::message(body).unwrap_or_default();
     let report = Report {

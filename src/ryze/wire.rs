@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Section and field of each setting, in the order in which Ryze applies them.
-const FIELDS: [(Setting, &str, &str); Setting::ALL.len()] = [
+pub(super) const FIELDS: [(Setting, &str, &str); Setting::ALL.len()] = [
     (Setting::LastSeen, "visibility", "lastSeen"),
     (Setting::About, "visibility", "status"),
     (Setting::ProfilePhoto, "visibility", "profile"),
@@ -22,7 +22,7 @@ const FIELDS: [(Setting, &str, &str); Setting::ALL.len()] = [
     (Setting::GroupAdd, "permissions", "groupAdd"),
 ];
 
-const SECTIONS: [&str; 3] = ["visibility", "privacy", "permissions"];
+pub(super) const SECTIONS: [&str; 3] = ["visibility", "privacy", "permissions"];
 /// The names of [`FIELDS`], in their order.
 const NAMES: [&str; FIELDS.len()] = {
     let mut names = [""; FIELDS.len()];
@@ -34,7 +34,7 @@ const NAMES: [&str; FIELDS.len()] = {
     names
 };
 
-const VALUES: [(Audience, &str); 5] = [
+pub(super) const VALUES: [(Audience, &str); 5] = [
     (Audience::Everyone, "all"),
     (Audience::Contacts, "contacts"),
     (Audience::ContactsExcept, "contact_blacklist"),

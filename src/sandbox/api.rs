@@ -136,7 +136,7 @@ async fn perform(
         Answer::Normal | Answer::Stale | Answer::FieldFailure { .. } => Ok(work.await?),
         Answer::Status { status, message } => Ok(Reply::refusal(status, &message)),
         Answer::Raw { status, body } => Ok(Reply::new(status, body)),
-        Answer::Close => Err("a fault closes the connection".into()),
+        Answer::Close => Err(Closed),
         Answer::Never => pending().await,
     }
 }

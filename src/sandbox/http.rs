@@ -1,6 +1,6 @@
 //! HTTP of the in-memory Ryze: routes each request to the API or the control API and writes the response.
 
-use std::time::UNIX_EPOCH;
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::DATE};
@@ -10,25 +10,27 @@ use serde_json::json;
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{
-    Sandbox, api, control, listener,
+    Sandbox, api, control,
+    listener::{self, Handler},
     reply::{Closed, Reply, read},
 };
+use crate::net::Stream;
 
 /// Accepts and serves connections forever. Dropping the future closes them all.
 pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener) {
-    let handler = move |request| {
-        let sandbox = sandbox.clone();
-        async move { answer(&sandbox, request).await }
-    };
-    listener::serve(listener, handler).await;
+    listener::serve(listener, handler(sandbox)).await;
 }
 
 /// Serves one connection until either side closes it.
-pub(super) async fn serve_connection<I>(sandbox: &Sandbox, io: I)
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    listener::serve_connection(io, |request| answer(sandbox, request)).await;
+pub(super) async fn serve_connection(sandbox: Sandbox, stream: Box<dyn Stream>) {
+    listener::serve_connection(stream, &*handler(sandbox)).await;
+}
+
+fn handler(sandbox: Sandbox) -> Handler {
+    Arc::new(move |request| {
+        let sandbox = sandbox.clone();
+        Box::pin(async move { answer(&sandbox, request).await })
+    })
 }
 
 async fn answer(

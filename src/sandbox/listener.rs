@@ -1,7 +1,7 @@
 //! The HTTP/1 server of both in-memory APIs: accepts connections and gives each request to a handler.
 //! A handler that fails closes the connection without a response.
 
-use std::time::Duration;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 use super::reply::Closed;
+use crate::net::Stream;
 
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_HEAD: usize = 16 * 1024;
@@ -19,8 +20,17 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Pause after a failed accept, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Responds to requests. Boxed, like the streams, so that both APIs share one copy of hyper's server.
+pub(super) type Handler = Arc<dyn Fn(Request<Incoming>) -> Responding + Send + Sync>;
+pub(super) type Responding =
+    Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Closed>> + Send>>;
+
 /// Accepts and serves connections forever. Dropping the future closes them all.
-pub(super) async fn serve<H, F>(listener: TcpListener, handler: H)
+pub(super) async fn serve(listener: TcpListener, handler: Handler) {
+    accept(listener, move |request| handler(request)).await;
+}
+
+async fn accept<H, F>(listener: TcpListener, handler: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response<Full<Bytes>>, Closed>> + Send + 'static,
@@ -30,7 +40,7 @@ where
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve_connection(TokioIo::new(stream), handler.clone()));
+                    connections.spawn(serve_connection(Box::new(stream), handler.clone()));
                 } else {
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -41,9 +51,8 @@ where
 }
 
 /// Serves one connection until either side closes it.
-pub(super) async fn serve_connection<I, H, F>(io: I, handler: H)
+pub(super) async fn serve_connection<H, F>(stream: Box<dyn Stream>, handler: H)
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Result<Response<Full<Bytes>>, Closed>>,
 {
@@ -51,7 +60,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(io, service_fn(handler));
+        .serve_connection(TokioIo::new(stream), service_fn(handler));
     // It fails if the client disconnects or the handler fails.
     let _ = connection.await;
 }

@@ -51,8 +51,9 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// A request head is being read, or the first one of the connection is awaited.
-    ReadingHead { since: Instant },
+    /// A request head is being read, or the first one of the connection is awaited; since the end of the poll
+    /// that began it.
+    ReadingHead { since: Option<Instant> },
     /// A request is being handled. `open_bodies` of its two bodies are not complete.
     Handling { open_bodies: u8 },
     /// Both bodies are complete; the rest of the response may still be in hyper's buffer.
@@ -132,9 +133,7 @@ impl ConnectionState {
     /// A new connection, which is listed while it is idle.
     pub(super) fn new(idle_connections: Arc<IdleConnections>) -> Self {
         Self(Arc::new(Mutex::new(State {
-            phase: Phase::ReadingHead {
-                since: Instant::now(),
-            },
+            phase: Phase::ReadingHead { since: None },
             requests: 0,
             stopped_at: None,
             has_unread_body: false,
@@ -189,9 +188,7 @@ impl ConnectionState {
             Phase::Idle { key, .. } => state.idle_connections.remove(key),
         }
         let was_closing = matches!(state.phase, Phase::Closing);
-        state.phase = Phase::ReadingHead {
-            since: Instant::now(),
-        };
+        state.phase = Phase::ReadingHead { since: None };
         if was_closing && !is_end {
             let idle_connections = Arc::clone(&state.idle_connections);
             drop(state);
@@ -252,12 +249,15 @@ impl ConnectionState {
                     is_surplus,
                 }
             } else {
-                Phase::ReadingHead { since }
+                Phase::ReadingHead { since: Some(since) }
             };
         }
-        let (since, timeout) = match state.phase {
-            Phase::ReadingHead { since } => (since, timeouts.header),
-            Phase::Idle { since, .. } => (since, timeouts.idle),
+        let (since, timeout) = match &mut state.phase {
+            Phase::ReadingHead { since } => {
+                let since = *since.get_or_insert_with(Instant::now);
+                (since, timeouts.header)
+            }
+            Phase::Idle { since, .. } => (*since, timeouts.idle),
             Phase::Handling { .. } | Phase::Responded | Phase::Closing | Phase::Expired => {
                 return None;
             }

@@ -78,7 +78,7 @@ impl Forwarded {
             }
         };
         let mut calls: Vec<_> = calls.iter().map(of).collect();
-        calls.sort_by_key(|call| (u64::MAX - call.total(), call.route, call.method));
+        calls.sort_unstable_by_key(|call| (u64::MAX - call.total(), call.route, call.method));
         calls
     }
 }

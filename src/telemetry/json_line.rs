@@ -100,8 +100,10 @@ impl Line {
     }
 
     fn name(&mut self, field: &Field) {
+        let name = field.name();
+        self.0.reserve(name.len() + b",\"\":".len());
         self.raw(",\"");
-        self.raw(field.name());
+        self.raw(name);
         self.raw("\":");
     }
 

@@ -171,7 +171,7 @@ mod tests {
     fn a_valid_traceparent_is_propagated_and_any_other_is_not() {
         let propagated = |parent: &str| {
             let mut headers = HeaderMap::new();
-            trace(&[("traceparent", parent)]).propagate(&mut headers);
+            trace(&[("traceparent", parent)]).propagate_parent(&mut headers);
             headers.get(TRACEPARENT).map(|sent| sent == parent)
         };
         assert_eq!(propagated(PARENT), Some(true));

@@ -72,10 +72,9 @@ impl Trace {
         self.parent.as_ref()?.to_str().ok()?.split('-').nth(1)
     }
 
-    /// Adds the ids to the headers of a request to Ryze. `tracestate` is not forwarded: it belongs to
-    /// the client's own systems.
-    pub fn propagate(&self, headers: &mut HeaderMap) {
-        headers.insert(X_REQUEST_ID, self.id.clone());
+    /// Adds the client's own trace to the headers of a request to Ryze. `tracestate` is not forwarded: it
+    /// belongs to the client's own systems.
+    pub fn propagate_parent(&self, headers: &mut HeaderMap) {
         if let Some(parent) = &self.parent {
             headers.insert(TRACEPARENT, parent.clone());
         }

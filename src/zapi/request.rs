@@ -188,7 +188,9 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
         .next()
         .and_then(|value| value.to_str().ok()?.split(';').next())
         .unwrap_or_default();
-    let is_json = essence.trim().eq_ignore_ascii_case("application/json");
+    let is_json = essence
+        .trim_ascii()
+        .eq_ignore_ascii_case("application/json");
     if is_json && types.next().is_none() {
         Ok(())
     } else {

@@ -86,6 +86,7 @@ budget.redis = "redis://:hun/ter2@host"         => write "redis://host:6379/0"
 budget.redis = "redis://:%ffhunter2@host"       => write "redis://host:6379/0"
 budget.redis = "redis://host?password=hunter2"  => write "redis://host:6379/0"
 budget.redis = "rediss://host/#insecure"        => write "redis://host:6379/0"
+budget.redis = "redis://hünter2.example"        => write "redis://host:6379/0"
 budget.redis = { env = "UNSET" }                => is not set
 ryze.ca_file = 1                                => text
 ryze.ca_file = ""                               => at least one character

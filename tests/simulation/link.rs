@@ -8,7 +8,6 @@ use std::{
 };
 
 use fastrand::Rng;
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     task::JoinSet,
@@ -118,7 +117,7 @@ impl Link {
         let sandbox = self.sandbox.clone();
         tokio::select! {
             biased;
-            () = sandbox.serve_connection(TokioIo::new(sandboxs)) => (),
+            () = sandbox.serve_connection(sandboxs) => (),
             () = self.exchanges(near, far) => (),
         }
     }

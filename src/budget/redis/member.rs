@@ -221,7 +221,7 @@ impl Member {
     }
 
     fn acquire_static(&mut self) -> Decision {
-        match self.pacer.check() {
+        match self.pacer.check(Instant::now()) {
             Ok(()) => Decision::Granted(self.leases.take_static()),
             Err(next) => Decision::NotBefore(next),
         }

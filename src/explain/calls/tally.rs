@@ -82,7 +82,7 @@ impl Tally {
     fn sorted(&self) -> Vec<(&Row, u64)> {
         let mut rows: Vec<_> = self.rows.iter().map(|(row, count)| (row, *count)).collect();
         let rank = |verdict| Verdict::ALL.iter().position(|it| *it == verdict);
-        rows.sort_by_key(|(row, count)| {
+        rows.sort_unstable_by_key(|(row, count)| {
             (
                 rank(row.verdict),
                 u64::MAX - count,

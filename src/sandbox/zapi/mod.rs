@@ -25,7 +25,7 @@ use self::{
     refusal::sentence,
 };
 use super::{
-    listener,
+    listener::{self, Responding},
     reply::{Closed, Reply, read_up_to},
 };
 
@@ -69,11 +69,11 @@ impl Default for Zapi {
 impl Zapi {
     /// Accepts and serves connections forever. Dropping the future closes them all.
     pub async fn serve(self, listener: TcpListener) {
-        let handler = move |request| {
+        let handler = move |request| -> Responding {
             let zapi = self.clone();
-            async move { zapi.answer(request).await }
+            Box::pin(async move { zapi.answer(request).await })
         };
-        listener::serve(listener, handler).await;
+        listener::serve(listener, Arc::new(handler)).await;
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
