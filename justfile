@@ -28,7 +28,7 @@ soak MINUTES="5":
 
 # What a release consists of, for this machine, into target/dist.
 package:
-    packaging/build
+    profile=$(packaging/profile) && packaging/build --profile "$profile"
 
 # Everything that must hold before a change is merged.
 check:

@@ -14,7 +14,7 @@
 //! | metrics, status, log, admin page | `operator`, `observability`, `page` |
 //! | the in-memory Ryze and Z-API | `sandbox` |
 //! | random input, random schedules, a long run | `fuzz`, `simulation`, `soak` |
-//! | documents, deployment files, test runner, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `runner`, `structure` |
+//! | documents, deployment files, test runner, structure of the code | `compatibility`, `configuration`, `readme`, `deploy`, `packaging`, `runner`, `structure` |
 //!
 //! `harness`, `pasted`, `pipes`, `process`, `terminal`, `webdriver`, `document` and `seeds` are helpers without assertions on
 //! behaviour. Tests that need more than Rust and a C compiler are `#[ignore]`d; `tests/run` includes them.
@@ -47,6 +47,7 @@ mod net;
 mod observability;
 mod on_terminal;
 mod operator;
+mod packaging;
 mod page;
 mod pasted;
 mod pipes;

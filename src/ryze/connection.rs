@@ -17,6 +17,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::error::Error;
 use crate::{
+    header_limit::MAX_RESPONSE_FIELDS,
     net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
     privacy::{Malformed, NoAnswer},
     timer::Timer,
@@ -63,6 +64,7 @@ impl Connection {
             .map_err(|error| Error::no_connection((&error).into()))?;
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_RESPONSE)
+            .max_headers(MAX_RESPONSE_FIELDS)
             // Requests are small: one copy costs less than a gathering write.
             .writev(false)
             .handshake(TokioIo::new(stream))

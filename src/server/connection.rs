@@ -29,8 +29,11 @@ use super::{
 use crate::timer::Timer;
 
 /// Size of the read buffer: the longest request head, beyond which hyper responds with 431, and the most
-/// of a body that is read ahead. hyper's own limit of 100 fields stays: it has room for these on the stack.
+/// of a body that is read ahead.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// Fields of a request head, beyond which hyper responds with 431 too. hyper allocates 64 bytes for each of
+/// them while it parses a head.
+const MAX_REQUEST_FIELDS: usize = 256;
 
 /// The first byte of a ClientHello (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -92,6 +95,7 @@ pub(crate) async fn serve<S, H>(
         // Deadlines has it.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_REQUEST_FIELDS)
         // Responses are small: one copy is cheaper than a vectored write.
         .writev(false);
     let mut deadlines = Deadlines {

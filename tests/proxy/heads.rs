@@ -167,14 +167,15 @@ async fn max_forwards_is_decremented_for_options_only() {
     assert!(!seen.contains("max-forwards"), "{seen}");
 }
 
+/// hyper's own limit is 100 fields.
 #[tokio::test]
-async fn a_request_may_have_100_fields_and_a_response_512() {
+async fn a_head_may_have_256_fields() {
     let fields = |number: usize| -> String {
         let fields = (0..number).map(|it| format!("x-number-{it}: 0123456789abcdef\r\n"));
         fields.collect()
     };
     let scene = Scene::start(Setup::default()).await;
-    for number in [1, 90] {
+    for number in [100, 101, 250] {
         let sent = fields(number);
         let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{sent}\r\n");
         let seen = scene.passed_on(&request).await;
@@ -185,16 +186,14 @@ async fn a_request_may_have_100_fields_and_a_response_512() {
             "{number}"
         );
     }
-    let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{}\r\n", fields(100));
+    let request = format!("GET /x HTTP/1.1\r\nHost: g\r\n{}\r\n", fields(260));
     assert_eq!(scene.gateway.send(request).await.status, 431);
-    let answered_with = async |number| {
-        let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", fields(number));
-        let scene = Scene::answering(&answer, After::Close).await;
-        let get = "GET /x HTTP/1.1\r\nHost: g\r\n\r\n";
-        scene.gateway.send(get).await
-    };
-    assert_eq!(answered_with(500).await.status, 200);
-    let reply = answered_with(3000).await;
+    let answer = format!("HTTP/1.1 200 OK\r\n{}\r\n", fields(3000));
+    let scene = Scene::answering(&answer, After::Close).await;
+    let reply = scene
+        .gateway
+        .send("GET /x HTTP/1.1\r\nHost: g\r\n\r\n")
+        .await;
     reply.assert_failure(502, "BAD_GATEWAY");
     let message = reply.text("message");
     assert!(message.contains("too large; it may have"), "{message}");
