@@ -11,7 +11,7 @@ use super::{Instance, keys::INSTANCES, table::Reader};
 /// Bytes after which a piece ends. The tokens of a piece stay below the 128 KiB from which the allocator
 /// adapts.
 const LENGTH: usize = 4 * 1024;
-const HEADER: &str = "\n[[instances]]";
+const HEADER: &str = "[[instances]]";
 
 /// A text as one piece, or as a first piece without instances and others that have nothing else.
 pub(super) struct Pieces<'t> {
@@ -32,8 +32,8 @@ impl<'t> Pieces<'t> {
     fn cut(text: &'t str) -> Self {
         let mut cuts: Vec<usize> = Vec::new();
         for (at, _) in text.match_indices(HEADER) {
-            let at = at + 1;
-            if cuts.last().is_none_or(|last| at - last >= LENGTH) {
+            let begins_line = at == 0 || text.as_bytes()[at - 1] == b'\n';
+            if begins_line && cuts.last().is_none_or(|last| at - last >= LENGTH) {
                 cuts.push(at);
             }
         }
@@ -90,6 +90,8 @@ mod tests {
 
     #[test]
     fn the_instances_of_the_pieces_are_those_of_the_text_and_problems_have_its_lines() {
+        // As an included file may begin.
+        assert!(Pieces::of(&instances(300)).rest.len() > 5);
         let text = format!("log.level = \"warn\"\n\n{}", instances(300));
         let pieces = Pieces::of(&text);
         assert!(pieces.rest.len() > 5);

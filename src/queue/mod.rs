@@ -67,7 +67,7 @@ pub fn longest_wait(deadline: Duration) -> Duration {
     deadline - deadline / MARGIN
 }
 
-/// The queues of all instances that have calls, and what their workers share.
+/// The queues of the instances that have calls or an idle worker, and what their workers share.
 pub struct Queues {
     budget: Budget,
     client: Client,

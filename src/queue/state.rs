@@ -114,7 +114,13 @@ impl State {
         if let Some(turn) = queue.turns.pop_front() {
             return Work::Turn(turn);
         }
-        if !self.is_closing && (queue.has_idle_worker || self.idle_workers < MAX_IDLE_WORKERS) {
+        let may_wait = if queue.has_idle_worker {
+            // Woken without a call, as by a reload, which may have removed the instance.
+            self.directory.has_name(name)
+        } else {
+            self.idle_workers < MAX_IDLE_WORKERS
+        };
+        if may_wait && !self.is_closing {
             self.idle_workers += usize::from(!queue.has_idle_worker);
             queue.has_idle_worker = true;
             return Work::Wait;
@@ -146,7 +152,19 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::config::Secret;
+
+    fn directory(names: impl Iterator<Item = usize>) -> Directory {
+        let base_url = "http://ryze.test".parse().unwrap();
+        let target = |name: usize| {
+            let name = name.to_string();
+            Arc::new(Target::new(&base_url, &*name, &*name, &Secret::new("token")).unwrap())
+        };
+        Directory::new(&names.map(target).collect::<Vec<_>>())
+    }
 
     #[test]
     fn a_worker_waits_for_the_next_call_unless_enough_others_do_or_the_queues_close() {
@@ -158,6 +176,7 @@ mod tests {
             (matches!(work, Work::Wait), state.queues.len())
         };
         let (first, last) = (0, MAX_IDLE_WORKERS);
+        state.directory = directory(first..=last);
         for name in first..last {
             assert_eq!(next(&mut state, name), (true, name + 1));
         }
@@ -172,9 +191,13 @@ mod tests {
         }
         assert_eq!(next(&mut state, last), (true, last + 1));
         assert_eq!(next(&mut state, first), (false, last));
+        // The place of an instance that is not configured any more is free.
+        state.directory = directory(first..last);
+        assert_eq!(next(&mut state, last), (false, last - 1));
+        assert_eq!(next(&mut state, first), (true, last));
         state.is_closing = true;
-        for name in first + 1..=last {
-            assert_eq!(next(&mut state, name), (false, last - name));
+        for name in first..last {
+            assert_eq!(next(&mut state, name), (false, last - name - 1));
         }
         assert_eq!(state.idle_workers, 0);
     }
