@@ -8,6 +8,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use http::StatusCode;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::duplex,
     runtime::Builder,
@@ -43,7 +44,7 @@ impl Connect for Ryze {
         Box::pin(async move {
             let (near, far) = duplex(16 * 1024);
             let sandbox = self.0.clone();
-            tokio::spawn(async move { sandbox.serve_connection(far).await });
+            tokio::spawn(async move { sandbox.serve_connection(TokioIo::new(far)).await });
             Ok(Box::new(near) as _)
         })
     }

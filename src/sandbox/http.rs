@@ -14,7 +14,6 @@ use super::{
     listener::{self, Handler},
     reply::{Closed, Reply, read},
 };
-use crate::net::Stream;
 
 /// Accepts and serves connections forever. Dropping the future closes them all.
 pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener) {
@@ -22,8 +21,11 @@ pub(super) async fn serve(sandbox: Sandbox, listener: TcpListener) {
 }
 
 /// Serves one connection until either side closes it.
-pub(super) async fn serve_connection(sandbox: Sandbox, stream: Box<dyn Stream>) {
-    listener::serve_connection(stream, &*handler(sandbox)).await;
+pub(super) async fn serve_connection<I>(sandbox: Sandbox, io: I)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    listener::serve_connection(io, &*handler(sandbox)).await;
 }
 
 fn handler(sandbox: Sandbox) -> Handler {

@@ -40,7 +40,8 @@ where
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve_connection(Box::new(stream), handler.clone()));
+                    let stream: Box<dyn Stream> = Box::new(stream);
+                    connections.spawn(serve_connection(TokioIo::new(stream), handler.clone()));
                 } else {
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -51,8 +52,9 @@ where
 }
 
 /// Serves one connection until either side closes it.
-pub(super) async fn serve_connection<H, F>(stream: Box<dyn Stream>, handler: H)
+pub(super) async fn serve_connection<I, H, F>(io: I, handler: H)
 where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Result<Response<Full<Bytes>>, Closed>>,
 {
@@ -60,7 +62,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service_fn(handler));
+        .serve_connection(io, service_fn(handler));
     // It fails if the client disconnects or the handler fails.
     let _ = connection.await;
 }

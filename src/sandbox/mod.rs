@@ -35,7 +35,6 @@ pub use self::{
     usage::{CONTROLS, usage},
     zapi::{UNLISTED, Zapi},
 };
-use crate::net::Stream;
 
 const INSTANCE: &str = "main";
 const INSTANCE_TOKEN: &str = "sandbox-token";
@@ -114,8 +113,11 @@ impl Sandbox {
     }
 
     /// Serves one connection until either side closes it.
-    pub async fn serve_connection(&self, stream: impl Stream) {
-        http::serve_connection(self.clone(), Box::new(stream)).await;
+    pub async fn serve_connection<I>(&self, io: I)
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        http::serve_connection(self.clone(), io).await;
     }
 
     /// Adds a connected instance, or replaces the token of one.

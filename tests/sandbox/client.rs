@@ -111,7 +111,7 @@ pub async fn listen(sandbox: &Sandbox) -> (SocketAddr, JoinHandle<()>) {
 pub fn pipe(sandbox: &Sandbox) -> DuplexStream {
     let (near, far) = duplex(64 * 1024);
     let sandbox = sandbox.clone();
-    tokio::spawn(async move { sandbox.serve_connection(far).await });
+    tokio::spawn(async move { sandbox.serve_connection(TokioIo::new(far)).await });
     near
 }
 

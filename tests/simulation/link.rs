@@ -8,6 +8,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     task::JoinSet,
@@ -117,7 +118,7 @@ impl Link {
         let sandbox = self.sandbox.clone();
         tokio::select! {
             biased;
-            () = sandbox.serve_connection(sandboxs) => (),
+            () = sandbox.serve_connection(TokioIo::new(sandboxs)) => (),
             () = self.exchanges(near, far) => (),
         }
     }

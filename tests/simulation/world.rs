@@ -7,6 +7,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     task::JoinSet,
@@ -277,7 +278,7 @@ impl<'schedule> World<'schedule> {
     async fn ask(&self, line: &str, token: &str) {
         let (mut near, far) = duplex(1024);
         let sandbox = self.sandbox.clone();
-        tokio::spawn(async move { sandbox.serve_connection(far).await });
+        tokio::spawn(async move { sandbox.serve_connection(TokioIo::new(far)).await });
         let head = format!(
             "{line} HTTP/1.1\r\nhost: ryze.test\r\ntoken: {token}\r\nconnection: close\r\n\r\n"
         );
