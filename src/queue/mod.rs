@@ -229,9 +229,7 @@ impl Queues {
         {
             let mut state = self.lock();
             state.is_closing = true;
-            for queue in state.queues.values() {
-                queue.changed.notify_one();
-            }
+            state.notify_workers();
         }
         self.workers.close();
         self.workers.wait().await;
@@ -287,9 +285,7 @@ impl Queues {
         let state = &mut *state;
         state.directory = Directory::new(targets);
         state.suspensions.retain(&state.directory, Instant::now());
-        for queue in state.queues.values() {
-            queue.changed.notify_one();
-        }
+        state.notify_workers();
     }
 
     pub fn budget(&self) -> budget::Snapshot {

@@ -100,10 +100,8 @@ impl Line {
     }
 
     fn name(&mut self, field: &Field) {
-        let name = field.name();
-        self.0.reserve(name.len() + b",\"\":".len());
         self.raw(",\"");
-        self.raw(name);
+        self.raw(field.name());
         self.raw("\":");
     }
 
