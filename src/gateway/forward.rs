@@ -1,7 +1,7 @@
 //! Requests to the fallback: streamed, or, for a change of a list of contacts, with the whole response
 //! read, because only its body says whether the change was made.
 
-use std::{error::Error, io, iter, sync::Arc};
+use std::{error::Error, future::Future, io, iter, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -41,31 +41,35 @@ pub(super) struct Forwarder {
 
 impl Forwarder {
     /// Forwards a request and counts it.
-    pub(super) async fn forward<B>(
+    pub(super) fn forward<B>(
         &self,
         request: Request<B>,
-    ) -> Result<Response<Download>, proxy::Error>
+    ) -> impl Future<Output = Result<Response<Download>, proxy::Error>> + use<'_, B>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (method, begun) = (request.method().clone(), Instant::now());
-        let answer = tokio::select! {
-            biased;
-            answer = self.proxy.forward(request) => answer,
-            () = self.abort.cancelled() => Err(proxy::Error::Stopping),
-        };
-        let now = Instant::now();
-        self.metrics.called(Called {
-            upstream: Upstream::Fallback,
-            method: &method,
-            status: answer.as_ref().ok().map(Response::status),
-            error: answer.as_ref().err().map(|error| error.label()),
-            reason: answer.as_ref().err().map(|error| error.reason()),
-            time: now,
-            duration: now - begun,
-        });
-        answer
+        // Boxed, because it is large and most calls do not need it.
+        let answer = Box::pin(self.proxy.forward(request));
+        async move {
+            let answer = tokio::select! {
+                biased;
+                answer = answer => answer,
+                () = self.abort.cancelled() => Err(proxy::Error::Stopping),
+            };
+            let now = Instant::now();
+            self.metrics.called(Called {
+                upstream: Upstream::Fallback,
+                method: &method,
+                status: answer.as_ref().ok().map(Response::status),
+                error: answer.as_ref().err().map(|error| error.label()),
+                reason: answer.as_ref().err().map(|error| error.reason()),
+                time: now,
+                duration: now - begun,
+            });
+            answer
+        }
     }
 
     /// Forwards a change of a list of contacts and reads the whole response. One with the status of a

@@ -161,7 +161,7 @@ impl Gateway {
             }
             Ok(ReadCall::Contacts { change, body }) => {
                 let (operation, request) = (Operation::Change(change), (parts, body));
-                // Boxed for the same reason as a call for the fallback.
+                // Boxed, because it is large and few calls need it.
                 let answer = self.change_contacts(rules, instance, operation, request, entry);
                 Box::pin(answer).await
             }
@@ -290,8 +290,7 @@ impl Handler for Gateway {
                 };
                 let request = Request::from_parts(parts, body);
                 let answer = match self.forwarder(&rules) {
-                    // Boxed, because it is large and most calls do not need it.
-                    Ok(forwarder) => Box::pin(forwarder.forward(request)).await,
+                    Ok(forwarder) => forwarder.forward(request).await,
                     Err(error) => Err(error),
                 };
                 match answer {

@@ -88,7 +88,7 @@ impl Connection {
     /// Sends a request. Returns the head of its response, and the connection from which the body is read.
     pub(super) async fn send(
         mut self,
-        mut request: Request<Upload>,
+        mut request: Box<Request<Upload>>,
         exchange: &Exchange,
     ) -> Result<(Response<Incoming>, Self), Failed> {
         let (asked, driver) = (exchange.clone(), self.driver.abort_handle());
@@ -102,7 +102,7 @@ impl Connection {
                 driver.abort();
             }
         });
-        match self.sender.try_send_request(request).await {
+        match self.sender.try_send_request(*request).await {
             // The final response came with them, before the driver was aborted.
             Ok(_) if exchange.is_endless() => Err(Failed {
                 error: Error::EndlessInterim,

@@ -12,14 +12,15 @@ mod pool;
 mod timeout_stream;
 mod upload;
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 
 use self::{
     client::HttpClient,
+    connection::Connection,
     pool::Pool,
     upload::{BoxError, Exchange, Upload},
 };
@@ -58,7 +59,27 @@ impl Proxy {
     ///
     /// # Errors
     /// The upstream sent no usable response, or the request must not be forwarded.
-    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<Download>, Error>
+    pub fn forward<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Download>, Error>> + use<'_, B>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let exchange = Exchange::default();
+        let request = self.request_to_upstream(request, &exchange);
+        async move {
+            let (response, connection) = self.client.send(request?, &exchange).await?;
+            self.response_to_client(response, exchange, connection)
+        }
+    }
+
+    fn request_to_upstream<B>(
+        &self,
+        request: Request<B>,
+        exchange: &Exchange,
+    ) -> Result<Box<Request<Upload>>, Error>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -70,10 +91,16 @@ impl Proxy {
             let chunked = HeaderValue::from_static("chunked");
             parts.headers.insert(header::TRANSFER_ENCODING, chunked);
         }
-        let exchange = Exchange::default();
         let body = Upload::new(body, &parts.headers, exchange.clone());
-        let request = Request::from_parts(parts, body);
-        let (response, connection) = self.client.send(request, &exchange).await?;
+        Ok(Box::new(Request::from_parts(parts, body)))
+    }
+
+    fn response_to_client(
+        &self,
+        response: Response<Incoming>,
+        exchange: Exchange,
+        connection: Connection,
+    ) -> Result<Response<Download>, Error> {
         let (mut parts, body) = response.into_parts();
         headers::to_client(&mut parts)?;
         if !body.is_end_stream() {
