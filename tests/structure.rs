@@ -160,11 +160,16 @@ fn vendors_words_stay_in_their_vendors_folder() {
 /// Rust's Debug format in a message tells an operator of types instead of causes.
 #[test]
 fn no_message_has_the_debug_format() {
-    let formatted = lines_with("", &[":?}", ":#?}"]);
-    // A field that a library of ours logs so.
+    let mut formatted = lines_with("", &[":?}", ":#?}"]);
+    formatted.sort_unstable();
+    // Fields, as `tracing` hands over what is no text or number.
     assert_eq!(
         formatted,
-        ["telemetry/json_line.rs: self.text(field, &format!(\"{value:?}\"));"]
+        [
+            "telemetry/json_line.rs: self.text(field, &format!(\"{value:?}\"));",
+            "telemetry/text_line.rs: MESSAGE => self.message(&format!(\"{value:?}\")),",
+            "telemetry/text_line.rs: let _ = write!(self.0, \" {name}={value:?}\");",
+        ]
     );
     // `?value` in a macro of tracing, and no bound.
     let mut logged = lines_with("", &[" ?", "(?"]);

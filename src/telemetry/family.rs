@@ -19,14 +19,22 @@ use prometheus_client::{
 
 use crate::sync::lock;
 
-/// A clone has the same metrics.
-#[derive(Clone)]
 pub(super) struct Family<L, M> {
     metrics: Arc<Mutex<HashMap<L, M, RandomState>>>,
     new: fn() -> M,
 }
 
-impl<L: Clone + Eq + Hash, M: Clone> Family<L, M> {
+/// A clone has the same metrics.
+impl<L, M> Clone for Family<L, M> {
+    fn clone(&self) -> Self {
+        Self {
+            metrics: Arc::clone(&self.metrics),
+            new: self.new,
+        }
+    }
+}
+
+impl<L: Clone + Eq + Hash, M> Family<L, M> {
     pub(super) fn new(new: fn() -> M) -> Self {
         Self {
             metrics: Arc::default(),
@@ -34,18 +42,28 @@ impl<L: Clone + Eq + Hash, M: Clone> Family<L, M> {
         }
     }
 
-    pub(super) fn get_or_create(&self, labels: &L) -> M {
+    /// Updates or reads the metric with these labels.
+    pub(super) fn with<R>(&self, labels: &L, update: impl FnOnce(&mut M) -> R) -> R {
         let mut metrics = lock(&self.metrics);
-        if let Some(metric) = metrics.get(labels) {
-            return metric.clone();
+        if let Some(metric) = metrics.get_mut(labels) {
+            return update(metric);
         }
-        let metric = (self.new)();
-        metrics.insert(labels.clone(), metric.clone());
-        metric
+        update(metrics.entry(labels.clone()).or_insert_with(self.new))
+    }
+
+    pub(super) fn for_each(&self, mut read: impl FnMut(&L, &M)) {
+        for (labels, metric) in lock(&self.metrics).iter() {
+            read(labels, metric);
+        }
+    }
+
+    /// Exports the metric with these labels from now on.
+    pub(super) fn create(&self, labels: &L) {
+        self.with(labels, |_| ());
     }
 }
 
-impl<L: Clone + Eq + Hash, M: Clone + Default> Default for Family<L, M> {
+impl<L: Clone + Eq + Hash, M: Default> Default for Family<L, M> {
     fn default() -> Self {
         Self::new(M::default)
     }

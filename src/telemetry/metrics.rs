@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     called::Called,
     family::Family,
-    forwarded::Forwarded,
+    forwarded::{Forwarded, ServedCalls},
     labels::{
         self, ChangeLabels, ClientLabels, ObservedLabel, ObservedLabels, RefusedBy, Reloaded,
         ServerLabels, Upstream, WaitPurpose, method, status,
@@ -37,10 +37,9 @@ type Counters<L> = Family<[(&'static str, L); 1], Counter>;
 
 #[derive(Debug)]
 pub struct Metrics {
-    served: Durations<ServerLabels>,
+    served: Family<ServerLabels, ServedCalls>,
     active: Gauge,
     called: Durations<ClientLabels>,
-    forwarded: Forwarded,
     changes: Family<ChangeLabels, Counter>,
     reads: Counters<OutcomeLabel>,
     coalesced: Counter,
@@ -75,10 +74,9 @@ impl Default for Metrics {
         let histogram = || Histogram::new(BUCKETS);
         let upstream = || Mutex::new(UpstreamRecord::new(Instant::now()));
         let metrics = Self {
-            served: Family::new(histogram),
+            served: Family::new(|| ServedCalls::new(Histogram::new(BUCKETS))),
             active: Gauge::default(),
             called: Family::new(histogram),
-            forwarded: Forwarded::default(),
             changes: Family::default(),
             reads: Family::default(),
             coalesced: Counter::default(),
@@ -105,16 +103,16 @@ impl Metrics {
                 CountedIn::Changes => (true, false),
                 CountedIn::Reads => (false, true),
                 CountedIn::Unsupported => {
-                    drop(self.unsupported.get_or_create(&[("kind", outcome)]));
+                    self.unsupported.create(&[("kind", outcome)]);
                     continue;
                 }
                 CountedIn::Requests => continue,
             };
             for setting in Setting::ALL.into_iter().filter(|_| in_changes) {
-                drop(self.changes.get_or_create(&change(setting, outcome)));
+                self.changes.create(&change(setting, outcome));
             }
             if in_reads {
-                drop(self.reads.get_or_create(&[("outcome", outcome)]));
+                self.reads.create(&[("outcome", outcome)]);
             }
         }
         for verdict in ObservedLabel::ALL.iter().copied() {
@@ -124,17 +122,17 @@ impl Metrics {
             };
             for reason in reasons.iter().copied() {
                 let labels = ObservedLabels { verdict, reason };
-                drop(self.observed.get_or_create(&labels));
+                self.observed.create(&labels);
             }
         }
         for purpose in WaitPurpose::ALL {
-            drop(self.waits.get_or_create(&[("purpose", *purpose)]));
+            self.waits.create(&[("purpose", *purpose)]);
         }
         for by in RefusedBy::ALL {
-            drop(self.refused.get_or_create(&[("by", *by)]));
+            self.refused.create(&[("by", *by)]);
         }
         for result in Reloaded::ALL {
-            self.reloads(*result);
+            self.reloads.create(&[("result", *result)]);
         }
     }
 
@@ -152,18 +150,17 @@ impl Metrics {
             http_response_status_code: served.status.map(status),
             error_type: served.error,
         };
-        let durations = self.served.get_or_create(&labels);
-        durations.observe(served.duration.as_secs_f64());
-        if served.is_forwarded {
-            let (method, class) = (labels.http_request_method, served.status.into());
-            self.forwarded
-                .count(method, served.route, class, served.time);
-        }
+        self.served.with(&labels, |calls| {
+            calls.add(served.duration);
+            if served.is_forwarded {
+                calls.add_forwarded(served.time);
+            }
+        });
     }
 
     /// The calls that went to the fallback.
-    pub(crate) fn forwarded(&self) -> &Forwarded {
-        &self.forwarded
+    pub(crate) fn forwarded(&self) -> Forwarded {
+        Forwarded(self.served.clone())
     }
 
     /// Records a completed request to an upstream.
@@ -174,8 +171,8 @@ impl Metrics {
             http_response_status_code: called.status.map(status),
             error_type: called.error,
         };
-        let durations = self.called.get_or_create(&labels);
-        durations.observe(called.duration.as_secs_f64());
+        let seconds = called.duration.as_secs_f64();
+        self.called.with(&labels, |it| it.observe(seconds));
         if let Some(response) = called.response() {
             let mut record = lock(self.upstream(called.upstream));
             record.add(response, called.duration, called.time);
@@ -206,12 +203,12 @@ impl Metrics {
 
     /// Counts a completed change.
     pub(crate) fn changed(&self, setting: Setting, outcome: OutcomeLabel) {
-        self.changes.get_or_create(&change(setting, outcome)).inc();
+        self.changes.with(&change(setting, outcome), |it| it.inc());
     }
 
     /// Counts a completed read.
     pub(crate) fn read(&self, outcome: OutcomeLabel) {
-        self.reads.get_or_create(&[("outcome", outcome)]).inc();
+        self.reads.with(&[("outcome", outcome)], |it| it.inc());
     }
 
     /// Counts changes coalesced into another call's request.
@@ -221,34 +218,35 @@ impl Metrics {
 
     /// Counts a call that Ryze has no counterpart for.
     pub(crate) fn unsupported(&self, kind: OutcomeLabel) {
-        self.unsupported.get_or_create(&[("kind", kind)]).inc();
+        self.unsupported.with(&[("kind", kind)], |it| it.inc());
     }
 
     /// Counts a privacy call of an observed instance, which the fallback answered.
     pub(crate) fn observed(&self, verdict: ObservedLabel, reason: Option<OutcomeLabel>) {
         let labels = ObservedLabels { verdict, reason };
-        self.observed.get_or_create(&labels).inc();
+        self.observed.with(&labels, |it| it.inc());
     }
 
     /// Records how long a request waited for its permit.
     pub(crate) fn waited(&self, purpose: WaitPurpose, wait: Duration) {
-        let waits = self.waits.get_or_create(&[("purpose", purpose)]);
-        waits.observe(wait.as_secs_f64());
+        let labels = [("purpose", purpose)];
+        self.waits
+            .with(&labels, |it| it.observe(wait.as_secs_f64()));
     }
 
     /// Counts a request that a rate limit refused.
     pub(crate) fn refused(&self, by: RefusedBy) {
-        self.refused.get_or_create(&[("by", by)]).inc();
+        self.refused.with(&[("by", by)], |it| it.inc());
     }
 
     /// Counts a reload of the configuration.
     pub(crate) fn reloaded(&self, result: Reloaded) {
-        self.reloads.get_or_create(&[("result", result)]).inc();
+        self.reloads.with(&[("result", result)], |it| it.inc());
     }
 
     /// Reloads with this result so far.
     pub(crate) fn reloads(&self, result: Reloaded) -> u64 {
-        self.reloads.get_or_create(&[("result", result)]).get()
+        self.reloads.with(&[("result", result)], |it| it.get())
     }
 
     /// The registry that Prometheus scrapes.
@@ -294,7 +292,7 @@ impl Metrics {
             "Privacy calls of observed instances, by what would have happened to them",
             self.observed.clone(),
         );
-        own.register_collector(Box::new(self.forwarded.clone()));
+        own.register_collector(Box::new(self.forwarded()));
         own.register_with_unit(
             "budget_wait",
             "How long requests waited for a permit of the budget",

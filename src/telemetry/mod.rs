@@ -20,6 +20,8 @@ mod recent;
 mod request_id;
 mod rolling;
 mod terminal_line;
+mod text_line;
+mod timestamp;
 mod trace;
 mod upstream_record;
 mod words;

@@ -10,16 +10,8 @@ use std::{
 };
 
 use tracing::{
-    Event, Level, Subscriber,
+    Event, Level,
     field::{Field, Visit},
-};
-use tracing_subscriber::{
-    fmt::{
-        FmtContext, FormatEvent, FormatFields,
-        format::Writer,
-        time::{FormatTime as _, SystemTime},
-    },
-    registry::LookupSpan,
 };
 
 const RED: &str = "31";
@@ -55,6 +47,14 @@ impl TerminalLine {
         }
     }
 
+    /// Appends an event as one line.
+    pub(super) fn append(&self, event: &Event<'_>, time: &[u8], line: &mut Vec<u8>) {
+        let time = str::from_utf8(time).unwrap_or_default();
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        line.extend(self.line(time, *event.metadata().level(), &fields).bytes());
+    }
+
     fn line(&self, time: &str, level: Level, fields: &Fields) -> String {
         // `2026-11-28T15:34:22.123456Z`, to the millisecond.
         let time = time.get(..23).unwrap_or(time);
@@ -72,25 +72,6 @@ impl TerminalLine {
         }
         line.text.push('\n');
         line.text
-    }
-}
-
-impl<S, N> FormatEvent<S, N> for TerminalLine
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut time = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        writer.write_str(&self.line(&time, *event.metadata().level(), &fields))
     }
 }
 

@@ -20,8 +20,6 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::line_output::LineOutput;
 use crate::{config::LogFormat, sync::lock};
 
@@ -103,6 +101,24 @@ impl BufferedWriter {
             changed: Condvar::new(),
         }))
     }
+
+    pub(super) fn append(&self, line: &[u8]) {
+        let mut buffer = lock(&self.0.buffer);
+        if buffer.lines.len() + line.len() > MAX_BUFFERED {
+            buffer.dropped += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if buffer.lines.is_empty() {
+            self.0.changed.notify_all();
+        }
+        buffer.lines.extend_from_slice(line);
+    }
+
+    #[cfg(test)]
+    pub(super) fn buffered(&self) -> Vec<u8> {
+        lock(&self.0.buffer).lines.clone()
+    }
 }
 
 impl Shared {
@@ -149,34 +165,6 @@ impl Shared {
     }
 }
 
-impl Write for BufferedWriter {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut buffer = lock(&self.0.buffer);
-        if buffer.lines.len() + line.len() > MAX_BUFFERED {
-            buffer.dropped += 1;
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-        } else {
-            if buffer.lines.is_empty() {
-                self.0.changed.notify_all();
-            }
-            buffer.lines.extend_from_slice(line);
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'writer> MakeWriter<'writer> for BufferedWriter {
-    type Writer = Self;
-
-    fn make_writer(&'writer self) -> Self {
-        self.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -192,10 +180,10 @@ mod tests {
                 "{\"level\":\"WARN\",\"message\":\"1 log lines were dropped\"}\n",
             ),
         ] {
-            let mut writer = BufferedWriter::new(format);
+            let writer = BufferedWriter::new(format);
             let before = dropped_lines();
             for line in [&b"first\n"[..], &vec![b'x'; MAX_BUFFERED], b"last\n"] {
-                writer.write_all(line).unwrap_or_default();
+                writer.append(line);
             }
             assert!(dropped_lines() > before);
             lock(&writer.0.buffer).is_closed = true;
@@ -229,7 +217,7 @@ mod tests {
 
     #[test]
     fn lines_lost_to_a_full_disk_are_counted_and_told_once_it_has_space() {
-        let mut writer = BufferedWriter::new(LogFormat::Text);
+        let writer = BufferedWriter::new(LogFormat::Text);
         let (failed, has_failed) = mpsc::channel();
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let out = Recovering {
@@ -237,10 +225,10 @@ mod tests {
             written: Arc::clone(&written),
         };
         let before = dropped_lines();
-        writer.write_all(b"lost\nlost\n").unwrap_or_default();
+        writer.append(b"lost\nlost\n");
         let log = LogWriter::start(writer.clone(), out).ok();
         assert_eq!(has_failed.recv(), Ok(()));
-        writer.write_all(b"kept\n").unwrap_or_default();
+        writer.append(b"kept\n");
         drop(log);
         let written = String::from_utf8_lossy(&lock(&written)).into_owned();
         assert_eq!(written, "WARN 2 log lines were dropped\nkept\n");
@@ -250,11 +238,9 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn lines_for_a_full_device_are_counted() {
-        let mut writer = BufferedWriter::new(LogFormat::Json);
+        let writer = BufferedWriter::new(LogFormat::Json);
         let before = dropped_lines();
-        writer
-            .write_all(&b"line\n".repeat(1000))
-            .unwrap_or_default();
+        writer.append(&b"line\n".repeat(1000));
         let full = std::fs::File::options().write(true).open("/dev/full");
         let log = full.and_then(|full| LogWriter::start(writer, full));
         assert!(log.is_ok());
@@ -280,13 +266,13 @@ mod tests {
 
     #[test]
     fn a_stalled_reader_stalls_neither_a_call_nor_the_end_of_the_process() {
-        let mut writer = BufferedWriter::new(LogFormat::Json);
+        let writer = BufferedWriter::new(LogFormat::Json);
         let (began, stalled) = mpsc::channel();
         let log = LogWriter::start(writer.clone(), Stalled(began)).ok();
-        writer.write_all(b"line\n").unwrap_or_default();
+        writer.append(b"line\n");
         assert_eq!(stalled.recv(), Ok(()));
         for _ in 0..3 {
-            writer.write_all(&[b'x'; MAX_BUFFERED]).unwrap_or_default();
+            writer.append(&[b'x'; MAX_BUFFERED]);
         }
         assert_eq!(lock(&writer.0.buffer).dropped, 2);
         drop(log);
