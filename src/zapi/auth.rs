@@ -1,14 +1,15 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use super::{
+    path,
     rejection::{Mismatch, Rejection},
-    routes::{self, Matched},
+    routes::Matched,
 };
 use crate::config::{Instance, Mode, Secret};
 
@@ -35,7 +36,7 @@ pub fn contains_credentials(parts: &Parts, id: &str) -> bool {
         !short.is_empty() && memmem::find(long, short).is_some()
     };
     let path = parts.uri.path();
-    let in_path = match routes::credentials(path) {
+    let in_path = match path::credentials(path) {
         Some(credentials) => {
             let decoded = credentials.map(|it| normalised(percent_decode_str(it)));
             decoded.iter().any(|it| shown(it))
@@ -110,8 +111,7 @@ impl Accounts {
 
     /// Index of the instance with this id, which may be percent-encoded.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
-        let id: Cow<'_, [u8]> = percent_decode_str(id).into();
-        self.index(&id)
+        self.index(&path::decoded(id))
     }
 
     fn index(&self, id: &[u8]) -> Option<usize> {
@@ -124,11 +124,10 @@ impl Accounts {
         account.map(|account| account.mode).unwrap_or_default()
     }
 
-    /// The mode of the instance whose id these bytes are, in any letter case.
+    /// The mode of the instance whose id, in lower case, these bytes are.
     pub(super) fn resembling(&self, id: &[u8]) -> Option<Mode> {
         // Most segments have another length, which is cheaper to see than to hash them.
-        (self.lengths & length(id) != 0)
-            .then(|| self.lower_case_ids.get(&id.to_ascii_lowercase()).copied())?
+        (self.lengths & length(id) != 0).then(|| self.lower_case_ids.get(id).copied())?
     }
 
     /// Authenticates a call to the instance at this index, which [`find`](Self::find) found for its id.
@@ -142,7 +141,7 @@ impl Accounts {
         call: &Matched<'_>,
         headers: &HeaderMap,
     ) -> Result<usize, Rejection> {
-        let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
+        let token = path::decoded(call.token);
         let account = index.and_then(|index| self.accounts.get(index));
         let expected = account.map_or(&self.decoy, |account| &account.token);
         let (true, Some(account)) = (expected.matches(&token), account) else {

@@ -7,7 +7,7 @@
 
 use http::Method;
 
-use super::routes::{segments, split};
+use super::path::{segments, split};
 
 /// The template of a call that Z-API does not document, or not with this method.
 pub const OTHER: &str = "other";
