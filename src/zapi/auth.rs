@@ -1,6 +1,6 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
@@ -11,7 +11,10 @@ use super::{
     rejection::{Mismatch, Rejection},
     routes::Matched,
 };
-use crate::config::{Instance, Mode, Secret};
+use crate::{
+    config::{Instance, Mode, Secret},
+    configured_map::ConfiguredMap,
+};
 
 /// The header that carries an account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
@@ -59,8 +62,8 @@ fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
 pub struct Accounts {
     /// In the order of the configuration.
     accounts: Vec<Account>,
-    by_id: HashMap<Arc<str>, usize>,
-    lower_case_ids: HashMap<Vec<u8>, Mode>,
+    by_id: ConfiguredMap<Arc<str>, usize>,
+    lower_case_ids: ConfiguredMap<Vec<u8>, Mode>,
     /// Bit n: an id has n bytes; the highest: or more.
     lengths: u128,
     /// Compared with the token of an unknown id, so that it takes as long as a wrong token.
@@ -86,7 +89,7 @@ impl Accounts {
         };
         let id =
             |(index, instance): (usize, &Instance)| (Arc::clone(&instance.zapi_instance), index);
-        let mut lower_case_ids = HashMap::new();
+        let mut lower_case_ids = ConfiguredMap::default();
         for instance in instances {
             let id = instance.zapi_instance.to_ascii_lowercase().into_bytes();
             let mode = lower_case_ids.entry(id).or_insert(instance.mode);
