@@ -1,16 +1,20 @@
 //! Authentication of clients: configured instances and their credentials.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, header::HeaderName, request::Parts};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use super::{
+    path,
     rejection::{Mismatch, Rejection},
-    routes::{self, Matched},
+    routes::Matched,
 };
-use crate::config::{Instance, Mode, Secret};
+use crate::{
+    config::{Instance, Mode, Secret},
+    configured_map::ConfiguredMap,
+};
 
 /// The header that carries an account's security token.
 pub const CLIENT_TOKEN: HeaderName = HeaderName::from_static("client-token");
@@ -35,7 +39,7 @@ pub fn contains_credentials(parts: &Parts, id: &str) -> bool {
         !short.is_empty() && memmem::find(long, short).is_some()
     };
     let path = parts.uri.path();
-    let in_path = match routes::credentials(path) {
+    let in_path = match path::credentials(path) {
         Some(credentials) => {
             let decoded = credentials.map(|it| normalised(percent_decode_str(it)));
             decoded.iter().any(|it| shown(it))
@@ -58,8 +62,8 @@ fn normalised(text: impl Iterator<Item = u8>) -> Vec<u8> {
 pub struct Accounts {
     /// In the order of the configuration.
     accounts: Vec<Account>,
-    by_id: HashMap<Arc<str>, usize>,
-    lower_case_ids: HashMap<Vec<u8>, Mode>,
+    by_id: ConfiguredMap<Arc<str>, usize>,
+    lower_case_ids: ConfiguredMap<Vec<u8>, Mode>,
     /// Bit n: an id has n bytes; the highest: or more.
     lengths: u128,
     /// Compared with the token of an unknown id, so that it takes as long as a wrong token.
@@ -85,7 +89,7 @@ impl Accounts {
         };
         let id =
             |(index, instance): (usize, &Instance)| (Arc::clone(&instance.zapi_instance), index);
-        let mut lower_case_ids = HashMap::new();
+        let mut lower_case_ids = ConfiguredMap::default();
         for instance in instances {
             let id = instance.zapi_instance.to_ascii_lowercase().into_bytes();
             let mode = lower_case_ids.entry(id).or_insert(instance.mode);
@@ -110,8 +114,7 @@ impl Accounts {
 
     /// Index of the instance with this id, which may be percent-encoded.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
-        let id: Cow<'_, [u8]> = percent_decode_str(id).into();
-        self.index(&id)
+        self.index(&path::decoded(id))
     }
 
     fn index(&self, id: &[u8]) -> Option<usize> {
@@ -124,11 +127,10 @@ impl Accounts {
         account.map(|account| account.mode).unwrap_or_default()
     }
 
-    /// The mode of the instance whose id these bytes are, in any letter case.
+    /// The mode of the instance whose id, in lower case, these bytes are.
     pub(super) fn resembling(&self, id: &[u8]) -> Option<Mode> {
         // Most segments have another length, which is cheaper to see than to hash them.
-        (self.lengths & length(id) != 0)
-            .then(|| self.lower_case_ids.get(&id.to_ascii_lowercase()).copied())?
+        (self.lengths & length(id) != 0).then(|| self.lower_case_ids.get(id).copied())?
     }
 
     /// Authenticates a call to the instance at this index, which [`find`](Self::find) found for its id.
@@ -142,7 +144,7 @@ impl Accounts {
         call: &Matched<'_>,
         headers: &HeaderMap,
     ) -> Result<usize, Rejection> {
-        let token: Cow<'_, [u8]> = percent_decode_str(call.token).into();
+        let token = path::decoded(call.token);
         let account = index.and_then(|index| self.accounts.get(index));
         let expected = account.map_or(&self.decoy, |account| &account.token);
         let (true, Some(account)) = (expected.matches(&token), account) else {

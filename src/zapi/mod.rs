@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod field;
 mod input;
+mod path;
 pub mod rejection;
 pub mod request;
 pub mod response;

@@ -3,13 +3,12 @@
 //! The order of the checks is part of the contract: path, method, credentials. The fallback gets all
 //! calls of an observed instance; the checks then only say what would have happened to them.
 
-use std::borrow::Cow;
-
 use http::request::Parts;
-use percent_encoding::percent_decode_str;
+use memchr::memchr3;
 
 use super::{
     auth::Accounts,
+    path,
     rejection::Rejection,
     routes::{self, Call, Matched, Route},
 };
@@ -78,22 +77,18 @@ impl Router {
     #[must_use]
     pub fn route(&self, parts: &Parts) -> Routed {
         let path = parts.uri.path();
-        let named = self.named(path);
-        let found = Matched::find(path);
+        let (named, found) = self.look_up(path);
         let route = found.as_ref().ok().map(|call| call.route);
-        let decided = match found {
-            Ok(call) => self.admit(&call, named, parts),
-            Err(unknown) => Err(unknown),
-        };
         let mode = match (route, named) {
             (Some(_), Some(instance)) => Some(self.accounts.mode(instance)),
             _ => self.privacy_mode(path, named),
         };
-        let (destination, observed) = match (decided, mode) {
-            (decided, Some(Mode::Translate)) => (decided, None),
-            (decided, Some(Mode::Observe)) => (Ok(Destination::Fallback), Some(decided)),
-            (_, None) if self.has_fallback => (Ok(Destination::Fallback), None),
-            (decided, None) => (decided.map_err(Rejection::lacking_fallback), None),
+        let decide = || self.admit(&found?, named, parts);
+        let (destination, observed) = match mode {
+            Some(Mode::Translate) => (decide(), None),
+            Some(Mode::Observe) => (Ok(Destination::Fallback), Some(decide())),
+            None if self.has_fallback => (Ok(Destination::Fallback), None),
+            None => (decide().map_err(Rejection::lacking_fallback), None),
         };
         let destination = destination.map_err(|rejection| match rejection {
             Rejection::UnknownPath {
@@ -119,9 +114,7 @@ impl Router {
     /// What the head of a call says.
     #[must_use]
     pub fn facts(&self, parts: &Parts) -> Facts {
-        let path = parts.uri.path();
-        let found = Matched::find(path);
-        let instance = self.named(path);
+        let (instance, found) = self.look_up(parts.uri.path());
         Facts {
             route: found.as_ref().ok().map(|call| call.route),
             instance,
@@ -135,9 +128,15 @@ impl Router {
         }
     }
 
-    /// Index of the instance with the id in a path.
-    fn named(&self, path: &str) -> Option<usize> {
-        self.accounts.find(routes::id(path)?)
+    /// Index of the instance with the id in a path, and the route that matches it.
+    fn look_up<'path>(
+        &self,
+        path: &'path str,
+    ) -> (Option<usize>, Result<Matched<'path>, Rejection>) {
+        let form = path::split(path);
+        let id = form.map_or_else(|| path::id(path), |(id, ..)| Some(id));
+        let named = id.and_then(|id| self.accounts.find(id));
+        (named, Matched::find_in(path, form))
     }
 
     fn admit(
@@ -161,10 +160,12 @@ impl Router {
     /// call of a translated instance is never forwarded: Z-API answers many invalid requests with 200, or
     /// might carry it out on the wrong account.
     fn privacy_mode(&self, path: &str, named: Option<usize>) -> Option<Mode> {
-        let decoded: Cow<'_, [u8]> = percent_decode_str(path).into();
-        let mut segments = decoded.split(|byte| b"/\\;".contains(byte));
-        let is_privacy = |segment: &[u8]| segment.eq_ignore_ascii_case(b"privacy");
-        if !segments.by_ref().rev().any(is_privacy) {
+        // Most paths have none of these bytes, and without them no `privacy`, however it is written.
+        memchr3(b'v', b'V', b'%', path.as_bytes())?;
+        let mut path = path::decoded(path).into_owned();
+        path.make_ascii_lowercase();
+        let mut segments = path.split(|byte| matches!(byte, b'/' | b'\\' | b';'));
+        if !segments.by_ref().rev().any(|segment| segment == b"privacy") {
             return None;
         }
         let is_observed = named.is_some_and(|it| self.accounts.mode(it) == Mode::Observe);

@@ -3,10 +3,10 @@
 //! Source: Z-API's pages on privacy. `GET …/privacy` is the gateway's own.
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 
 use super::{
     field::Field,
+    path::{is, segments, split},
     rejection::Rejection,
     values::{GROUP_ADD, ONLINE, SWITCH, VISUALIZATION, Values},
 };
@@ -116,6 +116,9 @@ pub(super) static ROUTES: [Route; 9] = [
     route!(GET "privacy", Call::Read),
 ];
 
+/// The first segment of every path of [`ROUTES`] and [`MISTAKEN`].
+const FIRST: &str = "privacy";
+
 /// Method and [`template`](Route::template) of every route.
 pub fn calls() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROUTES
@@ -141,13 +144,28 @@ impl<'path> Matched<'path> {
     /// # Errors
     /// [`Rejection::UnknownPath`] if no route matches.
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
+        Self::find_in(path, split(path))
+    }
+
+    /// As [`find`](Self::find), for a path that has been [`split`].
+    pub(super) fn find_in(
+        path: &'path str,
+        form: Option<(&'path str, &'path str, &'path str)>,
+    ) -> Result<Self, Rejection> {
         let unknown = |instead| Rejection::UnknownPath {
             instead,
             near: None,
             lacks_fallback: false,
         };
-        let form = split(path).filter(|_| !path.ends_with('/'));
+        let form = form.filter(|_| !path.ends_with('/'));
         let (_, token, below) = form.ok_or_else(|| unknown(None))?;
+        if let Some(route) = ROUTES.iter().find(|route| route.path == below) {
+            return Ok(Self { route, token });
+        }
+        // Most paths end here, which spares them a comparison with each route.
+        if !segments(below).next().is_some_and(|it| is(it, FIRST)) {
+            return Err(unknown(None));
+        }
         let means = |known: &str| {
             let mut rest = segments(below);
             let begins = known
@@ -155,8 +173,7 @@ impl<'path> Matched<'path> {
                 .all(|word| rest.next().is_some_and(|segment| is(segment, word)));
             begins && rest.next().is_none()
         };
-        let as_written = ROUTES.iter().find(|route| route.path == below);
-        match as_written.or_else(|| ROUTES.iter().find(|route| means(route.path))) {
+        match ROUTES.iter().find(|route| means(route.path)) {
             Some(route) => Ok(Self { route, token }),
             None => {
                 let mut mistaken = MISTAKEN.iter();
@@ -195,41 +212,28 @@ pub(super) fn nearest(path: &str) -> Option<&'static str> {
     ROUTES.iter().find(is_near).map(|route| route.template)
 }
 
-/// The non-empty segments of a path.
-pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
-    path.split('/').filter(|segment| !segment.is_empty())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Splits a path of Z-API's form into id, token and the path below.
-pub(super) fn split(path: &str) -> Option<(&str, &str, &str)> {
-    let (instances, path) = split_first(path)?;
-    let (id, path) = split_first(path)?;
-    let (token_word, path) = split_first(path)?;
-    let (token, below) = split_first(path)?;
-    let is_form = is(instances, "instances") && is(token_word, "token");
-    is_form.then_some((id, token, below))
-}
+    /// The path of the route that is found, or the one that is advised.
+    fn found(below: &str) -> Option<&'static str> {
+        match Matched::find(&format!("/instances/I/token/T/{below}")) {
+            Ok(call) => Some(call.route.path),
+            Err(Rejection::UnknownPath { instead, .. }) => instead,
+            Err(_) => None,
+        }
+    }
 
-/// The first non-empty segment of a path, and the path after its slash.
-fn split_first(path: &str) -> Option<(&str, &str)> {
-    let path = path.trim_start_matches('/');
-    let end = path.bytes().position(|byte| byte == b'/');
-    let split = end.map_or((path, ""), |end| (&path[..end], &path[end + 1..]));
-    (!path.is_empty()).then_some(split)
-}
-
-/// The instance id of a path that begins as Z-API's do, percent-encoded as it was sent.
-pub(super) fn id(path: &str) -> Option<&str> {
-    let (instances, path) = split_first(path)?;
-    let (id, _) = split_first(path)?;
-    is(instances, "instances").then_some(id)
-}
-
-/// The instance's id and token in a path of Z-API's form, percent-encoded as they were sent.
-pub(super) fn credentials(path: &str) -> Option<[&str; 2]> {
-    split(path).map(|(id, token, _)| [id, token])
-}
-
-fn is(segment: &str, word: &str) -> bool {
-    segment == word || percent_decode_str(segment).eq(word.bytes())
+    #[test]
+    fn each_path_is_found_with_escapes_and_doubled_slashes() {
+        let routes = ROUTES.iter().map(|route| (route.path, route.path));
+        for (path, right) in routes.chain(MISTAKEN) {
+            let (first, rest) = path.split_at(1);
+            let escaped = format!("%{:02x}{rest}", first.as_bytes()[0]);
+            for below in [path.replace('/', "//"), format!("/{path}"), escaped] {
+                assert_eq!(found(&below), Some(right), "{below}");
+            }
+        }
+    }
 }

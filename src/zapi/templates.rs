@@ -7,7 +7,7 @@
 
 use http::Method;
 
-use super::routes::{segments, split};
+use super::path::{segments, split};
 
 /// The template of a call that Z-API does not document, or not with this method.
 pub const OTHER: &str = "other";
@@ -17,6 +17,8 @@ struct Documented {
     method: Method,
     /// The path without the part that names instance and token. `{…}` stands for one segment.
     path: &'static str,
+    /// The first segment of `path`, which the search compares.
+    first: &'static str,
     /// The whole path.
     template: &'static str,
 }
@@ -26,6 +28,7 @@ macro_rules! calls {
         &[$(Documented {
             method: Method::$method,
             path: $path,
+            first: first($path),
             template: concat!($prefix, $path),
         },)+]
     };
@@ -118,19 +121,24 @@ fn search<'path>(
     path: impl Iterator<Item = &'path str> + Clone,
 ) -> Option<&'static Documented> {
     let first = path.clone().next()?;
-    let begin = calls.partition_point(|call| call.first() < first);
+    let begin = calls.partition_point(|call| call.first < first);
     let alike = calls.iter().skip(begin);
-    let mut alike = alike.take_while(|call| call.first() == first);
+    let mut alike = alike.take_while(|call| call.first == first);
     alike.find(|call| call.method == *method && call.matches(path.clone()))
 }
 
-impl Documented {
-    fn first(&self) -> &'static str {
-        self.path.split('/').next().unwrap_or_default()
+/// The first segment of a path.
+const fn first(path: &str) -> &str {
+    let mut end = 0;
+    while end < path.len() && path.as_bytes()[end] != b'/' {
+        end += 1;
     }
+    path.split_at(end).0
+}
 
+impl Documented {
     fn matches<'path>(&self, mut path: impl Iterator<Item = &'path str>) -> bool {
-        let mut words = self.path.split('/');
+        let mut words = segments(self.path);
         words.all(|word| {
             path.next()
                 .is_some_and(|segment| segment == word || word.starts_with('{'))

@@ -102,6 +102,9 @@ async fn a_mistyped_privacy_path_is_not_forwarded_in_any_spelling() {
         "/privacy%2Fphoto",
         "%2fprivacy/disallowed-contacts",
         "/%70rivac%79/typo",
+        "/pri%76acy/typo",
+        "/PRI%56ACY/photo",
+        "/PriVacy/photo",
     ];
     let whole = [
         "//instances//I1//token//T1//privacy//typo",
