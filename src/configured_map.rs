@@ -1,6 +1,6 @@
 //! Maps whose keys come from the configuration: instances' ids and names, and tokens' digests. A client
-//! cannot choose a key, so foldhash is enough: the dozen look-ups of a translated call hash in 700
-//! instructions, with std's SipHash in 2,900.
+//! cannot insert a key, so foldhash, which is seeded, is enough: the look-ups of a translated call hash in a
+//! quarter of the instructions that std's SipHash needs, 2,200 fewer.
 
 use std::collections::HashMap;
 

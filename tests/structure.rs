@@ -167,8 +167,7 @@ fn no_message_has_the_debug_format() {
         formatted,
         [
             "telemetry/json_line.rs: self.text(field, &format!(\"{value:?}\"));",
-            "telemetry/text_line.rs: MESSAGE => self.message(&format!(\"{value:?}\")),",
-            "telemetry/text_line.rs: let _ = write!(self.0, \" {name}={value:?}\");",
+            "telemetry/text_line.rs: let _ = write!(text, \"{value:?}\");",
         ]
     );
     // `?value` in a macro of tracing, and no bound.

@@ -19,12 +19,12 @@ use prometheus_client::{
 
 use crate::sync::lock;
 
+/// Clones have the same metrics.
 pub(super) struct Family<L, M> {
     metrics: Arc<Mutex<HashMap<L, M, RandomState>>>,
     new: fn() -> M,
 }
 
-/// A clone has the same metrics.
 impl<L, M> Clone for Family<L, M> {
     fn clone(&self) -> Self {
         Self {

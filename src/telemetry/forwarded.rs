@@ -1,63 +1,23 @@
 //! Calls that went to the fallback, by method, route template and class of status: what clients still
 //! need from Z-API. `/metrics`, `/status` and `report` show the same counts.
 //!
-//! They are counted beside the durations of the same calls, because a look-up by labels costs 200
-//! instructions of each call (callgrind, thin LTO). Bounded, because labels come from closed tables.
+//! Bounded, because labels come from closed tables.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use http::StatusCode;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
-    metrics::{MetricType, TypedMetric, counter::ConstCounter, histogram::Histogram},
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter},
 };
 use tokio::time::Instant;
 
 use super::{
     family::Family,
     labels::{ServerLabels, StatusClass},
+    served_calls::ServedCalls,
 };
-
-/// The calls of clients with the same labels.
-pub(super) struct ServedCalls {
-    durations: Histogram,
-    /// How many of them went to the fallback, and when the last of those ended.
-    forwarded: Option<(u64, Instant)>,
-}
-
-impl ServedCalls {
-    pub(super) fn new(durations: Histogram) -> Self {
-        Self {
-            durations,
-            forwarded: None,
-        }
-    }
-
-    pub(super) fn add(&mut self, duration: Duration) {
-        self.durations.observe(duration.as_secs_f64());
-    }
-
-    /// Counts a call that went to the fallback.
-    pub(super) fn add_forwarded(&mut self, last: Instant) {
-        let before = self.forwarded.map_or(0, |(count, _)| count);
-        self.forwarded = Some((before + 1, last));
-    }
-}
-
-impl EncodeMetric for ServedCalls {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.durations.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        Self::TYPE
-    }
-}
-
-impl TypedMetric for ServedCalls {
-    const TYPE: MetricType = Histogram::TYPE;
-}
 
 /// The counts of the calls that went to the fallback.
 #[derive(Debug)]
@@ -127,6 +87,10 @@ impl Collector for Forwarded {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use prometheus_client::metrics::histogram::Histogram;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use super::{
     called::Called,
     family::Family,
-    forwarded::{Forwarded, ServedCalls},
+    forwarded::Forwarded,
     labels::{
         self, ChangeLabels, ClientLabels, ObservedLabel, ObservedLabels, RefusedBy, Reloaded,
         ServerLabels, Upstream, WaitPurpose, method, status,
     },
     outcome_label::{CountedIn, OBSERVED_REASONS, OutcomeLabel},
     recent::{RecentCall, RecentCalls},
+    served_calls::ServedCalls,
     upstream_record::{UpstreamActivity, UpstreamRecord},
 };
 use crate::{privacy::Setting, sync::lock};

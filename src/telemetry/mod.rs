@@ -19,6 +19,7 @@ mod reason;
 mod recent;
 mod request_id;
 mod rolling;
+mod served_calls;
 mod terminal_line;
 mod text_line;
 mod timestamp;

@@ -52,7 +52,8 @@ impl TerminalLine {
         let time = str::from_utf8(time).unwrap_or_default();
         let mut fields = Fields::default();
         event.record(&mut fields);
-        line.extend(self.line(time, *event.metadata().level(), &fields).bytes());
+        let text = self.line(time, *event.metadata().level(), &fields);
+        line.extend_from_slice(text.as_bytes());
     }
 
     fn line(&self, time: &str, level: Level, fields: &Fields) -> String {

@@ -128,7 +128,8 @@ impl Accounts {
     }
 
     /// The mode of the instance whose id, in lower case, these bytes are.
-    pub(super) fn resembling(&self, id: &[u8]) -> Option<Mode> {
+    pub(super) fn resembling_lower_case(&self, id: &[u8]) -> Option<Mode> {
+        debug_assert!(!id.iter().any(u8::is_ascii_uppercase));
         // Most segments have another length, which is cheaper to see than to hash them.
         (self.lengths & length(id) != 0).then(|| self.lower_case_ids.get(id).copied())?
     }

@@ -172,7 +172,7 @@ impl Router {
         let mut found = None;
         // Those before the last `privacy`.
         for segment in segments {
-            match self.accounts.resembling(segment) {
+            match self.accounts.resembling_lower_case(segment) {
                 Some(Mode::Translate) if !is_observed => return Some(Mode::Translate),
                 Some(Mode::Observe) => found = Some(Mode::Observe),
                 _ => (),
