@@ -8,7 +8,7 @@ mod rules;
 mod tally;
 mod tee;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -121,18 +121,27 @@ impl Gateway {
         &self,
         (route, instance): (&'static Route, &Instance),
         rules: &Rules,
-        parts: Parts,
+        parts: &Parts,
         body: RequestBody,
         entry: &mut AccessLogEntry,
     ) -> Answer {
         let deadline = entry.started + self.deadline;
-        let call = request::operation(route, &parts, body, &rules.limits, deadline);
-        let call = tokio::select! {
-            biased;
-            call = call => call,
-            () = self.abort.cancelled() => {
-                entry.ended_by = EndedBy::Gateway;
-                Err(Unavailable::Stopping.into())
+        let call = {
+            // Pinned here, because `select!` would move it.
+            let call = pin!(request::operation(
+                route,
+                parts,
+                body,
+                &rules.limits,
+                deadline
+            ));
+            tokio::select! {
+                biased;
+                call = call => call,
+                () = self.abort.cancelled() => {
+                    entry.ended_by = EndedBy::Gateway;
+                    Err(Unavailable::Stopping.into())
+                }
             }
         };
         let answer = match call {
@@ -160,7 +169,7 @@ impl Gateway {
                 answer
             }
             Ok(ReadCall::Contacts { change, body }) => {
-                let (operation, request) = (Operation::Change(change), (parts, body));
+                let (operation, request) = (Operation::Change(change), (parts.clone(), body));
                 // Boxed, because it is large and few calls need it.
                 let answer = self.change_contacts(rules, instance, operation, request, entry);
                 Box::pin(answer).await
@@ -279,7 +288,7 @@ impl Handler for Gateway {
         let answer = match route(&rules, &parts, &mut entry) {
             Ok(Destination::Ryze { route, instance }) => {
                 let call = (route, &rules.instances()[instance]);
-                let answer = self.submit(call, &rules, parts, body, &mut entry);
+                let answer = self.submit(call, &rules, &parts, body, &mut entry);
                 answer.await
             }
             Ok(Destination::Fallback) => {

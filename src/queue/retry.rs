@@ -153,7 +153,6 @@ async fn read_back(sender: &Sender, open: &mut [(PendingCall, Failure)]) -> Opti
     let target = Arc::clone(&open.first()?.0.target);
     let mut not_before = Instant::now();
     let give_up_at = send_by.min(not_before + MAX_OUTAGE);
-    let traces: Vec<_> = open.iter().map(|(it, _)| Arc::clone(&it.trace)).collect();
     for failures in 0.. {
         let current = Arc::clone(sender.queue.lock().directory.current(&target));
         let permit = async {
@@ -172,8 +171,9 @@ async fn read_back(sender: &Sender, open: &mut [(PendingCall, Failure)]) -> Opti
             permit = permit => permit?,
             () = sender.queue.wait_while(is_current) => continue,
         };
+        let traces = open.iter().map(|(it, _)| &*it.trace);
         match sender
-            .send(permit, &current, &Settings::default(), &traces)
+            .send(permit, &current, &Settings::default(), traces)
             .await
         {
             Err(Error::Unreachable(_)) => (),

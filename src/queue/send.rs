@@ -1,7 +1,7 @@
 //! One request for an instance: acquires a permit, sends the request, and updates the rate limit, the
 //! suspension, health and metrics from the response.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::Method;
 use tokio::time::Instant;
@@ -45,16 +45,16 @@ impl Sender {
 
     /// Sends an update, or a read if the update is empty. `traces` are those of all calls in the request;
     /// it is sent under the ids of the first.
-    pub(super) async fn send(
+    pub(super) async fn send<'t>(
         &self,
         mut permit: Permit,
         target: &Target,
         update: &Settings,
-        traces: &[Arc<Trace>],
+        traces: impl Iterator<Item = &'t Trace> + Clone,
     ) -> Result<Settings, Error> {
-        let carrier = traces.first().map(|trace| &**trace);
+        let carrier = traces.clone().next();
         let started = Instant::now();
-        for trace in traces {
+        for trace in traces.clone() {
             trace.request_started(carrier.unwrap_or(trace), started);
         }
         permit.mark_sent();
@@ -86,7 +86,13 @@ impl Sender {
     }
 
     /// Records a request in traces, metrics and health.
-    fn record(&self, reply: &Reply, is_update: bool, started: Instant, traces: &[Arc<Trace>]) {
+    fn record<'t>(
+        &self,
+        reply: &Reply,
+        is_update: bool,
+        started: Instant,
+        traces: impl Iterator<Item = &'t Trace>,
+    ) {
         let now = Instant::now();
         let error = reply.result.as_ref().err();
         for trace in traces {

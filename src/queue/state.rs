@@ -84,6 +84,13 @@ impl Queue {
         self.turns.front().map(|turn| turn.number)
     }
 
+    /// The first call, unless a turn is next.
+    fn next_call(&self) -> Option<&PendingCall> {
+        let first = self.calls.first()?;
+        let is_next = self.first_turn().is_none_or(|turn| first.number < turn);
+        is_next.then_some(first)
+    }
+
     /// Removes a call or a turn that is not in flight, and returns its failure.
     pub(super) fn cancel(&mut self, number: u64) -> Option<Failure> {
         if let Ok(place) = self.calls.binary_search_by_key(&number, |it| it.number) {
@@ -112,12 +119,12 @@ impl State {
 
     /// What the worker of the instance does next.
     pub(super) fn next_work(&mut self, name: &str) -> Work {
-        if let Some(target) = self.next_target(name) {
-            return Work::Request(Arc::clone(target));
-        }
         let Some(queue) = self.queues.get_mut(name) else {
             return Work::End;
         };
+        if let Some(call) = queue.next_call() {
+            return Work::Request(Arc::clone(self.directory.current(&call.target)));
+        }
         if let Some(turn) = queue.turns.pop_front() {
             return Work::Turn(turn);
         }
@@ -140,10 +147,8 @@ impl State {
 
     /// The target of the next request of the instance. `None` if its queue is empty or a turn is next.
     pub(super) fn next_target(&self, name: &str) -> Option<&Arc<Target>> {
-        let queue = self.queues.get(name)?;
-        let first = queue.calls.first()?;
-        let is_next = queue.first_turn().is_none_or(|turn| first.number < turn);
-        is_next.then(|| self.directory.current(&first.target))
+        let call = self.queues.get(name)?.next_call()?;
+        Some(self.directory.current(&call.target))
     }
 
     /// Fails while the instance is suspended for its current token.

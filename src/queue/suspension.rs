@@ -127,9 +127,11 @@ impl Suspensions {
 
     /// Ends the suspensions that a successful request disproves. Only an update reaches WhatsApp.
     pub(super) fn record_success(&mut self, target: &Target, is_update: bool) {
-        if !self.denied.is_empty() {
-            self.denied.remove(&key(target));
+        // Usually, and then no key need be allocated or hashed.
+        if self.is_empty() {
+            return;
         }
+        self.denied.remove(&key(target));
         if is_update {
             self.throttled.remove(target.name());
         }

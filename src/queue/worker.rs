@@ -118,8 +118,8 @@ impl Worker {
             return Next::default();
         }
         let update = coalesce(&calls);
-        let traces: Vec<_> = calls.iter().map(|it| Arc::clone(&it.trace)).collect();
-        let result = self.sender.send(permit, target, &update, &traces).await;
+        let traces = calls.iter().map(|it| &*it.trace);
+        let result = self.sender.send(permit, target, &update, traces).await;
         if let Err(error @ Error::Unreachable(_)) = &result {
             return retry::after_unreachable(queue, calls, &error.failure(None), failures);
         }

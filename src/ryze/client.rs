@@ -6,17 +6,16 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{StatusCode, response::Parts};
 use tokio::time::Instant;
 
 use super::{
-    connection::{Connection, OutgoingRequest, Unanswered},
+    connection::{Connection, Unanswered},
     error::Error,
     rate_limit::{self, RateLimit},
     response,
-    target::Target,
+    target::{OutgoingRequest, Target},
 };
 use crate::{
     net::{Connect, ConnectFault},
@@ -47,7 +46,7 @@ pub struct Client {
     connector: Box<dyn Connect>,
     request_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
-    secrets: ArcSwap<SecretIndex>,
+    secrets: Mutex<Arc<SecretIndex>>,
 }
 
 impl Client {
@@ -57,14 +56,14 @@ impl Client {
             connector: Box::new(connector),
             request_timeout,
             idle: Mutex::default(),
-            secrets: ArcSwap::default(),
+            secrets: Mutex::default(),
         }
     }
 
     /// Replaces the secrets that are removed from the reasons of Ryze's errors. The answer to a request in
     /// flight is searched for those that were in force when it was sent, too.
     pub fn redact(&self, secrets: Arc<SecretIndex>) {
-        self.secrets.store(secrets);
+        *lock(&self.secrets) = secrets;
     }
 
     /// Updates an instance's settings and returns the current ones. The ids of a trace are propagated to
@@ -76,21 +75,27 @@ impl Client {
         settings: &Settings,
         trace: Option<&Trace>,
     ) -> Reply {
-        let limit = self.request_timeout;
-        let request = Box::new(target.update(settings, trace));
-        self.call(target, request, limit).await
+        let request = OutgoingRequest {
+            target,
+            update: Some(settings),
+            trace,
+        };
+        self.call(request, self.request_timeout).await
     }
 
     /// Reads an instance's settings within `max`, otherwise as [`update`](Self::update).
     pub async fn read(&self, target: &Target, max: Duration, trace: Option<&Trace>) -> Reply {
-        let limit = max.min(self.request_timeout);
-        let request = Box::new(target.read(trace));
-        self.call(target, request, limit).await
+        let request = OutgoingRequest {
+            target,
+            update: None,
+            trace,
+        };
+        self.call(request, max.min(self.request_timeout)).await
     }
 
-    async fn call(&self, target: &Target, request: OutgoingRequest, limit: Duration) -> Reply {
+    async fn call(&self, request: OutgoingRequest<'_>, limit: Duration) -> Reply {
         // A reload may bring others before the answer, which may still show these.
-        let secrets = self.secrets.load_full();
+        let secrets = self.secrets();
         match self.exchange(request, limit).await {
             Err(error) => Reply {
                 result: Err(error),
@@ -101,8 +106,8 @@ impl Client {
                 result: response::read(
                     &parts,
                     &body,
-                    target.token(),
-                    [&secrets, &self.secrets.load()],
+                    request.target.token(),
+                    [&secrets, &self.secrets()],
                 ),
                 status: Some(parts.status),
                 limit: rate_limit::read(&parts.headers),
@@ -112,7 +117,7 @@ impl Client {
 
     async fn exchange(
         &self,
-        mut request: OutgoingRequest,
+        request: OutgoingRequest<'_>,
         limit: Duration,
     ) -> Result<(Parts, Bytes), Error> {
         loop {
@@ -137,12 +142,16 @@ impl Client {
                     }
                     return Err(error);
                 }
-                Err(Unanswered::NotSent(_)) if is_new => {
+                Err(Unanswered::NotSent) if is_new => {
                     return Err(Error::Unreachable(ConnectFault::Closed));
                 }
-                Err(Unanswered::NotSent(unsent)) => request = unsent,
+                Err(Unanswered::NotSent) => (),
             }
         }
+    }
+
+    fn secrets(&self) -> Arc<SecretIndex> {
+        Arc::clone(&lock(&self.secrets))
     }
 
     fn take_idle(&self, now: Instant) -> Option<Connection> {

@@ -6,7 +6,7 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, response::Parts};
+use http::response::Parts;
 use http_body_util::{Full, LengthLimitError};
 use hyper::{
     body::{Body as _, Incoming},
@@ -15,7 +15,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::error::Error;
+use super::{error::Error, target::OutgoingRequest};
 use crate::{
     header_limit::MAX_RESPONSE_FIELDS,
     net::{Connect, ConnectFault, MAX_CONNECTION_AGE},
@@ -45,13 +45,10 @@ impl Drop for Driver {
     }
 }
 
-/// Boxed, because it is moved through several futures.
-pub(super) type OutgoingRequest = Box<Request<Full<Bytes>>>;
-
 /// Why a request has no response.
 pub(super) enum Unanswered {
-    /// No byte was sent; returns the request.
-    NotSent(OutgoingRequest),
+    /// No byte was sent.
+    NotSent,
     /// The request was sent, at least in part.
     Failed(Error),
 }
@@ -95,7 +92,7 @@ impl Connection {
     /// before this returns, so that no part of the request can arrive afterwards.
     pub(super) async fn exchange(
         &mut self,
-        request: OutgoingRequest,
+        request: OutgoingRequest<'_>,
         deadline: Instant,
     ) -> Result<(Parts, Bytes), Unanswered> {
         let result = {
@@ -118,18 +115,18 @@ impl Connection {
 /// Sends a request and reads the whole response.
 async fn respond(
     sender: &mut SendRequest<Full<Bytes>>,
-    request: OutgoingRequest,
+    request: OutgoingRequest<'_>,
 ) -> Result<(Parts, Bytes), Unanswered> {
     if poll_fn(|context| sender.poll_ready(context)).await.is_err() {
-        return Err(Unanswered::NotSent(request));
+        return Err(Unanswered::NotSent);
     }
-    match sender.try_send_request(*request).await {
+    match sender.try_send_request(request.build()).await {
         Ok(response) => {
             let (parts, body) = response.into_parts();
             Ok((parts, collect(body).await.map_err(Unanswered::Failed)?))
         }
         Err(mut error) => Err(match error.take_message() {
-            Some(request) => Unanswered::NotSent(Box::new(request)),
+            Some(_) => Unanswered::NotSent,
             None => Unanswered::Failed(response_error(error.error())),
         }),
     }

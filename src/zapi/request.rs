@@ -1,12 +1,12 @@
 //! Reads the operation of an authenticated Z-API call from its query or body.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::LengthLimitError;
 use hyper::body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     field::Field,
@@ -19,6 +19,7 @@ use crate::{
     config::ContactsBlacklist,
     content_encoding,
     privacy::{Change, Operation, Setting},
+    timer::Timer,
     whole_body,
 };
 
@@ -211,13 +212,15 @@ where
     if body.size_hint().lower() > limits.max_body as u64 {
         return Err(too_large);
     }
-    let whole = whole_body::read(body, limits.max_body);
+    // Pinned here, because `timeout_at` would move it.
+    let whole = pin!(whole_body::read(body, limits.max_body));
     let deadline = deadline.min(Instant::now() + limits.body_timeout);
-    match timeout_at(deadline, whole).await {
-        Err(_) => Err(Rejection::BodyTooSlow),
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
-        Ok(Err(_)) => Err(BadRequest::IncompleteBody.into()),
+    // Most bodies are there already, and then no timer is made.
+    match Timer::default().timeout_at(deadline, whole).await {
+        None => Err(Rejection::BodyTooSlow),
+        Some(Ok(body)) => Ok(body),
+        Some(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
+        Some(Err(_)) => Err(BadRequest::IncompleteBody.into()),
     }
 }
 
