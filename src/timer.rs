@@ -6,37 +6,88 @@
 //!
 //! A kept timer is moved when it fires, or if the new deadline is earlier than the one at which it is
 //! registered. So it may wake the task that last polled it at an old deadline, once.
+//!
+//! While it is registered for the task that polls it again, tokio is not asked: 40 instructions in place of 140.
 
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Mutex,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use pin_project_lite::pin_project;
+use tokio::{
+    task::coop::has_budget_remaining,
+    time::{Instant, Sleep, sleep_until},
+};
 
 use crate::sync::lock;
 
 /// A timer for one deadline at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Timer(Option<Pin<Box<Registration>>>);
+
+pin_project! {
+    #[derive(Debug)]
+    struct Registration {
+        #[pin]
+        sleep: Sleep,
+        // The task that it wakes.
+        task: Option<Waker>,
+    }
+}
+
+impl Registration {
+    fn new(deadline: Instant) -> Self {
+        Self {
+            sleep: sleep_until(deadline),
+            task: None,
+        }
+    }
+
+    /// Whether the task of this context will be woken at the deadline.
+    fn is_of(&self, context: &Context<'_>) -> bool {
+        let will_wake = |task: &Waker| task.will_wake(context.waker());
+        self.task.as_ref().is_some_and(will_wake) && !self.sleep.is_elapsed()
+    }
+
+    fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        self.project().sleep.reset(deadline);
+    }
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        // tokio wakes a task without a budget at once, in place of registering it.
+        *this.task = has_budget_remaining().then(|| context.waker().clone());
+        this.sleep.poll(context)
+    }
+}
 
 impl Timer {
     /// Ready once `deadline` has passed; until then the task is woken at the deadline, or earlier.
     pub(crate) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
+        let registration = self
             .0
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
+            .get_or_insert_with(|| Box::pin(Registration::new(deadline)));
+        if registration.sleep.deadline() > deadline {
+            registration.as_mut().reset(deadline);
+        } else if registration.is_of(context) {
+            return Poll::Pending;
         }
-        ready!(sleep.as_mut().poll(context));
-        if sleep.deadline() < deadline {
-            sleep.as_mut().reset(deadline);
-            return sleep.as_mut().poll(context);
+        ready!(registration.as_mut().poll(context));
+        if registration.sleep.deadline() < deadline {
+            registration.as_mut().reset(deadline);
+            return registration.as_mut().poll(context);
         }
         Poll::Ready(())
+    }
+
+    /// Drops the waker, which keeps the memory of a task after its end.
+    fn forget_task(&mut self) {
+        if let Some(registration) = &mut self.0 {
+            *registration.as_mut().project().task = None;
+        }
     }
 
     /// Runs `future`; `None` if `deadline` passes before it is ready.
@@ -83,7 +134,8 @@ struct Lease<'p> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let timer = std::mem::take(&mut self.timer);
+        let mut timer = std::mem::take(&mut self.timer);
+        timer.forget_task();
         self.pool.with(|timers| timers.push(timer));
     }
 }
@@ -92,9 +144,12 @@ impl Drop for Lease<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::{future::pending, time::Duration};
+    use std::{future::pending, sync::Arc, task::Wake, time::Duration};
 
-    use tokio::{task::yield_now, time::timeout};
+    use tokio::{
+        task::{coop::poll_proceed, yield_now},
+        time::{sleep, timeout},
+    };
 
     use super::*;
 
@@ -115,6 +170,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_timer_wakes_the_task_that_polled_it_last() {
+        let mut timer = Timer::default();
+        let deadline = Instant::now() + SECOND;
+        let first = timeout(SECOND / 2, poll_fn(|context| timer.poll(deadline, context)));
+        assert!(first.await.is_err());
+        let second = tokio::spawn(async move {
+            poll_fn(|context| timer.poll(deadline, context)).await;
+            deadline.elapsed()
+        });
+        let late = timeout(9 * SECOND, second).await.unwrap().unwrap();
+        assert!(late <= Duration::from_millis(1), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_polled_without_a_budget_is_registered_when_there_is_one() {
+        let mut timer = Timer::default();
+        let deadline = Instant::now() + SECOND;
+        let task = tokio::spawn(async move {
+            poll_fn(|context| {
+                while let Poll::Ready(unit) = poll_proceed(context) {
+                    unit.made_progress();
+                }
+                assert!(timer.poll(deadline, context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            yield_now().await;
+            poll_fn(|context| timer.poll(deadline, context)).await;
+        });
+        assert!(timeout(9 * SECOND, task).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_pool_has_a_timer_for_each_that_runs_and_takes_all_back() {
         let pool = TimerPool::default();
         let start = Instant::now();
@@ -127,5 +215,23 @@ mod tests {
         }
         assert_eq!(pool.with(|timers| timers.len()), 2);
         assert!(start.elapsed() < 23 * SECOND);
+    }
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_of_a_pool_does_not_keep_a_task_that_ended() {
+        let (pool, task) = (TimerPool::default(), Arc::new(Task));
+        let waker = Waker::from(Arc::clone(&task));
+        let mut limited = Box::pin(pool.timeout_at(Instant::now() + SECOND, pending::<()>()));
+        let polled = limited.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        drop((limited, waker));
+        sleep(2 * SECOND).await;
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }

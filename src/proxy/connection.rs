@@ -130,10 +130,10 @@ impl Connection {
     }
 
     /// Whether the connection can be reused: open and not too old.
-    pub(super) fn is_reusable(&self) -> bool {
+    pub(super) fn is_reusable(&self, now: Instant) -> bool {
         !self.is_for_one_request
             && !self.sender.is_closed()
-            && self.opened.elapsed() < MAX_CONNECTION_AGE
+            && now - self.opened < MAX_CONNECTION_AGE
     }
 
     /// Closes the connection, which hyper would keep open as long as there is something to send.

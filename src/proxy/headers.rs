@@ -111,11 +111,12 @@ fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
 /// Whether `Transfer-Encoding` is absent or chunked, applied once. hyper reads the body of any other
 /// list by its last coding alone, or until the connection is closed.
 fn is_chunked_once_at_most(headers: &HeaderMap) -> bool {
-    let mut codings = list(headers, &TRANSFER_ENCODING);
-    match codings.next() {
-        Some(coding) => coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none(),
-        None => !headers.contains_key(TRANSFER_ENCODING),
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        return true;
     }
+    let mut codings = list(headers, &TRANSFER_ENCODING);
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(is_chunked) && codings.next().is_none()
 }
 
 /// A frame without hop-by-hop fields, if it is a trailer section.

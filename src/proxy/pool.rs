@@ -52,7 +52,8 @@ impl Pool {
 
     /// Keeps a connection for the next request, if it can be reused and there are not too many.
     pub(super) fn put(self: &Arc<Self>, connection: Connection) {
-        if !connection.is_reusable() {
+        let now = Instant::now();
+        if !connection.is_reusable(now) {
             return;
         }
         let mut connections = lock(&self.0);
@@ -60,7 +61,7 @@ impl Pool {
             connections.close_unusable();
         }
         if connections.idle.len() < MAX_IDLE_CONNECTIONS {
-            connections.idle.push((connection, Instant::now()));
+            connections.idle.push((connection, now));
         }
         if !connections.is_swept
             && let Ok(runtime) = Handle::try_current()
