@@ -41,16 +41,17 @@ pub(super) struct Forwarder {
 
 impl Forwarder {
     /// Forwards a request and counts it.
+    // An `async fn` would keep the request in its future after the proxy has taken it.
     pub(super) fn forward<B>(
         &self,
         request: Request<B>,
-    ) -> impl Future<Output = Result<Response<Download>, proxy::Error>> + use<'_, B>
+    ) -> impl Future<Output = Result<Response<Download>, proxy::Error>>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (method, begun) = (request.method().clone(), Instant::now());
-        // Boxed, because it is large and most calls do not need it.
+        // Boxed, because otherwise the future of every call, also of a translated one, has room for it.
         let answer = Box::pin(self.proxy.forward(request));
         async move {
             let answer = tokio::select! {

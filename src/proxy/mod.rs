@@ -59,10 +59,11 @@ impl Proxy {
     ///
     /// # Errors
     /// The upstream sent no usable response, or the request must not be forwarded.
+    // An `async fn` would keep the request in its future beside the one that is sent.
     pub fn forward<B>(
         &self,
         request: Request<B>,
-    ) -> impl Future<Output = Result<Response<Download>, Error>> + use<'_, B>
+    ) -> impl Future<Output = Result<Response<Download>, Error>>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
