@@ -127,12 +127,11 @@ impl Suspensions {
 
     /// Ends the suspensions that a successful request disproves. Only an update reaches WhatsApp.
     pub(super) fn record_success(&mut self, target: &Target, is_update: bool) {
-        // Usually, and then no key need be allocated or hashed.
-        if self.is_empty() {
-            return;
+        // Usually both are empty, and then no key need be allocated or hashed.
+        if !self.denied.is_empty() {
+            self.denied.remove(&key(target));
         }
-        self.denied.remove(&key(target));
-        if is_update {
+        if is_update && !self.throttled.is_empty() {
             self.throttled.remove(target.name());
         }
     }
