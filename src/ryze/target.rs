@@ -65,7 +65,7 @@ pub struct Target {
     token_digest: [u8; 32],
 }
 
-/// A request to a target. It is built anew for each attempt: to keep it would move it through several
+/// A request to a target. It is built for each attempt: to keep it would move it through several
 /// futures.
 #[derive(Clone, Copy)]
 pub(super) struct OutgoingRequest<'r> {
