@@ -14,6 +14,8 @@ use tracing::{
     field::{Field, Visit},
 };
 
+use super::text_line::MESSAGE;
+
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
@@ -189,8 +191,6 @@ fn is_obeyed(char: char) -> bool {
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
         )
 }
-
-const MESSAGE: &str = "message";
 
 /// The fields of an event, as text.
 #[derive(Default)]

@@ -9,7 +9,8 @@ use tracing::{
     field::{Field, Visit},
 };
 
-const MESSAGE: &str = "message";
+/// The field in which `tracing` hands over an event's message.
+pub(super) const MESSAGE: &str = "message";
 
 /// Appends an event as one line.
 pub(super) fn append(event: &Event<'_>, time: &[u8], line: &mut Vec<u8>) {

@@ -136,7 +136,7 @@ impl Router {
         let form = path::split(path);
         let id = form.map_or_else(|| path::id(path), |(id, ..)| Some(id));
         let named = id.and_then(|id| self.accounts.find(id));
-        (named, Matched::find_in(path, form))
+        (named, Matched::find_in(form))
     }
 
     fn admit(

@@ -144,12 +144,11 @@ impl<'path> Matched<'path> {
     /// # Errors
     /// [`Rejection::UnknownPath`] if no route matches.
     pub fn find(path: &'path str) -> Result<Self, Rejection> {
-        Self::find_in(path, split(path))
+        Self::find_in(split(path))
     }
 
     /// As [`find`](Self::find), for a path that has been [`split`].
     pub(super) fn find_in(
-        path: &'path str,
         form: Option<(&'path str, &'path str, &'path str)>,
     ) -> Result<Self, Rejection> {
         let unknown = |instead| Rejection::UnknownPath {
@@ -157,7 +156,7 @@ impl<'path> Matched<'path> {
             near: None,
             lacks_fallback: false,
         };
-        let form = form.filter(|_| !path.ends_with('/'));
+        let form = form.filter(|(.., below)| !below.ends_with('/'));
         let (_, token, below) = form.ok_or_else(|| unknown(None))?;
         if let Some(route) = ROUTES.iter().find(|route| route.path == below) {
             return Ok(Self { route, token });
